@@ -1,0 +1,89 @@
+"""Fixtures that every test may use: real servers, fakes, certificates.
+
+One daemon per kind and test session, one new user per test: tests share processes and never mail.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from .servers.certs import CertificateShop
+from .servers.dovecot import Dovecot, DovecotAccount, Profile
+from .servers.dovecot_socketpair import MailHome
+from .servers.fakeimap import FakeImap
+from .servers.introspection import IntrospectionServer
+from .servers.require import require_dovecot, require_dovecot_socketpair
+
+DovecotProfiles = Callable[..., DovecotAccount]
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def certs(tmp_path_factory: pytest.TempPathFactory) -> CertificateShop:
+    """A certificate authority of this test session: `good()`, `bad(kind)`, `authority`, `client_context()`."""
+    return CertificateShop(Path(tmp_path_factory.mktemp("certificates")) / "shop")
+
+
+@pytest.fixture(scope="session")
+def dovecot_daemon(certs: CertificateShop) -> Iterator[Callable[..., Dovecot]]:
+    """`dovecot_daemon(profile, mail_format=, separator=)`: the running daemon of that kind, started once."""
+    require_dovecot()
+    with ExitStack() as running:
+        introspection = running.enter_context(IntrospectionServer())
+        daemons: dict[tuple[Profile, str, str], Dovecot] = {}
+
+        def daemon(profile: Profile = Profile.FULL, *, mail_format: str = "mdbox", separator: str = "/") -> Dovecot:
+            kind = (profile, mail_format, separator)
+            if kind not in daemons:
+                daemons[kind] = running.enter_context(
+                    Dovecot(
+                        profile=profile,
+                        mail_format=mail_format,
+                        separator=separator,
+                        certificate=certs.good(),
+                        certificate_authority=certs.authority,
+                        introspection=introspection,
+                    )
+                )
+            return daemons[kind]
+
+        yield daemon
+
+
+@pytest.fixture
+def dovecot_profiles(dovecot_daemon: Callable[..., Dovecot]) -> DovecotProfiles:
+    """`dovecot_profiles(Profile.BARE, separator=".")`: a new user with an empty mailbox on that kind of Dovecot."""
+
+    def account(profile: Profile = Profile.FULL, *, mail_format: str = "mdbox", separator: str = "/") -> DovecotAccount:
+        daemon = dovecot_daemon(profile, mail_format=mail_format, separator=separator)
+        number = next(_numbers)
+        return daemon.add_user(f"user{number}", f"pass: word {number}")
+
+    return account
+
+
+@pytest.fixture
+def dovecot(dovecot_profiles: DovecotProfiles) -> DovecotAccount:
+    """A new user on a full Dovecot: host, port, tls_port, user, password, client(), add_token()."""
+    return dovecot_profiles(Profile.FULL)
+
+
+@pytest.fixture
+def mail_home() -> Iterator[MailHome]:
+    """A new mail home; `connect()` gives sockets of real Dovecot sessions (PREAUTH, no port)."""
+    require_dovecot_socketpair()
+    with MailHome() as home:
+        yield home
+
+
+@pytest.fixture
+def fake_imap() -> Iterator[FakeImap]:
+    """A started `FakeImap` with every capability and an empty INBOX."""
+    with FakeImap() as fake:
+        yield fake

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Sees to the real servers that the tests start for themselves: Dovecot and the openssl command.
+# As root on Debian or Ubuntu it installs what is missing; elsewhere it says what to install. Never fails: tests that
+# lack their server skip loudly, and fail where CI=true.
+missing=""
+command -v dovecot >/dev/null 2>&1 || [ -x /usr/sbin/dovecot ] || missing="$missing dovecot-imapd"
+command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
+[ -z "$missing" ] && exit 0
+
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+    echo "Some tests need$missing. As root: apt-get install --no-install-recommends$missing" >&2
+    exit 0
+fi
+
+echo "Installing$missing for the tests ..."
+# The package would start a daemon of its own; the tests start theirs, on free ports of the loopback.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT INT TERM
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get install -y -qq --no-install-recommends $missing >/dev/null 2>&1 ||
+    { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing >/dev/null; } ||
+    echo "Could not install$missing: the tests that need them will say so." >&2

@@ -1,0 +1,305 @@
+"""A throw-away real Dovecot 2.3: own configuration, own directory, loopback, free ports.
+
+Room: tests/servers. Works as root (mail owned by nobody) and wholly as a plain user. A profile cuts
+`imap_capability` down; Dovecot then only *announces* less and would still obey, which is what a client that
+looks at capabilities must not find out. The daemon ends with the context manager.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import getpass
+import grp
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+
+from .certs import Certificate
+from .introspection import IntrospectionServer
+from .plain_client import PlainClient
+
+__all__ = ["DOVECOT", "Dovecot", "DovecotAccount", "Profile", "configuration_text"]
+
+DOVECOT = shutil.which("dovecot") or ("/usr/sbin/dovecot" if Path("/usr/sbin/dovecot").exists() else None)
+START_SECONDS_MAX = 10.0
+
+_BASE = "IMAP4rev1 LITERAL+ IDLE"
+_USUAL = f"{_BASE} SASL-IR LOGIN-REFERRALS ID ENABLE UNSELECT CHILDREN NAMESPACE UIDPLUS MOVE ESEARCH"
+
+
+class Profile(Enum):
+    """What the server announces after login; the value is Dovecot's `imap_capability` ("" = everything)."""
+
+    FULL = ""
+    NO_QRESYNC = f"{_USUAL} LIST-EXTENDED LIST-STATUS SPECIAL-USE CONDSTORE"
+    NO_CONDSTORE = f"{_USUAL} LIST-EXTENDED LIST-STATUS SPECIAL-USE"
+    BARE = "IMAP4rev1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DovecotAccount:
+    """One user of a running Dovecot, and where to find it."""
+
+    server: Dovecot
+    user: str
+    password: str
+
+    @property
+    def host(self) -> str:
+        return self.server.host
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+    @property
+    def tls_port(self) -> int:
+        return self.server.tls_port
+
+    @property
+    def certificate_authority(self) -> Path | None:
+        return self.server.certificate_authority
+
+    def add_token(self, token: str) -> None:
+        """Make *token* good for this user with XOAUTH2 and OAUTHBEARER."""
+        if self.server.introspection is None:
+            raise RuntimeError("this Dovecot has no token introspection")
+        self.server.introspection.tokens[token] = self.user
+
+    def client(self) -> PlainClient:
+        """Return a new, logged in, independent client; close it or use `with`."""
+        return PlainClient.login(host=self.host, port=self.port, user=self.user, password=self.password)
+
+
+class Dovecot:
+    """A Dovecot daemon. `port` speaks plaintext and STARTTLS, `tls_port` implicit TLS (with a *certificate* only)."""
+
+    def __init__(
+        self,
+        *,
+        profile: Profile = Profile.FULL,
+        mail_format: str = "mdbox",
+        separator: str = "/",
+        certificate: Certificate | None = None,
+        certificate_authority: Path | None = None,
+        introspection: IntrospectionServer | None = None,
+    ) -> None:
+        self.profile, self.mail_format, self.separator = profile, mail_format, separator
+        self.certificate, self.certificate_authority = certificate, certificate_authority
+        self.introspection = introspection
+        self.host, self.port, self.tls_port = "127.0.0.1", 0, 0
+        self._lock = threading.Lock()
+        self._users: dict[str, str] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._root: Path | None = None
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def start(self) -> Dovecot:
+        """Start and wait for the port; raises `RuntimeError` with Dovecot's log when it does not come up."""
+        if DOVECOT is None:
+            raise RuntimeError("Dovecot is not installed (Debian: dovecot-imapd)")
+        # Not below pytest's own directories: those are 0700, and Dovecot's users must be able to pass.
+        self._root = Path(tempfile.mkdtemp(prefix="mdk-dovecot-"))
+        self._root.chmod(0o755)
+        mail = self._root / "mail"
+        mail.mkdir()
+        if os.geteuid() == 0:
+            owner = pwd.getpwnam("nobody")
+            os.chown(mail, owner.pw_uid, owner.pw_gid)
+        self._write_users()
+        for _ in range(5):  # between choosing a free port and binding it another program may take it
+            self.port, self.tls_port = _free_port(), _free_port()
+            if self._launch():
+                return self
+        log = (self._root / "log").read_text(errors="replace") if (self._root / "log").exists() else ""
+        self.stop()
+        raise RuntimeError(f"Dovecot did not start:\n{log[-3000:]}")
+
+    def _launch(self) -> bool:
+        assert self._root is not None and DOVECOT is not None
+        config = self._root / "dovecot.conf"
+        config.write_text(configuration_text(self._root, self))
+        if self.introspection is not None:
+            (self._root / "oauth2.conf").write_text(_oauth2_text(self.introspection.url))
+        with (self._root / "output").open("ab") as output:
+            self._process = subprocess.Popen([DOVECOT, "-F", "-c", str(config)], stdout=output, stderr=output)
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while self._process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), 1.0) as probe:
+                if probe.recv(4) == b"* OK":
+                    return True
+            time.sleep(0.02)
+        self._end_process()
+        return False
+
+    def stop(self) -> None:
+        self._end_process()
+        if self._root is not None:
+            # A mail process may still be writing its last index file while the tree goes away.
+            shutil.rmtree(self._root, ignore_errors=True)
+            self._root = None
+
+    def _end_process(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(5)
+            self._process = None
+
+    def __enter__(self) -> Dovecot:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # -- users ----------------------------------------------------------------------------------
+
+    def add_user(self, user: str, password: str = "pass word") -> DovecotAccount:
+        """Add a user with an empty mailbox; any octets but CR and LF may be in the password."""
+        with self._lock:
+            self._users[user] = password
+            self._write_users()
+        return DovecotAccount(server=self, user=user, password=password)
+
+    def _write_users(self) -> None:
+        assert self._root is not None
+        lines = [f"{user}:{_hidden(password)}::::::\n" for user, password in self._users.items()]
+        aside = self._root / "users.new"
+        aside.write_text("".join(lines))
+        aside.chmod(0o644)
+        aside.replace(self._root / "users")
+
+    def log(self) -> str:
+        """Return Dovecot's log so far (for the text of a failed test)."""
+        assert self._root is not None
+        return (self._root / "log").read_text(errors="replace")
+
+
+def _hidden(password: str) -> str:
+    """Return the password in a scheme that survives the colons of passwd-file."""
+    return "{PLAIN.B64}" + base64.b64encode(password.encode()).decode()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def configuration_text(root: Path, server: Dovecot) -> str:
+    """Return dovecot.conf for *server*, everything below *root*."""
+    me, my_group = getpass.getuser(), grp.getgrgid(os.getegid()).gr_name
+    is_root = os.geteuid() == 0
+    mail_user, mail_group = (
+        ("nobody", grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name) if is_root else (me, my_group)
+    )
+    owners = (
+        ""
+        if is_root
+        else f"default_internal_user = {me}\ndefault_internal_group = {my_group}\ndefault_login_user = {me}\n"
+        "service anvil {\n  chroot =\n}\n"
+        f"service auth {{\n  user = {me}\n}}\nservice stats {{\n  user = {me}\n}}\n"
+    )
+    unchroot = "" if is_root else "  chroot =\n"
+    return f"""
+protocols = imap
+listen = {server.host}
+base_dir = {root}/base
+state_dir = {root}/state
+log_path = {root}/log
+{owners}
+first_valid_uid = 1
+first_valid_gid = 1
+mail_location = {mail_location(server.mail_format)}
+mail_home = {root}/mail/%u
+mail_fsync = never
+mail_max_userip_connections = 0
+imap_capability = {server.profile.value}
+disable_plaintext_auth = no
+auth_failure_delay = 0
+auth_username_chars =
+auth_mechanisms = plain login{" xoauth2 oauthbearer" if server.introspection else ""}
+{_tls_text(server)}
+{namespace_text(server.separator)}
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u {root}/users
+  mechanisms = plain login
+}}
+{_oauth2_passdb(root) if server.introspection else ""}
+userdb {{
+  driver = static
+  args = uid={mail_user} gid={mail_group} home={root}/mail/%u
+}}
+service imap-login {{
+{unchroot}  service_count = 0
+  process_min_avail = 1
+  client_limit = 500
+  process_limit = 100
+  inet_listener imap {{
+    port = {server.port}
+  }}
+  inet_listener imaps {{
+    port = {server.tls_port if server.certificate else 0}
+    ssl = yes
+  }}
+}}
+service imap {{
+  process_limit = 500
+  service_count = 200
+}}
+service anvil {{
+  client_limit = 3000
+  # Wrong passwords are part of the tests: no growing delay for our one address.
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service auth {{
+  client_limit = 3000
+}}
+"""
+
+
+def mail_location(mail_format: str) -> str:
+    """Return `mail_location` for "mdbox", "sdbox" or "maildir" below the user's home."""
+    return f"{mail_format}:~/{mail_format}"
+
+
+def namespace_text(separator: str) -> str:
+    """Return the one namespace, with roles for folders that do not exist until a test creates them."""
+    roles = {"Drafts": "Drafts", "Sent": "Sent", "Trash": "Trash", "Junk": "Junk", "Archive": "Archive"}
+    boxes = "".join(f"  mailbox {name} {{\n    special_use = \\{role}\n  }}\n" for name, role in roles.items())
+    return f"namespace inbox {{\n  inbox = yes\n  separator = {separator}\n{boxes}}}\n"
+
+
+def _tls_text(server: Dovecot) -> str:
+    if server.certificate is None:
+        return "ssl = no"
+    return f"ssl = yes\nssl_cert = <{server.certificate.chain}\nssl_key = <{server.certificate.key}"
+
+
+def _oauth2_passdb(root: Path) -> str:
+    return f"passdb {{\n  driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n  args = {root}/oauth2.conf\n}}\n"
+
+
+def _oauth2_text(url: str) -> str:
+    return (
+        f"introspection_mode = post\nintrospection_url = {url}\nforce_introspection = yes\n"
+        "username_attribute = username\nactive_attribute = active\nactive_value = true\n"
+    )

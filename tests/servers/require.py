@@ -1,0 +1,40 @@
+"""What to do when a real server is missing: fail where it must be there (CI), else skip loudly.
+
+Room: tests/servers.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+from .dovecot import DOVECOT
+from .dovecot_socketpair import IMAP_BINARY
+
+__all__ = ["require_dovecot", "require_dovecot_socketpair", "require_pymap"]
+
+
+def require_dovecot() -> None:
+    """Skip, or fail with CI=true, when no Dovecot daemon is installed."""
+    _require(DOVECOT is not None, "Dovecot (Debian: dovecot-imapd)")
+
+
+def require_dovecot_socketpair() -> None:
+    """Skip, or fail with CI=true, when Dovecot's imap binary is missing."""
+    _require(Path(IMAP_BINARY).exists(), f"Dovecot's session binary {IMAP_BINARY} (Debian: dovecot-imapd)")
+
+
+def require_pymap() -> None:
+    """Skip, or fail with CI=true, when pymap is not importable."""
+    _require(importlib.util.find_spec("pymap") is not None, "pymap (PyPI)")
+
+
+def _require(present: bool, what: str) -> None:
+    if present:
+        return
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(f"{what} is missing, and CI must have it", pytrace=False)
+    pytest.skip(f"NOT TESTED against {what}: it is not installed here")
