@@ -1,0 +1,121 @@
+"""A raw header block to an ``Envelope``: one expression over the block, then only the fields that lists show.
+
+Room: store.mime. Pure. Rules: any octets in, never an error (a field not to be understood is empty), linear work,
+capped by ``MimeLimits``. RFC 5322 §2.2 (folding), §3.6, §4.5 (obsolete: white space before the colon), RFC 2047,
+RFC 2919. Raw 8-bit text is UTF-8 where it is valid UTF-8 (RFC 6532), else Windows-1252.
+"""
+
+import re
+
+from store.mail import Address, Envelope
+
+from .addresses import parse_addresses
+from .charset import clean_line, decode_unlabelled, decode_words
+from .dates import parse_date
+from .limits import DEFAULT_LIMITS, MimeLimits
+
+__all__ = ["scan_header", "split_header"]
+
+_FIELDS = re.compile(
+    rb"\n(from|to|cc|bcc|sender|reply-to|subject|date|message-id|in-reply-to|references|list-id|received)[ \t]*:"
+    rb"([^\n]*+(?:\n[ \t][^\n]*+)*+)",
+    re.IGNORECASE,
+)
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n|\r\r")
+_STARTS_BLANK = re.compile(rb"\r?\n|\r")
+_ID = re.compile(r"<([^<>]*+)>")
+REFERENCES_MAX = 1_000
+_JOINED = frozenset({b"from", b"to", b"cc", b"bcc", b"reply-to"})
+_LONG = _JOINED | {b"sender", b"references"}
+
+
+def split_header(octets: bytes) -> tuple[bytes, int]:
+    """Return the header block, its empty line included, and where the body starts (the length of the block).
+
+    Without an empty line everything is header. Line ends may be CRLF, LF or CR.
+
+    >>> split_header(b"A: b\\r\\n\\r\\nbody")
+    (b'A: b\\r\\n\\r\\n', 8)
+    """
+    end = _STARTS_BLANK.match(octets) or _BLANK_LINE.search(octets)
+    at = end.end() if end else len(octets)
+    return octets[:at], at
+
+
+def scan_header(block: bytes, limits: MimeLimits = DEFAULT_LIMITS) -> Envelope:
+    """Return the fields of *block* that lists and indexes need. Never raises.
+
+    Of a field that may stand once only, the first counts; address fields that stand several times are joined. Beyond
+    *limits* is not looked: fields after ``header_octets``, a line after ``line_octets``, addresses after
+    ``addresses``.
+
+    >>> scan_header(b"Subject: =?utf-8?q?caf=C3=A9?=\\r\\n").subject
+    'café'
+    """
+    block = block[: limits.header_octets]
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    block = b"\n" + block
+    end = block.find(b"\n\n")
+    if end >= 0:
+        block = block[:end]
+    fields: dict[bytes, list[bytes]] = {}
+    for name, value in _FIELDS.findall(block):
+        name = name.lower()
+        if name not in fields:
+            fields[name] = [value]
+        elif name in _JOINED:
+            fields[name].append(value)
+    received = fields.pop(b"received", None) is not None
+    text = {
+        name: _unfolded(b",".join(values), limits.line_octets, whole=name in _LONG) for name, values in fields.items()
+    }
+    get = text.get
+
+    def people(name: bytes) -> tuple[Address, ...]:
+        field = get(name)
+        return parse_addresses(field, limits.addresses) if field else ()
+
+    return Envelope(
+        subject=clean_line(decode_words(get(b"subject", ""))),
+        from_=people(b"from"),
+        sender=people(b"sender"),
+        reply_to=people(b"reply-to"),
+        to=people(b"to"),
+        cc=people(b"cc"),
+        bcc=people(b"bcc"),
+        date=parse_date(get(b"date", "")),
+        message_id=_one_id(get(b"message-id", "")),
+        in_reply_to=_one_id(get(b"in-reply-to", "")),
+        references=_ids(get(b"references", "")),
+        list_id=_one_id(get(b"list-id", "")),
+        received=received,
+    )
+
+
+def _unfolded(value: bytes, line_octets: int, *, whole: bool) -> str:
+    """Return a field's value on one line; each line cut at *line_octets*, the whole too unless it may be *whole*."""
+    if b"\n" in value:
+        lines = value.split(b"\n")
+        value = b"".join(line[:line_octets] for line in lines) if len(value) > line_octets else b"".join(lines)
+        if not whole:
+            value = value[:line_octets]
+    elif len(value) > line_octets:
+        value = value[:line_octets]
+    return value.decode("ascii") if value.isascii() else decode_unlabelled(value)
+
+
+def _one_id(text: str) -> str:
+    """Return the first id in angle brackets without them, or the text itself where nothing is in brackets."""
+    found = _ID.search(text)
+    return clean_line(found[1] if found else text)
+
+
+def _ids(text: str) -> tuple[str, ...]:
+    """Return all ids of a References field, oldest first; beyond 1,000 the oldest and the newest 999 stay."""
+    ids = [made for each in _ID.findall(text) if (made := clean_line(each))]
+    if not ids and text:
+        ids = [clean_line(word) for word in text.split()]
+    if len(ids) > REFERENCES_MAX:
+        del ids[1 : len(ids) - REFERENCES_MAX + 1]
+    return tuple(ids)
