@@ -29,6 +29,7 @@ _PIECE = re.compile(
     re.DOTALL,
 )
 _COMMENT = re.compile(r"\\(.)|[()]|[^()\\]++|\\", re.DOTALL)
+TEXT_CHARACTERS_MAX = 1_000
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -51,20 +52,25 @@ def parse_addresses(text: str, most: int) -> tuple[Address, ...]:
             break
         quoted, name, address, bare = match.groups()
         if bare is not None:
-            found.append(Address(address=clean_line(bare)))
+            found.append(Address(address=_shown(bare)))
         elif name or quoted or address:
             if quoted is not None:
                 name = _ESCAPE.sub(r"\1", quoted) if "\\" in quoted else quoted
             if "=?" in name:
                 name = decode_words(name.strip())
-            found.append(Address(name=clean_line(name), address=clean_line(address)))
+            found.append(Address(name=_shown(name), address=_shown(address)))
         at = match.end()
     return tuple(found)
 
 
+def _shown(text: str) -> str:
+    """Return what is kept of a name or address: one line, capped (a comment may be as long as the header)."""
+    return clean_line(text)[:TEXT_CHARACTERS_MAX]
+
+
 def _spelled(address: str) -> str:
     """Return an address without the white space that old mail has around dots and the ``@`` (RFC 5322 §4.4)."""
-    return re.sub(r"\s?([@.])\s?", r"\1", clean_line(address))
+    return re.sub(r"\s?([@.])\s?", r"\1", _shown(address))
 
 
 class _Mailbox:
@@ -92,8 +98,8 @@ class _Mailbox:
 
     def address(self) -> Address | None:
         """Return the mailbox; None when nothing was there."""
-        comment = clean_line(decode_words(" ".join(self.comments)))
-        name = clean_line(decode_words(" ".join(self.words)))
+        comment = _shown(decode_words(" ".join(self.comments)))
+        name = _shown(decode_words(" ".join(self.words)))
         if self.angle is not None:
             route, colon, address = "".join(self.angle).rpartition(":")
             if colon and not route.startswith("@"):
@@ -147,7 +153,7 @@ def _patiently(text: str, most: int) -> Iterator[Address]:
                 group = ""
             box = _Mailbox()
         elif mark == ":" and not group and not box.has_at:
-            group = clean_line(decode_words(" ".join(box.words)))
+            group = _shown(decode_words(" ".join(box.words)))
             given_before_group = given
             box = _Mailbox()
         elif kind == "space":

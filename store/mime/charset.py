@@ -96,8 +96,8 @@ _CODECS |= {
     f"{name}{n}": f"cp{n}" for n in (437, 737, 775, 850, 852, 855, 857, 858, 862, 866) for name in ("cp", "ibm")
 }
 
-# C0, DEL and C1: a decoded word may hold CR LF, NUL or escapes for a terminal.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# C0, DEL, C1 and Unicode's own line ends: a decoded word may hold CR LF, NUL or escapes for a terminal.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WORD = re.compile(r"=\?([^?\s*]{1,60})(?:\*[^?\s]{0,40})?\?([bBqQ])\?")
 _BASE64_JUNK = re.compile(rb"[^A-Za-z0-9+/]")
@@ -169,8 +169,6 @@ def decode_words(text: str) -> str:
         run += octets
         run_charset = charset
         at = look = end + 2
-        if between:
-            run = octets
     if run_charset:
         out.append(decode_text(run, run_charset))
     out.append(text[at:])
