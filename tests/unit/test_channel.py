@@ -217,7 +217,7 @@ def test_a_deadline_can_be_lifted(line: Line) -> None:
 
 def test_a_pause_holds_the_reader_and_does_not_count_against_the_deadline(line: Line) -> None:
     line.channel.deadline(60)
-    before = line.channel._until
+    before = line.channel._countdown._until
     line.stop.pause()
     line.far.sendall(b"later\r\n")
     got: list[bytes] = []
@@ -229,8 +229,8 @@ def test_a_pause_holds_the_reader_and_does_not_count_against_the_deadline(line: 
     reader.join(GUARD_SECONDS)
     assert got == [b"later\r\n"]
     assert before is not None
-    assert line.channel._until is not None
-    assert line.channel._until > before
+    assert line.channel._countdown._until is not None
+    assert line.channel._countdown._until > before
 
 
 def test_cancel_ends_a_silent_read(line: Line) -> None:

@@ -12,7 +12,6 @@ The socket never blocks: a read that finds octets costs one system call, and TLS
 """
 
 import io
-import selectors
 import socket
 import ssl
 import threading
@@ -23,37 +22,23 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ...cancel import Stop
-from ...errors import ConnectionLost, ErrorKind, LimitExceeded, SourceError, TimedOut, TlsRefused
+from ...errors import ConnectionLost, ErrorKind, LimitExceeded, SourceError, TlsRefused
 from ...limits import Limits
 from ..base import Listener
+from .dial import READ, WRITE, Countdown, wait_ready
 from .tls import not_spoken, refusal
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["READ", "TICK_SECONDS", "WRITE", "Channel", "wait_ready"]
+__all__ = ["Channel"]
 
 T = TypeVar("T")
-
-READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-
-TICK_SECONDS = 0.2
-"""Longest sleep in one piece: below the 250 ms in which a cancellation must be seen (C1)."""
 
 BUFFER_OCTETS = 256 * 1024
 
 TLS_RECORDS = (0x15, 0x16)
 """First octet of a TLS answer: an alert or a handshake record (RFC 8446 §5.1)."""
-
-_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
-"""poll where it exists: select cannot watch descriptors beyond 1,023."""
-
-
-def wait_ready(sock: socket.socket, event: int, seconds: float) -> bool:
-    """Wait until *sock* can be read (or written); return False when *seconds* passed first."""
-    with _Selector() as selector:
-        selector.register(sock, event)
-        return bool(selector.select(seconds))
 
 
 class _Raw(io.RawIOBase):
@@ -82,8 +67,7 @@ class Channel:
         self._listener = listener
         self._limits = limits
         self._lock = threading.Lock()
-        self._seconds: float | None = None
-        self._until: float | None = None
+        self._countdown = Countdown(stop)
         self._looking = False
         self._answered = False
         self._exit = ExitStack()
@@ -104,8 +88,7 @@ class Channel:
 
     def deadline(self, seconds: float | None) -> None:
         """Give all that follows *seconds* in total; None: no deadline. The time of a pause does not count."""
-        self._seconds = seconds
-        self._until = None if seconds is None else time.monotonic() + seconds
+        self._countdown.restart(seconds)
 
     def send(self, octets: bytes) -> None:
         """Send all of *octets*. Raises ConnectionLost, TimedOut or Cancelled, also while the peer does not read."""
@@ -209,7 +192,7 @@ class Channel:
         """Repeat *operation* until it does not ask to wait any more. Raises what it raises, TimedOut, Cancelled."""
         since = time.monotonic()
         while True:
-            self._check()
+            tick = self._countdown.tick()
             try:
                 return operation()
             except BlockingIOError:
@@ -218,16 +201,5 @@ class Channel:
                 wanted = READ
             except ssl.SSLWantWriteError:
                 wanted = WRITE
-            rest = TICK_SECONDS if self._until is None else min(TICK_SECONDS, self._until - time.monotonic())
-            if not wait_ready(self._sock, wanted, max(0.0, rest)):
+            if not wait_ready(self._sock, wanted, tick):
                 self._listener.waiting(time.monotonic() - since)
-
-    def _check(self) -> None:
-        before = time.monotonic()
-        self._stop.checkpoint()
-        if self._until is None:
-            return
-        now = time.monotonic()
-        self._until += now - before
-        if now >= self._until:
-            raise TimedOut(f"The server took longer than {self._seconds:g} seconds to answer.")
