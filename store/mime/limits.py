@@ -1,7 +1,7 @@
 """How much of a message is looked at. Raw octets never depend on these: they are stored first and whole.
 
-Room: store.mime. Pure. Honest mail stays far below; each limit that is hit raises ``MimeLimit``, except in
-``scan_header``, which takes what lies before it.
+Room: store.mime. Pure. Honest mail stays far below. Taking a message apart raises ``MimeLimit`` where a limit is
+hit; ``scan_header`` and ``text`` take what lies before it.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,8 @@ class MimeLimits:
     """Parts within parts."""
     parts: int = 1_000
     """Parts of one message, containers included."""
+    delimiters: int = 1_000_000
+    """Lines of one message that start like a delimiter, whether or not they are one."""
     header_octets: int = 1_000_000
     """One header block."""
     line_octets: int = 64_000
@@ -26,7 +28,9 @@ class MimeLimits:
     parameters: int = 200
     """Parameters of one Content-Type or Content-Disposition."""
     decoded_octets: int = 64_000_000
-    """One part, decoded; also all text of a message together."""
+    """One part, decoded."""
+    text_octets: int = 2_000_000
+    """All octets of a message that ``text`` reads; what comes after is left out."""
 
 
 DEFAULT_LIMITS = MimeLimits()
