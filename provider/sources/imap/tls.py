@@ -87,7 +87,11 @@ def refusal(error: Exception, host: str) -> TlsRefused:
         kind = REASON_KINDS.get(error.reason or "", ErrorKind.TLS_HANDSHAKE)
     elif isinstance(error, ValueError):
         kind = ErrorKind.TLS_CERTIFICATE_NAME
-    return TlsRefused(TEXTS[kind].format(host=host), kind=kind)
+    broken = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or not isinstance(
+        error, ssl.SSLError | ValueError
+    )
+    # A line that broke in the handshake, with nothing said against it, may hold the next time.
+    return TlsRefused(TEXTS[kind].format(host=host), kind=kind, needs=Needs.RECONNECT if broken else Needs.USER)
 
 
 def not_spoken(opening: bytes) -> TlsRefused:
