@@ -14,26 +14,26 @@ from store.mail import AccountId
 
 from .cancel import Stop
 from .clock import Clock, SystemClock
-from .errors import ErrorKind
+from .errors import ErrorKind, printable
 from .events import Counts, ItemResult, ItemStatus, Severity, SyncError, SyncProgress
 from .failure import Failure, Translate, describe, status_after
 from .item import Item
 from .phases import Phase
 from .sources.base import Notice
 
-__all__ = ["ItemReporter", "Publisher", "Reporter"]
+__all__ = ["ItemReporter", "Publisher", "Reporter", "Told"]
 
 UPDATE_SECONDS = 0.05
 """Octets and signs of life are told this often at most; everything else at once."""
 RETRY_AFTER_SECONDS_MAX = 86_400.0
 
-E = TypeVar("E", SyncProgress, SyncError)
+Told = TypeVar("Told", SyncProgress, SyncError)
 
 
 class Publisher(Protocol):
     """Who gives events their number and passes them on, in that order. Never blocks for long, never raises."""
 
-    def publish(self, build: Callable[[int, int], E], /) -> E:
+    def publish(self, build: Callable[[int, int], Told], /) -> Told:
         """Call *build* with run id and sequence number, pass its event on, return it."""
         ...
 
@@ -174,7 +174,8 @@ class ItemReporter:
         with self._lock:
             if self._item.finished:
                 return
-            self._item.phase, self._item.text, self._item.next_try = phase, text, None
+            self._item.phase, self._item.next_try = phase, None
+            self._item.text = None if text is None else printable(text)
             self._begin_or_tell()
 
     def total(self, *, messages: int | None = None, octets: int | None = None) -> None:
