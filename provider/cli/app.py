@@ -1,0 +1,66 @@
+"""The tree of commands: which word runs which function, and the options that all share."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from . import account_commands, import_command, read_commands, show_command, state_commands, sync_command
+from .demo_command import demo
+from .exits import EXIT_CODES_HELP
+from .home import Home
+from .output import put
+from .version import version_line
+
+__all__ = ["application", "command"]
+
+ABOUT = f"""Keep mail offline, in step with its server.
+
+Begin with: maildock account add NAME --host H --user U --password-command CMD; then: maildock sync
+
+{EXIT_CODES_HELP}"""
+
+
+def application() -> typer.Typer:
+    """Return the application with all its commands."""
+    app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+    app.callback(help=ABOUT)(_shared)
+    app.add_typer(account_commands.app, name="account")
+    app.command("sync", epilog=EXIT_CODES_HELP)(sync_command.sync)
+    app.command("folders")(read_commands.folders)
+    app.command("list")(read_commands.list_messages)
+    app.command("show")(show_command.show)
+    app.command("status")(state_commands.status)
+    app.command("check")(state_commands.check)
+    app.command("import-from")(import_command.import_from)
+    app.command("demo")(demo)
+    return app
+
+
+def command() -> Callable[..., object]:
+    """Return the application as one runnable command, taking words and ``standalone_mode``."""
+    return get_command(application()).main
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        put(version_line())
+        raise typer.Exit
+
+
+def _shared(
+    context: typer.Context,
+    home: Annotated[
+        str | None,
+        typer.Option(
+            "--home",
+            metavar="DIR",
+            help="Directory of mail.db and accounts.toml; else MAILDOCK_HOME, else the platform's data folder.",
+        ),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and end.")
+    ] = False,
+) -> None:
+    context.obj = Home.find(home)

@@ -1,0 +1,151 @@
+"""What ``maildock demo`` plays: a real server, a fresh store, two synchronizations with a change between them.
+
+The server is changed through the stdlib's imaplib, so that nothing of maildock stands on both sides of the wire.
+"""
+
+import imaplib
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+from time import monotonic
+
+from store import MailStore, open_store
+from store.mail import AccountId
+
+from .. import Account, Password, Security, SyncRequest
+from .demo_mail import DemoMessage, demo_messages, late_messages
+from .demo_server import DemoServer, DemoServerMissing
+from .exits import ExitCode, Trouble
+from .home import Home
+from .output import count, put
+from .read_commands import message_pages, put_folders, put_messages
+from .sync_command import run_request
+
+__all__ = ["play"]
+
+NEWEST = 12
+DELETED = 6
+FLAGGED = 4
+
+
+def play(given: str | None) -> ExitCode:
+    """Play the demo in the home *given*, which must hold no store yet, or in a new temporary directory."""
+    home = Home(Path(given).expanduser().absolute() if given else Path(mkdtemp(prefix="maildock-demo-")))
+    if home.store_path.exists():
+        raise Trouble(f"{home.path} holds a store already.", ExitCode.USAGE, "The demo makes a fresh one: --home DIR")
+    home.prepare()
+    user, password = "demo", secrets.token_urlsafe(16)
+    try:
+        with DemoServer(user=user, password=password) as server, open_store(home.store_path) as store:
+            account = Account(
+                id=AccountId("demo"),
+                host=server.host,
+                port=server.port,
+                security=Security.NONE,  # loopback
+                user=user,
+                credentials=Password(password),
+            )
+            return _acts(store, account, _Mailbox(server), home)
+    except DemoServerMissing as error:
+        raise Trouble(str(error), ExitCode.USAGE) from None
+
+
+def _acts(store: MailStore, account: Account, mailbox: "_Mailbox", home: Home) -> ExitCode:
+    _title(f"A mail server (pymap) listens on {account.host}:{account.port}; it is being filled.")
+    messages = list(demo_messages())
+    mailbox.fill(messages)
+    put(f"{count(len(messages), 'message')} in {count(len({one.folder for one in messages}), 'folder')}.")
+
+    _title("maildock sync: the first synchronization, into a fresh store")
+    first = _synchronize(store, account)
+    _title("maildock folders")
+    with store.read() as view:
+        put_folders(view.folders())
+    _title(f"maildock list --all --limit {NEWEST}")
+    put_messages(message_pages(store, None, None, limit=NEWEST))
+
+    late = list(late_messages())
+    _title(
+        f"On the server: {count(len(late), 'new message')}, {count(FLAGGED, 'message')} flagged, "
+        f"{count(DELETED, 'message')} deleted."
+    )
+    mailbox.change(late)
+    _title("maildock sync: the second synchronization brings the difference, and nothing else")
+    second = _synchronize(store, account)
+    _title(f"maildock list INBOX --limit {NEWEST // 2}")
+    with store.read() as view:
+        inbox = next(folder.id for folder in view.folders() if str(folder.path) == "INBOX")
+    put_messages(message_pages(store, inbox, None, limit=NEWEST // 2))
+
+    report = store.check(full=True)
+    _title("The store is whole." if report.ok else f"The store has {count(len(report.problems), 'problem')}.")
+    _what_next(home)
+    return max(first, second, ExitCode.COMPLETE if report.ok else ExitCode.STORE)
+
+
+def _synchronize(store: MailStore, account: Account) -> ExitCode:
+    began = monotonic()
+    code = run_request(store, [account], SyncRequest(), json=False)
+    put(f"({monotonic() - began:.1f} seconds)")
+    return code
+
+
+def _title(text: str) -> None:
+    put()
+    put(text)
+    put("─" * min(len(text), 100))
+
+
+def _what_next(home: Home) -> None:
+    put(f"The store is {home.store_path}; the server ends with this demo, the mail stays. Try:")
+    for words in ("list --all", "list INBOX --json --limit 3", "show 1", "show 1 --raw", "status", "check --full"):
+        put(f"  maildock --home {home.path} {words}")
+    put("With an account of your own:")
+    put("  maildock account add NAME --host imap.example.org --user U --password-command 'pass show mail'")
+    put("  maildock sync NAME")
+
+
+class _Mailbox:
+    """The demo user's mail on the server, changed as another client would."""
+
+    def __init__(self, server: DemoServer) -> None:
+        self._server = server
+
+    def fill(self, messages: Sequence[DemoMessage]) -> None:
+        """Append *messages*, making their folders."""
+        with self._login() as client:
+            for folder in dict.fromkeys(one.folder for one in messages):
+                if folder != "INBOX":
+                    _ok(client.create(_quoted(folder)))
+            self._append(client, messages)
+
+    def change(self, late: Sequence[DemoMessage]) -> None:
+        """Append *late*, flag the oldest messages of INBOX that stay, and expunge the very oldest."""
+        with self._login() as client:
+            _ok(client.select("INBOX"))
+            _ok(client.uid("STORE", f"1:{DELETED}", "+FLAGS.SILENT", r"(\Deleted)"))
+            _ok(client.uid("STORE", f"{DELETED + 1}:{DELETED + FLAGGED}", "+FLAGS.SILENT", r"(\Flagged)"))
+            _ok(client.expunge())
+            self._append(client, late)
+
+    def _login(self) -> imaplib.IMAP4:
+        client = imaplib.IMAP4(self._server.host, self._server.port, timeout=10)
+        client.login(self._server.user, self._server.password)
+        return client
+
+    def _append(self, client: imaplib.IMAP4, messages: Sequence[DemoMessage]) -> None:
+        for one in messages:
+            date = imaplib.Time2Internaldate(one.internal_date)
+            _ok(client.append(_quoted(one.folder), " ".join(sorted(one.flags)), date, one.octets))
+
+
+def _quoted(folder: str) -> str:
+    """Return *folder* as a quoted string (RFC 9051 §4.3); the demo's names are ASCII."""
+    return '"' + folder.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _ok(answer: tuple[str, object]) -> None:
+    """Stop the demo when its own server refuses a command of the demo."""
+    if answer[0] != "OK":
+        raise RuntimeError("the demo's mail server refused a command")

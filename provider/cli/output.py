@@ -1,0 +1,133 @@
+"""What reaches the terminal: text made harmless, tables, JSON lines, raw octets.
+
+Invariant: everything that a server or a message wrote passes ``one_line`` or ``many_lines`` before it is printed for a
+person, and is never read as markup.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+__all__ = ["count", "hint", "many_lines", "moment", "octets", "one_line", "put", "put_json", "put_octets", "table"]
+
+# Embedding, override and isolate controls reorder what stands around them (Unicode TR 9); marks alone do no harm.
+BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def one_line(text: str, characters_max: int = 0) -> str:
+    """Return hostile *text* as one harmless line; capped with an ellipsis when *characters_max* is given.
+
+    >>> one_line("a\\x1b[31m\\r\\nb")
+    'a[31m b'
+    """
+    words = text.split()
+    clean = " ".join(word for word in ("".join(filter(str.isprintable, word)) for word in words) if word)
+    return clean[: characters_max - 1] + "…" if 0 < characters_max < len(clean) else clean
+
+
+def many_lines(text: str) -> str:
+    """Return hostile *text* with its lines and tabs kept and every other control character gone.
+
+    >>> many_lines("a\\x1b]0;x\\x07\\r\\nb\\tc")
+    'a]0;x\\nb\\tc'
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return (
+        "".join(
+            char
+            for char in lines
+            if char in "\n\t" or (char not in BIDI_CONTROLS and (char.isprintable() or not char.isascii()))
+            if not "\x7f" <= char <= "\x9f"
+        )
+        .encode("utf-8", "replace")
+        .decode()
+    )
+
+
+def put(text: str = "") -> None:
+    """Print one line for a person."""
+    sys.stdout.write(text + "\n")
+
+
+def hint(text: str) -> None:
+    """Print one line to stderr: a remark beside the answer."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def put_json(value: object) -> None:
+    """Print *value* as one line of JSON in ASCII, and flush: somebody may be reading along."""
+    sys.stdout.write(json.dumps(value, separators=(", ", ": ")) + "\n")
+    sys.stdout.flush()
+
+
+def put_octets(chunks: Iterable[bytes]) -> None:
+    """Write octets exactly where the output is a file or a pipe; made harmless where it is a terminal."""
+    if sys.stdout.isatty():
+        for chunk in chunks:
+            sys.stdout.write(many_lines(chunk.decode("utf-8", "replace")))
+        sys.stdout.flush()
+        return
+    sys.stdout.flush()
+    binary = getattr(sys.stdout, "buffer", None)
+    for chunk in chunks:
+        if binary is None:  # a host that replaced stdout by a text stream
+            sys.stdout.write(chunk.decode("utf-8", "surrogateescape"))
+        else:
+            binary.write(chunk)
+    sys.stdout.flush()
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """Print aligned columns; numbers of the columns *right* to the right. On a terminal long cells are shortened."""
+    if sys.stdout.isatty():
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        shown = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for at, head in enumerate(heads):
+            shown.add_column(head, justify="right" if at in right else "left", overflow="ellipsis", no_wrap=True)
+        for row in rows:
+            shown.add_row(*map(Text, row))
+        Console().print(shown)
+        return
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, *rows):
+        cells = [
+            cell.rjust(w) if at in right else cell.ljust(w)
+            for at, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        put("  ".join(cells).rstrip())
+
+
+def moment(at: datetime | None) -> str:
+    """Return *at* in local time for a person, a dash for None."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M") if at else "-"
+
+
+def octets(number: int | None) -> str:
+    """Return a size for a person, in powers of ten.
+
+    >>> octets(999), octets(1_234_567), octets(None)
+    ('999 B', '1.2 MB', '-')
+    """
+    if number is None:
+        return "-"
+    size = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def count(number: int, noun: str, nouns: str = "") -> str:
+    """Return *number* and *noun*, in the plural (*nouns* where it is irregular) when it is not one.
+
+    >>> count(1, "message"), count(5120, "message")
+    ('1 message', '5,120 messages')
+    """
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"

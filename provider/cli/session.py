@@ -1,0 +1,103 @@
+"""What commands share: the home, the accounts, an open store, finding a folder or a message by what a person typed."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from store.mail import AccountId, FolderPath, MessageKey
+
+from .accounts_file import AccountEntry, AccountsFile
+from .exits import ExitCode, Trouble
+from .home import Home
+
+if TYPE_CHECKING:
+    import typer
+
+    from store import Folder, MailStore, ReadView
+
+__all__ = ["chosen_accounts", "find_folder", "home_of", "known_accounts", "message_key", "opened", "opened_to_read"]
+
+
+def home_of(context: "typer.Context") -> Home:
+    """Return the home that the options of this call name."""
+    home = context.find_root().obj
+    assert isinstance(home, Home), "the application's own callback sets it"
+    return home
+
+
+@contextmanager
+def opened(home: Home, *, create: bool = False) -> "Iterator[MailStore]":
+    """Open the home's store for reading and writing."""
+    from store import open_store
+
+    if create:
+        home.prepare()
+    with open_store(home.store_path, create=create) as store:
+        yield store
+
+
+@contextmanager
+def opened_to_read(home: Home) -> "Iterator[MailStore]":
+    """Open the home's store for commands that only look: a store that cannot be written is good enough."""
+    from store import StoreReadOnly, open_store
+
+    try:
+        store = open_store(home.store_path, create=False)
+    except StoreReadOnly:
+        store = open_store(home.store_path, create=False, read_only=True)
+    with store:
+        yield store
+
+
+def chosen_accounts(file: AccountsFile, names: Sequence[str]) -> tuple[AccountEntry, ...]:
+    """Return the accounts *names*, or all. Raises Trouble for an unknown one, and when there is none at all."""
+    if not file.accounts:
+        raise Trouble(
+            "There is no account yet.",
+            ExitCode.USAGE,
+            "Add one: maildock account add NAME --host H --user U --password-command CMD",
+        )
+    for name in names:
+        if file.find(name) is None:
+            raise unknown_account(name, [entry.name for entry in file.accounts])
+    return tuple(entry for entry in file.accounts if not names or entry.name in names)
+
+
+def known_accounts(view: "ReadView", account: str | None) -> AccountId | None:
+    """Return *account* as an id that the store knows; None stays None. Raises Trouble for an unknown one."""
+    known = view.accounts()
+    if account is None or account in known:
+        return AccountId(account) if account is not None else None
+    raise unknown_account(account, known)
+
+
+def unknown_account(name: str, known: Sequence[str]) -> Trouble:
+    """Return the trouble of a name that is no account."""
+    return Trouble(
+        f"There is no account {name!r}.",
+        ExitCode.USAGE,
+        f"Known: {', '.join(sorted(known))}." if known else "maildock account list shows what there is.",
+    )
+
+
+def find_folder(view: "ReadView", text: str, account: str | None) -> "Folder":
+    """Return the folder that a person means by *text*: its path as ``maildock folders`` prints it.
+
+    INBOX is found in any case. Raises Trouble when there is none, or one in each of several accounts.
+    """
+    path = FolderPath(("INBOX",)) if text.upper() == "INBOX" else FolderPath.parse(text)
+    among = [known_accounts(view, account)] if account is not None else list(view.accounts())
+    found = [folder for name in among if name and (folder := view.find_folder(name, path)) is not None]
+    if not found:
+        raise Trouble(f"There is no folder {text!r}.", ExitCode.USAGE, "maildock folders shows what there is.")
+    if len(found) > 1:
+        names = ", ".join(str(folder.account) for folder in found)
+        raise Trouble(f"Several accounts have a folder {text!r}: {names}.", ExitCode.USAGE, "Say which: --account A")
+    return found[0]
+
+
+def message_key(number: int) -> MessageKey:
+    """Return *number* as the id of a message. Raises Trouble for one that can be none."""
+    if not 0 < number < 2**63:
+        raise Trouble(f"There is no message {number}.", ExitCode.USAGE, "maildock list --all shows the ids.")
+    return MessageKey(number)

@@ -1,0 +1,86 @@
+"""``maildock sync``: bring the accounts' mail into the store, and show how it goes."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .accounts_file import AccountsFile
+from .credentials import stdin_password
+from .exits import ExitCode, Trouble, exit_of_result
+from .running import wait_for
+from .session import chosen_accounts, home_of, opened
+
+if TYPE_CHECKING:
+    from store import MailStore
+
+    from .. import Account, SyncRequest
+    from .sync_display import Display
+
+__all__ = ["display_for", "run_request", "sync"]
+
+
+def sync(
+    context: typer.Context,
+    accounts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ACCOUNT", help="Accounts to synchronize; all when none is named."),
+    ] = None,
+    folder: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--folder", metavar="F", help="Only this folder, as `maildock folders` prints it; may be repeated."
+        ),
+    ] = None,
+    headers_only: Annotated[bool, typer.Option("--headers-only", help="Headers, no bodies.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Compare everything, as if nothing were known.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one event a line as JSON; the last is the result.")
+    ] = False,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from the standard input.")
+    ] = False,
+) -> int:
+    """Bring mail from the server into the store. Ctrl-C cancels and keeps what has arrived."""
+    from .. import Password, SyncFlags, SyncRequest
+
+    home = home_of(context)
+    chosen = chosen_accounts(AccountsFile.read(home.accounts_path), accounts or [])
+    given = None
+    if password_stdin:
+        if len(chosen) > 1:
+            raise Trouble("--password-stdin is one password: name one account.", ExitCode.USAGE)
+        given = Password(stdin_password())
+    values = [entry.account(given) for entry in chosen]
+    flags = SyncFlags.ALL_DIRECTIONS
+    if headers_only:
+        flags |= SyncFlags.SYNC_GLOBAL_HEADERS
+    if folder:
+        flags |= SyncFlags.SYNC_THESE_FOLDERS
+    request = SyncRequest(
+        flags=flags, accounts=tuple(value.id for value in values), folders=tuple(folder or ()), full=full
+    )
+    with opened(home, create=True) as store:
+        return run_request(store, values, request, json=json)
+
+
+def run_request(store: "MailStore", accounts: "list[Account]", request: "SyncRequest", *, json: bool) -> ExitCode:
+    """Run *request* in the foreground with a display, and return the exit code."""
+    from dataclasses import replace
+
+    from .. import MailStoreProvider
+
+    display = display_for(json=json)
+    with MailStoreProvider(store, accounts) as provider:
+        result = wait_for(provider.SynchronizeInBackground(replace(request, callback=display)))
+    display.close(result)
+    return exit_of_result(result)
+
+
+def display_for(*, json: bool) -> "Display":
+    """Return the display that fits the output: JSON where asked for, bars on a terminal, lines elsewhere."""
+    from .sync_display import BarsDisplay, JsonDisplay, LinesDisplay
+
+    if json:
+        return JsonDisplay()
+    return BarsDisplay() if sys.stdout.isatty() else LinesDisplay()

@@ -1,0 +1,216 @@
+"""What a running synchronization shows: bars on a terminal, a line a folder elsewhere, a JSON object an event.
+
+Each display is a ``ProgressCallback``. It is called on a thread of the provider, never twice at once; ``close`` comes
+from the main thread and silences it.
+"""
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+from .. import Counts, ItemStatus, Severity, as_json
+from .exits import hint_of
+from .output import count, hint, octets, one_line, put, put_json
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from .. import SyncError, SyncProgress, SyncResult
+
+__all__ = ["BarsDisplay", "Display", "ErrorsToStderr", "JsonDisplay", "LinesDisplay", "counters", "put_summary"]
+
+DELIVERY_SECONDS_MAX = 5.0
+"""How long the last event may take from the run to the display."""
+
+
+class Display(Protocol):
+    """A callback of ours, with its end."""
+
+    def progress(self, progress: "SyncProgress", /) -> None: ...
+    def error(self, error: "SyncError", /) -> None: ...
+    def done(self, result: "SyncResult", /) -> None: ...
+    def close(self, result: "SyncResult") -> None:
+        """Show how it ended; nothing is shown after it."""
+        ...
+
+
+class ErrorsToStderr:
+    """Says errors and warnings, each with what helps the first time; ignores progress."""
+
+    def __init__(self) -> None:
+        self.finished = threading.Event()
+        self._hinted: set[tuple[str, str | None]] = set()
+
+    def progress(self, progress: "SyncProgress", /) -> None:
+        """Show nothing."""
+
+    def error(self, error: "SyncError", /) -> None:
+        """Say an error or a warning; what is told for information only stays in ``--json``."""
+        if error.severity is Severity.INFORMATION:
+            return
+        where = ":".join(one_line(part) for part in (error.account, error.folder) if part)
+        mild = "warning: " if error.severity is Severity.WARNING else ""
+        hint(f"maildock: {mild}{where and where + ': '}{one_line(error.text)}")
+        if error.server_text:
+            hint(f"  The server says: {one_line(error.server_text)}")
+        helps = hint_of(error.kind, error.account)
+        if helps and error.severity is Severity.ERROR and (error.kind.value, error.account) not in self._hinted:
+            self._hinted.add((error.kind.value, error.account))
+            hint(f"  {one_line(helps)}")
+
+    def done(self, result: "SyncResult", /) -> None:
+        """Hear the end."""
+        self.finished.set()
+
+    def close(self, result: "SyncResult") -> None:
+        """Wait until everything was said."""
+        self.finished.wait(DELIVERY_SECONDS_MAX)
+
+
+class JsonDisplay(ErrorsToStderr):
+    """One event a line; the result is the last line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def progress(self, progress: "SyncProgress", /) -> None:
+        """Print the event."""
+        self._put(progress)
+
+    def error(self, error: "SyncError", /) -> None:
+        """Print the event, and say it on stderr for whoever looks on."""
+        self._put(error)
+        super().error(error)
+
+    def _put(self, event: "SyncProgress | SyncError") -> None:
+        with self._lock:
+            if not self._closed:
+                put_json(as_json(event))
+
+    def close(self, result: "SyncResult") -> None:
+        """Print the result; an event that comes later would not be the last line's equal, and is dropped."""
+        super().close(result)
+        with self._lock:
+            self._closed = True
+            put_json(as_json(result))
+
+
+class LinesDisplay(ErrorsToStderr):
+    """For files and pipes: one line when a folder ends."""
+
+    def progress(self, progress: "SyncProgress", /) -> None:
+        """Print the end of a folder."""
+        if progress.folder is not None and progress.status.terminal:
+            put(f"{one_line(progress.account)}: {one_line(progress.folder)}: {_ending(progress)}")
+            sys.stdout.flush()
+
+    def close(self, result: "SyncResult") -> None:
+        """Print a line for each account."""
+        super().close(result)
+        put_summary(result)
+
+
+class BarsDisplay(ErrorsToStderr):
+    """For terminals: a bar for each account and for each folder at work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+        self._bars = Progress(
+            SpinnerColumn(finished_text=" "),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[facts]}", markup=False),
+            console=Console(markup=False, highlight=False),
+            redirect_stderr=sys.stderr.isatty(),
+            refresh_per_second=10,
+            transient=True,
+        )
+        self._tasks: dict[tuple[str, str | None], TaskID] = {}
+        self._bars.start()
+
+    def progress(self, progress: "SyncProgress", /) -> None:
+        """Move a bar. A folder that ends gives its bar back; its line stays when something came."""
+        if self._bars.finished and self._bars.live.is_started is False:
+            return
+        item = (progress.account, progress.folder)
+        if progress.folder is not None and progress.status.terminal:
+            task = self._tasks.pop(item, None)
+            if task is not None:
+                self._bars.remove_task(task)
+            if progress.counts != Counts() or progress.status is not ItemStatus.SUCCEEDED:
+                name = f"{one_line(progress.account)}: {one_line(progress.folder)}"
+                self._bars.console.print(f"{name}: {_ending(progress)}", soft_wrap=True)
+            return
+        if item not in self._tasks:
+            name = one_line(progress.account if progress.folder is None else f"  {progress.folder}", 34)
+            self._tasks[item] = self._bars.add_task(name, total=None, facts="")
+        self._bars.update(
+            self._tasks[item],
+            completed=progress.index,
+            total=progress.index_max or None,
+            facts=_facts(progress),
+        )
+
+    def close(self, result: "SyncResult") -> None:
+        """Take the bars away and print a line for each account."""
+        super().close(result)
+        self._bars.stop()
+        put_summary(result)
+
+
+def put_summary(result: "SyncResult") -> None:
+    """Print how each account ended, and what was kept of a cancelled run."""
+    for item in result.items:
+        if item.folder is None:
+            put(f"{one_line(item.account)}: {item.status.value}; {counters(item.counts)}")
+    if result.status.value == "canceled":
+        kept = result.downloaded
+        put(
+            f"Cancelled. Kept: {count(kept.new, 'new message')}, {count(kept.bodies, 'body', 'bodies')}; "
+            "the next sync goes on from there."
+        )
+
+
+def counters(counts: Counts) -> str:
+    """Return counts as a compact line: + new, * flags changed, . read, - deleted, bodies and octets.
+
+    >>> counters(Counts(new=12, read=3, bodies=12, octets=1_234_567))
+    '+12 *0 .3 -0, 12 bodies, 1.2 MB'
+    """
+    line = f"+{counts.new} *{counts.modified} .{counts.read} -{counts.deleted}"
+    line += f", {count(counts.bodies, 'body', 'bodies')}, {octets(counts.octets)}"
+    folders = ((counts.folders_new, "+"), (counts.folders_renamed, "~"), (counts.folders_deleted, "-"))
+    moved = " ".join(f"{sign}{number}" for number, sign in folders if number)
+    return f"{line}, folders {moved}" if moved else line
+
+
+def _ending(progress: "SyncProgress") -> str:
+    line = counters(progress.counts or Counts())
+    return line if progress.status is ItemStatus.SUCCEEDED else f"{progress.status.value}; {line}"
+
+
+def _facts(progress: "SyncProgress") -> str:
+    """Return what stands behind a bar: messages, octets, rate, time left, or why nothing moves."""
+    if progress.stalled_seconds:
+        return f"waiting for the server, {progress.stalled_seconds:.0f} s"
+    facts = []
+    if progress.messages_total is not None:
+        facts.append(f"{progress.messages_done:,} of {progress.messages_total:,}")
+    elif progress.messages_done:
+        facts.append(f"{progress.messages_done:,}")
+    if progress.octets_done:
+        facts.append(octets(progress.octets_done))
+    if progress.octets_per_second:
+        facts.append(f"{octets(round(progress.octets_per_second))}/s")
+    if progress.eta_seconds:
+        facts.append(_left(progress.eta_seconds))
+    return " · ".join(facts) or progress.phase.label.replace("-", " ")
+
+
+def _left(seconds: float) -> str:
+    return f"{seconds:.0f} s left" if seconds < 90 else f"{seconds / 60:.0f} min left"
