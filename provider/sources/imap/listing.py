@@ -1,0 +1,207 @@
+"""One look at the whole account: what the server can, which folders there are, and how each stands, in one flight.
+
+Room: sources/imap. Ladder (design decision 4): LIST with STATUS (RFC 5819), else LIST and then STATUS of each folder,
+pipelined, else no status at all. ENABLE, ID and NAMESPACE ride in the same batch. Rules: a LIST that was refused, or
+lists nothing, proves nothing; one folder without STATUS costs that folder its status. ENABLED tells what was enabled,
+the capability list does not (iCloud announces QRESYNC and enables nothing).
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import metadata
+
+from ...errors import IncompleteAnswer, ServerBusy
+from ...limits import Limits
+from ..base import FolderListing, FolderStatus
+from . import quirks, translate
+from .answers import Completion, Line, Reply
+from .commands import Command, LiteralStyle, String
+from .folderlines import Folders, Namespaces, key, namespaces, status_of
+from .grammar import Status
+from .wire import Wire
+
+__all__ = ["Abilities", "list_folders", "prepare", "refuse_if_busy"]
+
+_STATUS_ROW_OCTETS = 200
+
+
+@dataclass(slots=True)
+class Abilities:
+    """What this server showed to work in this session; demotions take words away."""
+
+    capabilities: frozenset[str] = frozenset()
+    fresh: bool = False
+    """False: the capabilities were told before the login, or never; they must be asked for."""
+    greeted: bool = False
+    """ENABLE and ID were sent."""
+    enabled: set[str] = field(default_factory=set)
+    spaces: Namespaces = Namespaces()
+
+    def can(self, word: str) -> bool:
+        """Tell whether the server announces *word*."""
+        return word in self.capabilities
+
+    @property
+    def condstore(self) -> bool:
+        """Mod-sequences may be asked for (RFC 7162 §3.1)."""
+        return self.can("CONDSTORE") or self.can("QRESYNC")
+
+    @property
+    def qresync(self) -> bool:
+        """QRESYNC was enabled, and the server said so."""
+        return "QRESYNC" in self.enabled
+
+    @property
+    def literal_style(self) -> LiteralStyle:
+        """How literals are sent."""
+        if self.can("LITERAL+"):
+            return LiteralStyle.FREE
+        return LiteralStyle.SMALL if self.can("LITERAL-") else LiteralStyle.WAITING
+
+    def demote(self, *words: str) -> None:
+        """Ask for these no more: they were announced, and refused."""
+        self.capabilities -= set(words)
+        self.enabled -= set(words)
+
+
+def prepare(wire: Wire, abilities: Abilities, *rest: Command, limits: Limits) -> Reply | None:
+    """Ask what is not known yet, and send ENABLE and ID, with *rest* in the same batch; None: nothing was to be sent.
+
+    Raises ServerBusy when the server has let us in and yet obeys no command (Exchange).
+    """
+    if not abilities.fresh:
+        reply = wire.run(Command((b"CAPABILITY",)))
+        _refuse_if_busy(reply)
+        for line in reply.of(b"CAPABILITY"):
+            abilities.capabilities = frozenset(translate.text(word).upper() for word in line.parts[0].split())
+        abilities.fresh = True
+    wire.style = abilities.literal_style
+    commands = [] if abilities.greeted else _greetings(abilities)
+    commands += rest
+    if not commands:
+        return None
+    reply = wire.run(*commands)
+    _refuse_if_busy(reply)
+    abilities.greeted = True
+    for line in reply.of(b"ENABLED"):
+        abilities.enabled |= {translate.text(word).upper() for word in line.parts[0].split()}
+    for line in reply.of(b"NAMESPACE"):
+        abilities.spaces = namespaces(line, nesting=limits.nesting)
+    return reply
+
+
+def _greetings(abilities: Abilities) -> list[Command]:
+    commands = []
+    if abilities.can("ENABLE") and abilities.condstore:
+        commands.append(Command((b"ENABLE", b"QRESYNC" if abilities.can("QRESYNC") else b"CONDSTORE")))
+    if abilities.can("ID"):
+        try:
+            version = metadata.version("maildock")
+        except metadata.PackageNotFoundError:  # run from a checkout that was never installed
+            version = "unknown"
+        commands.append(Command((b"ID", b'("name" "maildock" "version" "%b")' % version.encode("ascii", "ignore"))))
+    if abilities.can("NAMESPACE"):
+        commands.append(Command((b"NAMESPACE",)))
+    return commands
+
+
+def _refuse_if_busy(reply: Reply) -> None:
+    for status in reply.endings.values():
+        refuse_if_busy(status)
+
+
+def refuse_if_busy(status: Status) -> None:
+    """Raise ServerBusy when *status* says that more commands only make it worse."""
+    seconds = None if status.ok else translate.wait_seconds(status.text)
+    if seconds is not None or quirks.is_not_connected(status):
+        raise ServerBusy("The server asks us to come back later.", retry_after_seconds=seconds, server_text=status.text)
+
+
+def list_folders(
+    wire: Wire, abilities: Abilities, *, limits: Limits, leave: Callable[[], list[Command]]
+) -> FolderListing:
+    """List all folders. Raises IncompleteAnswer when the server refuses to.
+
+    *leave* gives the commands that leave the open folder: the answer of LIST-STATUS is stale where one is selected.
+    """
+    if not abilities.fresh:
+        prepare(wire, abilities, limits=limits)
+    listing = _list_command(abilities)
+    subscriptions = None if abilities.can("LIST-EXTENDED") else Command((b"LSUB", b'""', b'"*"'))
+    commands = [*leave(), listing, *([subscriptions] if subscriptions else [])]
+    reply = prepare(wire, abilities, *commands, limits=limits)
+    if reply is None or not reply.endings[listing].ok:
+        raise IncompleteAnswer(
+            "The server refused to list the folders.",
+            server_text=b"" if reply is None else reply.endings[listing].text,
+        )
+    folders = Folders(limits)
+    for line in reply.of(b"LIST"):
+        folders.add(line)
+    told = dict(_statuses(reply, limits))
+    if not abilities.can("LIST-STATUS"):
+        told.update(_ask_statuses(wire, abilities, folders, limits))
+    folders.tell(told)
+    known = subscriptions is None or reply.endings[subscriptions].ok
+    folders.subscribe((_subscribed(line, limits) for line in reply.of(b"LSUB")), known=known)
+    folders.guess_roles(abilities.spaces)
+    # INBOX exists always (RFC 9051 §5.1): an answer that lists nothing at all is no listing.
+    return FolderListing(
+        folders=tuple(folders.found.values()), complete=bool(folders.found), problems=tuple(folders.problems)
+    )
+
+
+def _list_command(abilities: Abilities) -> Command:
+    options = []
+    if abilities.can("LIST-EXTENDED"):
+        options.append(b"SUBSCRIBED")
+        if abilities.can("SPECIAL-USE"):
+            options.append(b"SPECIAL-USE")
+    if abilities.can("LIST-STATUS"):
+        options.append(b"STATUS " + _status_items(abilities))
+    if not options:
+        return Command((b"LIST", b'""', b'"*"'))
+    return Command((b"LIST", b'""', b'"*"', b"RETURN (%b)" % b" ".join(options)))
+
+
+def _status_items(abilities: Abilities) -> bytes:
+    items = [b"MESSAGES", b"UIDNEXT", b"UIDVALIDITY"]
+    if abilities.condstore:
+        items.append(b"HIGHESTMODSEQ")
+    if abilities.can("OBJECTID"):
+        items.append(b"MAILBOXID")
+    return b"(%b)" % b" ".join(items)
+
+
+def _statuses(reply: Reply, limits: Limits) -> dict[bytes, tuple[FolderStatus | None, str | None]]:
+    found = {}
+    for line in reply.of(b"STATUS"):
+        name, status, object_id = status_of(line, nesting=limits.nesting)
+        found[name] = (status, object_id)
+    return found
+
+
+def _ask_statuses(
+    wire: Wire, abilities: Abilities, folders: Folders, limits: Limits
+) -> dict[bytes, tuple[FolderStatus | None, str | None]]:
+    """Ask STATUS of each folder, in as few flights as the window of unanswered octets allows."""
+    items = _status_items(abilities)
+    commands = deque(
+        Command((b"STATUS", String(name), items), _STATUS_ROW_OCTETS)
+        for name, folder in folders.found.items()
+        if folder.selectable
+    )
+    found = {}
+    for response in wire.converse(commands):
+        if isinstance(response, Line) and response.word == b"STATUS":
+            name, status, object_id = status_of(response, nesting=limits.nesting)
+            found[name] = (status, object_id)
+        elif isinstance(response, Completion):
+            refuse_if_busy(response.status)
+    return found
+
+
+def _subscribed(line: Line, limits: Limits) -> bytes:
+    told = line.values(nesting=limits.nesting)
+    return key(told[2]) if len(told) > 2 else b""

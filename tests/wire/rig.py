@@ -1,0 +1,109 @@
+"""A session of ours on one end of a socketpair, and on the other whatever a test wants it to meet.
+
+Room: tests/wire. `session_to` takes over a socket that greets PREAUTH; `Scripted` answers each command by a function.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+from provider.cancel import Stop
+from provider.limits import Limits
+from provider.sources.base import Notice
+from provider.sources.imap.channel import Channel
+from provider.sources.imap.source import ImapSession, session_on
+
+__all__ = ["HANG_GUARD_SECONDS", "Ear", "Reply", "Scripted", "scripted_session", "session_to"]
+
+HANG_GUARD_SECONDS = 5.0
+Reply = Callable[[bytes, bytes], "bytes | None"]
+"""(tag, the rest of the command line without CRLF) to octets; None closes the connection."""
+
+
+class Ear:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.octets = 0
+        self.notices: list[Notice] = []
+        self.waited = 0
+
+    def received(self, octets: int) -> None:
+        self.octets += octets
+
+    def waiting(self, seconds: float) -> None:
+        self.waited += 1
+
+    def notice(self, notice: Notice) -> None:
+        self.notices.append(notice)
+
+    def kinds(self) -> list[str]:
+        return [notice.kind for notice in self.notices]
+
+
+def session_to(
+    sock: socket.socket,
+    *,
+    limits: Limits | None = None,
+    capabilities: frozenset[str] | None = None,
+    ear: Ear | None = None,
+    stop: Stop | None = None,
+) -> ImapSession:
+    """Read the greeting from *sock* and return a session on it, which asks for capabilities unless they are given."""
+    limits, ear = limits or Limits(), ear or Ear()
+    channel = Channel(sock, stop=stop or Stop(), listener=ear, limits=limits)
+    channel.deadline(HANG_GUARD_SECONDS)
+    channel.readline()
+    return session_on(channel, capabilities, limits=limits, listener=ear)
+
+
+class Scripted:
+    """A server that greets PREAUTH and answers by *reply*. It records every octet of the client."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self.sock, self._ours = socket.socketpair()
+        self.octets = bytearray()
+        self.commands: list[bytes] = []
+        """Command lines as sent, tag and CRLF cut off."""
+        self._thread = threading.Thread(target=self._serve, name="scripted", daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with self._ours, self._ours.makefile("rb") as stream, contextlib.suppress(OSError):
+            self._ours.sendall(b"* PREAUTH ready\r\n")
+            for line in stream:
+                self.octets += line
+                tag, _, rest = line.rstrip(b"\r\n").partition(b" ")
+                self.commands.append(rest)
+                octets = self._reply(tag, rest)
+                if octets is None:
+                    return
+                self._ours.sendall(octets)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # the client may have ended it already
+            self._ours.shutdown(socket.SHUT_RDWR)
+        self._thread.join(HANG_GUARD_SECONDS)
+        assert not self._thread.is_alive(), "the scripted server hangs"
+
+
+@contextlib.contextmanager
+def scripted_session(
+    reply: Reply,
+    *,
+    capabilities: str = "IMAP4REV1",
+    limits: Limits | None = None,
+    ear: Ear | None = None,
+) -> Iterator[tuple[ImapSession, Scripted]]:
+    """Give a session and the scripted server that it talks to; both are closed at the end."""
+    server = Scripted(reply)
+    session = session_to(server.sock, limits=limits, capabilities=frozenset(capabilities.split()), ear=ear)
+    try:
+        yield session, server
+    finally:
+        session.close()
+        server.close()
