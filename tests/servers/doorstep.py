@@ -2,7 +2,8 @@
 
 Room: tests/servers. The function gets a `Visitor` for each connection and says and hears what it likes, before, after
 and instead of TLS; the doorstep keeps every octet that the client said, decrypted. Where folders and messages matter,
-use `FakeImap`. `Silent` and `Supplier` are who stands on our side of the door.
+use `FakeImap`. `Silent` and `Supplier` stand on our side of the door;
+`entered` and `refusal` knock.
 """
 
 from __future__ import annotations
@@ -11,13 +12,34 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import TracebackType
 
-from provider.account import Account, Credential
-from provider.sources.base import Notice
+import pytest
 
-__all__ = ["CAPABILITIES", "GREETING", "SECRET", "Doorstep", "Script", "Silent", "Supplier", "Visitor"]
+from provider.account import Account, Credential, Security
+from provider.cancel import Stop
+from provider.errors import ProviderError
+from provider.sources.base import Notice
+from provider.sources.imap.connect import Door, open_door
+from store.mail import AccountId
+
+__all__ = [
+    "CAPABILITIES",
+    "GREETING",
+    "SECRET",
+    "Doorstep",
+    "Script",
+    "Silent",
+    "Supplier",
+    "Visitor",
+    "account_at",
+    "commands",
+    "entered",
+    "greets",
+    "refusal",
+]
 
 HANG_GUARD_SECONDS = 5.0
 
@@ -66,16 +88,17 @@ class Visitor:
         lines = octets.split(b"\r\n")
         self.sock.sendall(b"\r\n".join(self.tag + line[1:] if line.startswith(b"@") else line for line in lines))
 
-    def hear(self) -> bytes:
-        """Return the next line without its end; empty when the client is gone. Remembers its tag."""
+    def hear(self) -> bytes | None:
+        """Return the next line without its end; None when the client is gone. Remembers its tag."""
         line = bytearray()
         while not line.endswith(b"\r\n"):
             octet = self.sock.recv(1)
             if not octet:
-                return b""
+                return None
             self.heard += octet
             line += octet
-        self.tag = bytes(line).split(b" ")[0]
+        if b" " in line:  # an answer to a challenge has no tag
+            self.tag = bytes(line).split(b" ")[0]
         return bytes(line[:-2])
 
     def wait_for_end(self) -> None:
@@ -90,7 +113,7 @@ class Visitor:
     def obey(self, *answers: bytes) -> None:
         """Hear one command for each of *answers* and say it; then wait for the end."""
         for answer in answers:
-            if not self.hear():
+            if self.hear() is None:
                 return
             self.say(answer)
         self.wait_for_end()
@@ -160,3 +183,44 @@ class Doorstep:
         finally:
             with contextlib.suppress(OSError):
                 visitor.sock.close()
+
+
+def account_at(port: int, **changes: object) -> Account:
+    """An account on loopback without TLS, whose supplier knows SECRET."""
+    plain = Account(
+        id=AccountId("door"),
+        host="127.0.0.1",
+        port=port,
+        security=Security.NONE,
+        user="somebody",
+        credentials=Supplier(),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def greets(greeting: bytes, *answers: bytes) -> Script:
+    def serve(visitor: Visitor) -> None:
+        visitor.say(greeting)
+        visitor.obey(*answers)
+
+    return serve
+
+
+def refusal(script: Script, **changes: object) -> tuple[ProviderError, Doorstep]:
+    """Return how opening the door ends against *script*, and the server afterwards."""
+    with Doorstep(script) as server, pytest.raises(ProviderError) as caught:
+        open_door(account_at(server.port, **changes), Stop(), Silent())
+    return caught.value, server
+
+
+@contextlib.contextmanager
+def entered(script: Script, **changes: object) -> Iterator[tuple[Door, Doorstep]]:
+    with Doorstep(script) as server:
+        door = open_door(account_at(server.port, **changes), Stop(), Silent())
+        with contextlib.closing(door.channel):
+            yield door, server
+
+
+def commands(server: Doorstep) -> list[bytes]:
+    """Return what was heard, line by line, without tags."""
+    return [line.partition(b" ")[2] for line in bytes(server.heard).split(b"\r\n")[:-1]]

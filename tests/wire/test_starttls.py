@@ -125,7 +125,7 @@ def play(row: Row, certs: CertificateShop) -> Callable[[Visitor], None]:
 
     def serve(visitor: Visitor) -> None:
         visitor.say(row.greeting)
-        if not visitor.hear():
+        if visitor.hear() is None:
             return
         visitor.say(row.answer)
         if row.instead is not None:

@@ -134,6 +134,7 @@ class Channel:
                 kind=ErrorKind.STARTTLS_INJECTION,
             )
         try:
+            server_hostname.encode("idna")  # wrap_socket would find out too, but loses the socket then (CPython 3.11)
             secured = context.wrap_socket(self._sock, server_hostname=server_hostname, do_handshake_on_connect=False)
             with self._lock:
                 self._sock = secured

@@ -16,7 +16,7 @@ from .porter import PorterClient, guarded
 
 __all__ = ["log_in"]
 
-SECRET_CHARACTERS_MAX = 16_000
+CHARACTERS_MAX = 16_000
 """Tokens of several thousand characters are common; more than this is a mistake."""
 
 
@@ -119,7 +119,7 @@ def _attempt(account: Account, mechanism: Login, port: int, secret: str) -> _Att
         octets, name = secret.encode(), user.encode()
     except UnicodeEncodeError:  # its text is the secret
         octets = name = b"\0"
-    if len(secret) > SECRET_CHARACTERS_MAX or b"\0" in octets or b"\0" in name:
+    if max(len(secret), len(user)) > CHARACTERS_MAX or b"\0" in octets or b"\0" in name:
         raise _unsupported("The user name, password or token is too long, or has characters that cannot be sent.")
     match mechanism:
         case Login.LOGIN | Login.AUTO:
