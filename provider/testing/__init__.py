@@ -1,0 +1,20 @@
+"""For programs that embed maildock: a mail server in memory with faults, a callback that records, a clock by hand.
+
+server = MemoryServer()
+server.append("INBOX", b"Subject: hello\\r\\n\\r\\nworld")
+account = server.account("me")
+"""
+
+from ..sources.memory import Hang, MemoryFaults, MemoryMessage, MemoryServer
+from .callback import RecordingCallback, check_grammar
+from .clock import ManualClock
+
+__all__ = [
+    "Hang",
+    "ManualClock",
+    "MemoryFaults",
+    "MemoryMessage",
+    "MemoryServer",
+    "RecordingCallback",
+    "check_grammar",
+]
