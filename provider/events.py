@@ -207,7 +207,7 @@ class SyncResult:
 Event = SyncProgress | SyncError | SyncResult
 
 
-def as_json(event: Event) -> dict[str, Any]:
+def as_json(event: Event) -> dict[str, object]:
     """Return *event* as plain JSON values, ``type`` first: progress, error or done; None fields are left out."""
     name = {SyncProgress: "progress", SyncError: "error", SyncResult: "done"}[type(event)]
     return {"type": name, **_plain(asdict(event))}
