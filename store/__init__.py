@@ -1,0 +1,171 @@
+"""An offline mail store: messages, folders, changes, in one SQLite file. No network, no asyncio, no threads.
+
+    with open_store("mail.db") as store:
+        with store.read() as view:
+            for folder in view.folders():
+                print(folder.path, folder.counts.unseen)
+
+Names are loaded when first asked for, so that ``import store`` stays cheap; SQLModel is loaded by ``open_store`` only.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .changes import (
+        Change,
+        ChangePage,
+        FolderAdded,
+        FolderChanged,
+        FolderRemoved,
+        MessageAdded,
+        MessageChanged,
+        MessageRemoved,
+    )
+    from .cursors import FolderCursor, Trouble, TroubleKind
+    from .encode import BodyEncoder, EncodedChunk, EncodedHeader, Encoder
+    from .errors import (
+        BodyNotHere,
+        CursorTooOld,
+        Leased,
+        LeaseLost,
+        MimeLimit,
+        StoreBusy,
+        StoreClosed,
+        StoreDamaged,
+        StoreError,
+        StoreErrorKind,
+        StoreFailed,
+        StoreForeign,
+        StoreFull,
+        StoreMissing,
+        StoreNewer,
+        StoreReadOnly,
+        UnknownAccount,
+        UnknownFolder,
+        UnknownMessage,
+        WrongEpoch,
+    )
+    from .folders import Folder, FolderCounts, FolderState, RemoteFolderRow
+    from .mail import AccountId, Address, Envelope, FolderId, FolderPath, MessageKey, Role, Uid, UidSet, UidValidity
+    from .mailstore import MailStore
+    from .messages import (
+        BodiesStored,
+        BodyNeed,
+        BodyState,
+        FlagCounts,
+        IdentityOfRow,
+        Message,
+        MessagePage,
+        NewMessage,
+        PageKey,
+    )
+    from .opening import open_store
+    from .readview import ReadView
+    from .reports import CheckReport, Problem, PurgeReport
+    from .runs import Run, RunError, RunId
+    from .transaction import WriteTransaction
+
+_ROOMS = {
+    "changes": "Change ChangePage FolderAdded FolderChanged FolderRemoved MessageAdded MessageChanged MessageRemoved",
+    "cursors": "FolderCursor Trouble TroubleKind",
+    "encode": "BodyEncoder EncodedChunk EncodedHeader Encoder",
+    "errors": "BodyNotHere CursorTooOld LeaseLost Leased MimeLimit StoreBusy StoreClosed StoreDamaged StoreError "
+    "StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly UnknownAccount "
+    "UnknownFolder UnknownMessage WrongEpoch",
+    "folders": "Folder FolderCounts FolderState RemoteFolderRow",
+    "mail": "AccountId Address Envelope FolderId FolderPath MessageKey Role Uid UidSet UidValidity",
+    "mailstore": "MailStore",
+    "messages": "BodiesStored BodyNeed BodyState FlagCounts IdentityOfRow Message MessagePage NewMessage PageKey",
+    "opening": "open_store",
+    "readview": "ReadView",
+    "reports": "CheckReport Problem PurgeReport",
+    "runs": "Run RunError RunId",
+    "transaction": "WriteTransaction",
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
+
+__all__ = [
+    "AccountId",
+    "Address",
+    "BodiesStored",
+    "BodyEncoder",
+    "BodyNeed",
+    "BodyNotHere",
+    "BodyState",
+    "Change",
+    "ChangePage",
+    "CheckReport",
+    "CursorTooOld",
+    "EncodedChunk",
+    "EncodedHeader",
+    "Encoder",
+    "Envelope",
+    "FlagCounts",
+    "Folder",
+    "FolderAdded",
+    "FolderChanged",
+    "FolderCounts",
+    "FolderCursor",
+    "FolderId",
+    "FolderPath",
+    "FolderRemoved",
+    "FolderState",
+    "IdentityOfRow",
+    "LeaseLost",
+    "Leased",
+    "MailStore",
+    "Message",
+    "MessageAdded",
+    "MessageChanged",
+    "MessageKey",
+    "MessagePage",
+    "MessageRemoved",
+    "MimeLimit",
+    "NewMessage",
+    "PageKey",
+    "Problem",
+    "PurgeReport",
+    "ReadView",
+    "RemoteFolderRow",
+    "Role",
+    "Run",
+    "RunError",
+    "RunId",
+    "StoreBusy",
+    "StoreClosed",
+    "StoreDamaged",
+    "StoreError",
+    "StoreErrorKind",
+    "StoreFailed",
+    "StoreForeign",
+    "StoreFull",
+    "StoreMissing",
+    "StoreNewer",
+    "StoreReadOnly",
+    "Trouble",
+    "TroubleKind",
+    "Uid",
+    "UidSet",
+    "UidValidity",
+    "UnknownAccount",
+    "UnknownFolder",
+    "UnknownMessage",
+    "WriteTransaction",
+    "WrongEpoch",
+    "open_store",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load the room that defines *name* (PEP 562)."""
+    room = _ROOM_OF.get(name)
+    if room is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f".{room}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

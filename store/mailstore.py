@@ -1,0 +1,154 @@
+"""``MailStore``: the object an embedder holds. Reads and writes in the caller's thread; starts none of its own."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from .changes import ChangePage
+from .check import check
+from .database import Database
+from .mail import AccountId
+from .purge import purge
+from .readview import ReadView
+from .reports import CheckReport, PurgeReport
+from .runs import RunError, RunId
+from .sql import accounts, blobs, changes, runs
+from .sql.writing import Writing, change_seq
+from .transaction import WriteTransaction
+
+__all__ = ["MailStore"]
+
+CHANGES_MAX = 10_000
+
+
+class MailStore:
+    """An open store. Thread-safe; any number of processes may have the same file open. Use it as a context manager.
+
+    Raises nothing but StoreError (and ValueError for arguments that make no sense).
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    @property
+    def path(self) -> Path:
+        """Where the store is, absolute."""
+        return self._database.path
+
+    @property
+    def commits(self) -> int:
+        """Write transactions committed by this object that changed something."""
+        return self._database.commits
+
+    def __enter__(self) -> "MailStore":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close; twice is fine. Ends ``wait_for_change`` in other threads. Never raises."""
+        self._database.close()
+
+    @contextmanager
+    def read(self) -> Iterator[ReadView]:
+        """Open a snapshot. Any thread, many at once; never waits for a writer. Keep it short."""
+        with self._database.reading() as connection:
+            view = ReadView(connection, self._clock)
+            try:
+                yield view
+            finally:
+                view._end()
+
+    @contextmanager
+    def write(self, name: str, *, durable: bool = False, run: RunId | None = None) -> Iterator[WriteTransaction]:
+        """Open a unit of work: committed at the end, undone by any exception. One at a time among all processes.
+
+        *name* stands in the log when it is slow. *durable*: on disk when this returns (else a power cut may cost the
+        last few commits, never the store). *run*: refuse with LeaseLost when that run was taken over; its lease is
+        renewed on the way when less than half is left. Raises StoreBusy after the wait, StoreFull, StoreReadOnly.
+        """
+        with self._unit(name, durable=durable) as work:
+            if run is not None:
+                runs.require(work, run)
+            transaction = WriteTransaction(work, ReadView(work.connection, self._clock))
+            try:
+                yield transaction
+            finally:
+                transaction._end()
+
+    @contextmanager
+    def _unit(self, name: str, *, durable: bool = False) -> Iterator[Writing]:
+        with self._database.writing(name, durable=durable) as connection:
+            work = Writing(connection, int(self._clock() * 1_000_000))
+            yield work
+            work.flush()
+
+    # --- changes -----------------------------------------------------------------------------------------------
+
+    def changes(self, since: int = 0, *, limit: int = 1000) -> ChangePage:
+        """Return what became true after the cursor *since* (0: from the beginning), oldest first.
+
+        Raises CursorTooOld when removals since then were purged: read everything again, and go on from the
+        ``ReadView.cursor_seq()`` of that reading.
+        """
+        if since < 0 or not 1 <= limit <= CHANGES_MAX:
+            raise ValueError(f"a cursor is not negative, a page has between 1 and {CHANGES_MAX} changes")
+        with self._database.reading() as connection:
+            return changes.changes_since(connection, since, limit, accounts.account_names(connection))
+
+    def wait_for_change(self, since: int, timeout_seconds: float) -> bool:
+        """Wait until something becomes true after the cursor *since*, by any process; False when time is up.
+
+        A commit of this object is heard at once, one of another process within 20 to 250 ms.
+        """
+        return self._database.wait_until(lambda connection: change_seq(connection) > since, timeout_seconds)
+
+    # --- runs --------------------------------------------------------------------------------------------------
+
+    def start_run(
+        self, account: AccountId, *, trigger: str, flags: int, owner: str, lease_seconds: float = 60
+    ) -> RunId:
+        """Begin a synchronization of *account* (made known when new): no other can begin until it is finished.
+
+        Also drops what an earlier run left half here. An expired run is closed as ``lost``. Raises Leased.
+        """
+        if lease_seconds < 1:
+            raise ValueError("a lease lasts a second at least")
+        with self._unit("start run") as work:
+            number = accounts.ensure_account(work, account)
+            run, _ = runs.start(
+                work, number, trigger=trigger, flags=flags, owner=owner, lease_seconds=round(lease_seconds)
+            )
+            blobs.drop_partials(work, number)
+            return run
+
+    def renew_run(self, run: RunId) -> None:
+        """Renew the lease of *run*. Raises LeaseLost when it was taken over."""
+        with self._unit("renew run") as work:
+            runs.require(work, run, renew=True)
+
+    def finish_run(
+        self, run: RunId, *, status: str, counts: Mapping[str, int], errors: Sequence[RunError] = ()
+    ) -> bool:
+        """End *run*, which gives its lease back, and keep how it went; False when it was taken over meanwhile."""
+        with self._unit("finish run") as work:
+            return runs.finish(work, run, status, counts, errors)
+
+    # --- care --------------------------------------------------------------------------------------------------
+
+    def check(self, *, full: bool = False) -> CheckReport:
+        """Look at every invariant; with *full* also read every octet of every message. Writes nothing."""
+        return check(self._database, full=full)
+
+    def purge(self, *, tombstones_older_than_days: float = 7) -> PurgeReport:
+        """Remove for good what nobody needs any more, in short steps between which others may write."""
+        if tombstones_older_than_days < 0:
+            raise ValueError("an age is not negative")
+        before = int((self._clock() - tombstones_older_than_days * 86_400) * 1_000_000)
+        return purge(self._database, self._unit, before)

@@ -1,0 +1,127 @@
+"""Removing for good: old tombstones, then what nothing points at any more, then free pages. In short steps.
+
+Each step is a unit of work of its own with a bound on its rows, so that others may read and write between; a process
+that is killed leaves the rest for the next purge. References are asked for and not counted: a counter can be wrong.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from sqlalchemy import Table, and_, delete, exists, func, or_, select, update
+from sqlalchemy.sql import Select
+
+from .database import Database
+from .reports import PurgeReport
+from .sql.runs import open_accounts
+from .sql.statements import names, p, sql
+from .sql.writing import Writing
+from .tables import BlobRow, FolderTombstoneRow, HeaderRow, MessageRow, PartialRow, StateRow, TombstoneRow, table
+
+__all__ = ["purge"]
+
+TOMBSTONES_A_STEP = 2_000
+IDS_A_STEP = 5_000
+PAGES_A_STEP = 256
+
+_messages, _graves, _folder_graves = table(MessageRow), table(TombstoneRow), table(FolderTombstoneRow)
+_blobs, _headers, _partials, _state = table(BlobRow), table(HeaderRow), table(PartialRow), table(StateRow)
+
+
+def _oldest(graves: Table, key: str) -> Select[tuple[int, int]]:
+    return select(graves.c[key], graves.c.seq).where(graves.c.removed_at < p("before")).limit(p("rows"))
+
+
+OLD = sql(_oldest(_graves, "key"), "before rows")
+OLD_FOLDERS = sql(_oldest(_folder_graves, "id"), "before rows")
+FORGET = sql(delete(_graves).where(_graves.c.key == p("message")), "message")
+FORGET_FOLDER = sql(delete(_folder_graves).where(_folder_graves.c.id == p("folder")), "folder")
+PURGED = sql(
+    update(_state).where(_state.c.purged_seq < p("up_to")).values(**names("purged_seq")),
+    "purged_seq up_to",
+)
+
+
+def _unreferenced(owned: Table, column: str) -> str:
+    """Build the statement that deletes rows of *owned*, in a window of ids, to which nothing points."""
+    pointed_at = or_(exists().where(_messages.c[column] == owned.c.id), exists().where(_graves.c[column] == owned.c.id))
+    half = exists().where(_partials.c.blob_id == owned.c.id) if owned is _blobs else None
+    free = ~pointed_at if half is None else and_(~pointed_at, ~half)
+    return sql(delete(owned).where(owned.c.id.between(p("low"), p("high")), free), "low high")
+
+
+FREE_BLOBS = _unreferenced(_blobs, "blob_id")
+FREE_HEADERS = _unreferenced(_headers, "header_id")
+LAST_BLOB = sql(select(func.coalesce(func.max(_blobs.c.id), 0)))
+LAST_HEADER = sql(select(func.coalesce(func.max(_headers.c.id), 0)))
+PARTIAL_ACCOUNTS = sql(select(_partials.c.account_id).distinct())
+DROP_PARTIALS = sql(
+    delete(_blobs).where(_blobs.c.id.in_(select(_partials.c.blob_id).where(_partials.c.account_id == p("account")))),
+    "account",
+)
+
+Unit = Callable[[str], AbstractContextManager[Writing]]
+
+
+def purge(database: Database, unit: Unit, before: int) -> PurgeReport:
+    """Purge tombstones of before *before* (microseconds) and all that follows from it."""
+    tombstones = 0
+    while step := _forget_tombstones(unit, before):
+        tombstones += step
+    partials = _drop_partials(unit)
+    return PurgeReport(
+        tombstones=tombstones,
+        partials=partials,
+        blobs=_sweep(unit, "purge blobs", LAST_BLOB, FREE_BLOBS),
+        headers=_sweep(unit, "purge headers", LAST_HEADER, FREE_HEADERS),
+        pages=_give_pages_back(database),
+    )
+
+
+def _forget_tombstones(unit: Unit, before: int) -> int:
+    """Remove some tombstones and remember how far; return how many."""
+    with unit("purge tombstones") as work:
+        connection = work.connection
+        old = connection.execute(OLD, (before, TOMBSTONES_A_STEP)).fetchall()
+        folders = connection.execute(OLD_FOLDERS, (before, TOMBSTONES_A_STEP)).fetchall()
+        if not old and not folders:
+            return 0
+        connection.executemany(FORGET, ((key,) for key, _ in old))
+        connection.executemany(FORGET_FOLDER, ((key,) for key, _ in folders))
+        newest = max(seq for _, seq in (*old, *folders))
+        connection.execute(PURGED, (newest, newest))
+        return len(old) + len(folders)
+
+
+def _drop_partials(unit: Unit) -> int:
+    """Drop half messages of accounts that nobody synchronizes now; return how many."""
+    with unit("purge half messages") as work:
+        idle = {account for (account,) in work.connection.execute(PARTIAL_ACCOUNTS)} - open_accounts(work.connection)
+        return sum(work.connection.execute(DROP_PARTIALS, (account,)).rowcount for account in sorted(idle))
+
+
+def _sweep(unit: Unit, name: str, last: str, free: str) -> int:
+    """Delete what is not pointed at, window by window of ids; return how many."""
+    low, high, freed = 1, IDS_A_STEP, 0
+    while True:
+        with unit(name) as work:
+            (end,) = work.connection.execute(last).fetchone()
+            if low > end:
+                return freed
+            freed += work.connection.execute(free, (low, high)).rowcount
+        low, high = high + 1, high + IDS_A_STEP
+
+
+def _give_pages_back(database: Database) -> int:
+    """Shorten the file by its free pages, some at a time; return how many."""
+    given: int = 0
+    while True:
+        with database.maintaining("give pages back") as connection:
+            (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+            if not free:
+                return given
+            # Pragmas take no parameters; the number is ours.
+            connection.execute(f"PRAGMA incremental_vacuum({PAGES_A_STEP:d})").fetchall()
+            (left,) = connection.execute("PRAGMA freelist_count").fetchone()
+        given += free - left
+        if left >= free:
+            return given

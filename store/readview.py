@@ -1,0 +1,206 @@
+"""What can be read: one snapshot, unchanged by what anybody writes meanwhile. Short: a view outlives no page.
+
+Every method is answered by an index; none scans a table, and counts are kept, not counted. Values that come out are
+frozen and stay good after the view has ended; iterators do not.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from heapq import merge
+from itertools import islice
+
+from .cursors import FolderCursor, Trouble
+from .errors import BodyNotHere, StoreClosed, UnknownMessage
+from .folders import Folder
+from .instants import micros_or_none
+from .mail import AccountId, BlobId, Envelope, FolderId, FolderPath, HeaderId, MessageKey, Uid, UidSet
+from .messages import BodyNeed, IdentityOfRow, Message, MessagePage, PageKey
+from .mime import scan_header
+from .runs import Run
+from .sql import accounts, blobs, cursors, folders, headers, messages, runs, writing
+
+__all__ = ["ReadView"]
+
+PAGE_ROWS_MAX = 10_000
+
+
+class ReadView:
+    """A snapshot of the store. From ``MailStore.read()``, or as ``view`` of a write transaction (which sees itself)."""
+
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
+        self._connection: sqlite3.Connection | None = connection
+        self._clock = clock
+        self._names: dict[int, AccountId] = {}
+
+    def _end(self) -> None:
+        self._connection = None
+
+    @property
+    def _c(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreClosed("this view has ended; begin another one")
+        return self._connection
+
+    def _accounts(self, needed: int | None = None) -> dict[int, AccountId]:
+        if not self._names or (needed is not None and needed not in self._names):
+            self._names = accounts.account_names(self._c)
+        return self._names
+
+    # --- for everybody -----------------------------------------------------------------------------------------
+
+    def accounts(self) -> tuple[AccountId, ...]:
+        """Return the accounts in the order in which the store heard of them."""
+        return accounts.known_accounts(self._c)
+
+    def folders(self, account: AccountId | None = None) -> tuple[Folder, ...]:
+        """Return folders: by account, in it INBOX, then those with a role, then by path. Raises UnknownAccount."""
+        number = None if account is None else accounts.number_of(self._c, account)
+        return folders.folders_of(self._c, number, accounts.account_names(self._c))
+
+    def folder(self, folder_id: FolderId) -> Folder:
+        """Return one folder. Raises UnknownFolder."""
+        number = folders.account_of(self._c, folder_id)
+        return folders.one_folder(self._c, folder_id, self._accounts(number))
+
+    def find_folder(self, account: AccountId, path: FolderPath) -> Folder | None:
+        """Return the folder at *path*, the active one where several are; None: there is none. Raises UnknownAccount."""
+        number = accounts.number_of(self._c, account)
+        return folders.find_folder(self._c, number, path, self._accounts(number))
+
+    def messages(self, folder_id: FolderId, *, limit: int = 50, before: PageKey | None = None) -> MessagePage:
+        """Return a page of the visible messages of a folder, newest first. Raises UnknownFolder.
+
+        *before*: ``next`` of the page before.
+        """
+        number = folders.account_of(self._c, folder_id)
+        start, names = before or messages.FIRST_PAGE, self._accounts(number)
+        return _page(messages.page_of_folder(self._c, folder_id, start, _rows(limit) + 1, names), limit)
+
+    def all_messages(
+        self, account: AccountId | None = None, *, limit: int = 50, before: PageKey | None = None
+    ) -> MessagePage:
+        """Return a page of all visible messages of one account or of all, newest first. Raises UnknownAccount."""
+        names = accounts.account_names(self._c)
+        numbers = list(names) if account is None else [accounts.number_of(self._c, account)]
+        start, rows = before or messages.FIRST_PAGE, _rows(limit) + 1
+        pages = [messages.page_of_account(self._c, number, start, rows, names) for number in numbers]
+        newest_first = merge(*pages, key=lambda row: row[0], reverse=True)
+        return _page(list(islice(newest_first, rows)), limit)
+
+    def message(self, key: MessageKey) -> Message:
+        """Return one visible message. Raises UnknownMessage."""
+        found = messages.one(self._c, key, accounts.account_names(self._c))
+        if found is None:
+            raise UnknownMessage(f"the store has no message {int(key)}")
+        return found
+
+    def find_message(self, folder_id: FolderId, uid: Uid) -> Message | None:
+        """Return the visible message with *uid* in the folder's epoch, or None. Raises UnknownFolder."""
+        epoch = cursors.epoch_of(self._c, folder_id)
+        if epoch is None:
+            return None
+        return messages.find(self._c, folder_id, epoch, uid, accounts.account_names(self._c))
+
+    def header_block(self, key: MessageKey) -> bytes:
+        """Return the raw header block, its empty line included. Raises UnknownMessage, StoreDamaged."""
+        return headers.raw_header(self._c, self._parts(key)[0])
+
+    def envelope(self, key: MessageKey) -> Envelope:
+        """Return the decoded header fields. Raises UnknownMessage, StoreDamaged."""
+        return scan_header(self.header_block(key))
+
+    def open_raw(self, key: MessageKey) -> Iterator[bytes]:
+        """Yield the raw octets in pieces of at most 256 kB, while this view lasts.
+
+        Raises UnknownMessage, BodyNotHere, at once; StoreDamaged, at the latest behind the last piece.
+        """
+        blob = self._parts(key)[1]
+        if blob is None:
+            raise BodyNotHere("only the header of this message is here; synchronize or fetch it")
+        return blobs.raw_octets(self._c, blob)
+
+    def raw(self, key: MessageKey) -> bytes:
+        """Return the raw octets, whole in memory. Raises as ``open_raw``."""
+        return b"".join(self.open_raw(key))
+
+    def _parts(self, key: MessageKey) -> tuple[HeaderId, BlobId | None]:
+        found = messages.parts_of(self._c, key)
+        if found is None:
+            raise UnknownMessage(f"the store has no message {int(key)}")
+        return found
+
+    def troubles(self, folder_id: FolderId | None = None) -> tuple[Trouble, ...]:
+        """Return the messages that could not be brought, of one folder or of all, by folder and UID."""
+        return cursors.all_troubles(self._c) if folder_id is None else cursors.troubles_of(self._c, folder_id)
+
+    def runs(self, account: AccountId | None = None, limit: int = 20) -> tuple[Run, ...]:
+        """Return the newest synchronizations, newest first. Raises UnknownAccount."""
+        number = None if account is None else accounts.number_of(self._c, account)
+        return runs.recent(self._c, number, _rows(limit), accounts.account_names(self._c))
+
+    def cursor_seq(self) -> int:
+        """Return the change number of this snapshot: hand it to ``MailStore.changes`` to hear what comes after."""
+        return writing.change_seq(self._c)
+
+    # --- for the engine ----------------------------------------------------------------------------------------
+
+    def cursor(self, folder_id: FolderId) -> FolderCursor:
+        """Return how far a folder is. Raises UnknownFolder."""
+        return cursors.cursor_of(self._c, folder_id)
+
+    def uids(self, folder_id: FolderId) -> UidSet:
+        """Return the UIDs of all rows of the folder's epoch, visible or not. Raises UnknownFolder."""
+        epoch = cursors.epoch_of(self._c, folder_id)
+        return UidSet() if epoch is None else messages.uids_of(self._c, folder_id, epoch)
+
+    def flags_of(self, folder_id: FolderId, uids: UidSet | None = None) -> Iterator[tuple[Uid, frozenset[str]]]:
+        """Yield the flags that the server last told, ascending by UID, of *uids* or of all. Raises UnknownFolder."""
+        epoch = cursors.epoch_of(self._c, folder_id)
+        if epoch is None:
+            return iter(())
+        return messages.flags_of(self._c, folder_id, epoch, UidSet.span(1, 2**63 - 1) if uids is None else uids)
+
+    def without_header(self, folder_id: FolderId) -> UidSet:
+        """Return the UIDs of the rows that are listed but not visible yet."""
+        return messages.without_header(self._c, folder_id)
+
+    def wanted_bodies(
+        self,
+        folder_id: FolderId,
+        *,
+        size_max: int | None = None,
+        newer_than: datetime | None = None,
+        before_uid: int | None = None,
+        limit: int = 5000,
+    ) -> list[BodyNeed]:
+        """Return messages whose octets are not here, newest UID first, below *before_uid*.
+
+        A message in trouble is left out until its next try; an unknown size or date excludes nothing.
+        """
+        return messages.wanted_bodies(
+            self._c,
+            folder_id,
+            size_max=size_max,
+            since=micros_or_none(newer_than),
+            before_uid=before_uid,
+            now=int(self._clock() * 1_000_000),
+            rows=limit,
+        )
+
+    def identities(self, folder_id: FolderId, after_key: int = 0, limit: int = 5000) -> list[IdentityOfRow]:
+        """Return evidence of which message each row is, of every epoch, ascending by key, after *after_key*."""
+        return messages.identities(self._c, folder_id, after_key, limit)
+
+
+def _rows(limit: int) -> int:
+    if not 1 <= limit <= PAGE_ROWS_MAX:
+        raise ValueError(f"a page has between 1 and {PAGE_ROWS_MAX} rows")
+    return limit
+
+
+def _page(rows: list[tuple[PageKey, Message]], limit: int) -> MessagePage:
+    """Return *limit* of *rows*, which were asked for with one more to see whether there are older ones."""
+    more = len(rows) > limit
+    rows = rows[:limit]
+    return MessagePage(messages=tuple(message for _, message in rows), next=rows[-1][0] if more else None)

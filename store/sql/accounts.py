@@ -1,0 +1,57 @@
+"""Account names to our numbers and back."""
+
+import sqlite3
+
+from sqlalchemy import insert, select, update
+
+from ..errors import UnknownAccount
+from ..mail import AccountId
+from ..tables import AccountRow, table
+from .statements import names, p, sql
+from .writing import Writing
+
+__all__ = ["account_names", "ensure_account", "known_accounts", "mark_removed", "number_of"]
+
+_t = table(AccountRow)
+
+ALL = sql(select(_t.c.id, _t.c.name, _t.c.removed).order_by(_t.c.id))
+BY_NAME = sql(select(_t.c.id, _t.c.removed).where(_t.c.name == p("named")), "named")
+ADD = sql(insert(_t).values(**names("name created_at")), "name created_at")
+SET_REMOVED = sql(update(_t).where(_t.c.id == p("number")).values(**names("removed")), "removed number")
+
+
+def account_names(connection: sqlite3.Connection) -> dict[int, AccountId]:
+    """Return the name of every account by our number, removed ones included."""
+    return {number: AccountId(name) for number, name, _ in connection.execute(ALL)}
+
+
+def known_accounts(connection: sqlite3.Connection) -> tuple[AccountId, ...]:
+    """Return the accounts in the order in which the store heard of them, removed ones left out."""
+    return tuple(AccountId(name) for _, name, removed in connection.execute(ALL) if not removed)
+
+
+def number_of(connection: sqlite3.Connection, account: AccountId) -> int:
+    """Return our number of *account*. Raises UnknownAccount."""
+    row = connection.execute(BY_NAME, (account,)).fetchone()
+    if row is None or row[1]:
+        raise UnknownAccount(f"the store knows no account {str(account)!r}")
+    return int(row[0])
+
+
+def ensure_account(work: Writing, account: AccountId) -> int:
+    """Return our number of *account*, which is added when it is new or was removed."""
+    if not account:
+        raise ValueError("an account needs a name")
+    row = work.connection.execute(BY_NAME, (account,)).fetchone()
+    if row is None:
+        number = work.connection.execute(ADD, (account, work.now)).lastrowid
+        assert number is not None
+        return number
+    if row[1]:
+        work.connection.execute(SET_REMOVED, (0, row[0]))
+    return int(row[0])
+
+
+def mark_removed(work: Writing, number: int) -> None:
+    """Leave the account out from now on; its row stays, since its tombstones speak of it."""
+    work.connection.execute(SET_REMOVED, (1, number))

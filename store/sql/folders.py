@@ -1,0 +1,197 @@
+"""Folder rows: added, changed, removed, read. A folder that is listed again as it was costs no write."""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+
+from ..errors import UnknownFolder
+from ..folders import Folder, FolderCounts, FolderState, RemoteFolderRow
+from ..instants import from_micros, micros_or_none
+from ..mail import AccountId, FolderId, FolderPath, Role
+from ..tables import AccountRow, CursorRow, FolderRow, FolderTombstoneRow, table
+from .statements import names, p, sql
+from .values import joined, storable
+from .writing import Writing
+
+__all__ = [
+    "account_of",
+    "add_folder",
+    "bury_folder",
+    "count",
+    "find_folder",
+    "folders_of",
+    "one_folder",
+    "set_state",
+    "update_folder",
+]
+
+_t, _cursors, _graves, _accounts = table(FolderRow), table(CursorRow), table(FolderTombstoneRow), table(AccountRow)
+_LISTED = "name path delimiter role attributes selectable subscribed object_id"
+_COLUMNS = f"id account_id {_LISTED} state missing_since note messages unseen bodies listed"
+_read = select(*(_t.c[name] for name in _COLUMNS.split()))
+
+ALL = sql(_read)
+OF_ACCOUNT = sql(_read.where(_t.c.account_id == p("account")), "account")
+ONE = sql(_read.where(_t.c.id == p("folder")), "folder")
+BY_PATH = sql(
+    _read.where(_t.c.account_id == p("account"), _t.c.path == p("at_path")).order_by(_t.c.state, _t.c.id),
+    "account at_path",
+)
+ACCOUNT_OF = sql(select(_t.c.account_id).where(_t.c.id == p("folder")), "folder")
+ADD = sql(
+    insert(_t).values(**names(f"account_id {_LISTED} created_seq changed_seq")),
+    f"account_id {_LISTED} created_seq changed_seq",
+)
+ADD_CURSOR = sql(insert(_cursors).values(**names("folder_id account_id")), "folder_id account_id")
+UPDATE = sql(
+    update(_t).where(_t.c.id == p("folder")).values(**names(f"{_LISTED} changed_seq")), f"{_LISTED} changed_seq folder"
+)
+SET_STATE = sql(
+    update(_t).where(_t.c.id == p("folder")).values(**names("state missing_since note changed_seq")),
+    "state missing_since note changed_seq folder",
+)
+COUNT = sql(
+    update(_t)
+    .where(_t.c.id == p("folder"))
+    .values({name: _t.c[name] + p(f"more_{name}") for name in ("messages", "unseen", "bodies", "listed")}),
+    "more_messages more_unseen more_bodies more_listed folder",
+)
+GRAVE = sql(
+    insert(_graves).from_select(
+        ["id", "account_id", "name", "created_seq", "seq", "removed_at"],
+        select(_t.c.id, _t.c.account_id, _t.c.name, _t.c.created_seq, p("seq"), p("removed_at")).where(
+            _t.c.id == p("folder")
+        ),
+    ),
+    "seq removed_at folder",
+)
+REMOVE = sql(delete(_t).where(_t.c.id == p("folder")), "folder")
+_ROLES = list(Role)
+
+
+def _unknown() -> UnknownFolder:
+    return UnknownFolder("the store has no such folder")
+
+
+def _folder(row: tuple[Any, ...], accounts: dict[int, AccountId]) -> Folder:
+    (id_, account, name, path, delimiter, role, attributes, selectable, subscribed, object_id, state, since, note) = (
+        row[:13]
+    )
+    messages, unseen, bodies, listed = row[13:]
+    return Folder(
+        id=FolderId(id_),
+        account=accounts[account],
+        name=name,
+        path=FolderPath.parse(path),
+        delimiter=delimiter,
+        role=Role(role) if role else None,
+        attributes=frozenset(attributes.split("\n")) if attributes else frozenset(),
+        selectable=bool(selectable),
+        subscribed=None if subscribed is None else bool(subscribed),
+        object_id=object_id or None,
+        state=FolderState(state),
+        missing_since=None if since is None else from_micros(since),
+        note=note,
+        counts=FolderCounts(messages=messages, unseen=unseen, bodies=bodies, listed=listed),
+    )
+
+
+def _place_in_list(folder: Folder) -> tuple[AccountId, int, tuple[str, ...]]:
+    """INBOX first, then the folders with a role in the order of ``Role``, then the others by path."""
+    place = _ROLES.index(folder.role) if folder.role is not None else len(_ROLES)
+    return folder.account, place, tuple(name.casefold() for name in folder.path.names)
+
+
+def _sorted(rows: Iterable[tuple[Any, ...]], accounts: dict[int, AccountId]) -> tuple[Folder, ...]:
+    return tuple(sorted((_folder(row, accounts) for row in rows), key=_place_in_list))
+
+
+def folders_of(
+    connection: sqlite3.Connection, account: int | None, accounts: dict[int, AccountId]
+) -> tuple[Folder, ...]:
+    """Return the folders of one account, or of all."""
+    rows = connection.execute(ALL) if account is None else connection.execute(OF_ACCOUNT, (account,))
+    return _sorted(rows, accounts)
+
+
+def one_folder(connection: sqlite3.Connection, folder: FolderId, accounts: dict[int, AccountId]) -> Folder:
+    """Return a folder. Raises UnknownFolder."""
+    row = connection.execute(ONE, (folder,)).fetchone()
+    if row is None:
+        raise _unknown()
+    return _folder(row, accounts)
+
+
+def find_folder(
+    connection: sqlite3.Connection, account: int, path: FolderPath, accounts: dict[int, AccountId]
+) -> Folder | None:
+    """Return the folder at *path*; of several (a missing one and its successor) the active one."""
+    row = connection.execute(BY_PATH, (account, storable(str(path)))).fetchone()
+    return None if row is None else _folder(row, accounts)
+
+
+def account_of(connection: sqlite3.Connection, folder: FolderId) -> int:
+    """Return our number of the folder's account. Raises UnknownFolder."""
+    row = connection.execute(ACCOUNT_OF, (folder,)).fetchone()
+    if row is None:
+        raise _unknown()
+    return int(row[0])
+
+
+def _listed(row: RemoteFolderRow) -> tuple[object, ...]:
+    return (
+        row.name,
+        storable(str(row.path)),
+        None if row.delimiter is None else storable(row.delimiter),
+        row.role.value if row.role is not None else "",
+        joined(row.attributes),
+        int(row.selectable),
+        None if row.subscribed is None else int(row.subscribed),
+        storable(row.object_id or ""),
+    )
+
+
+def add_folder(work: Writing, account: int, row: RemoteFolderRow) -> FolderId:
+    """Write a new folder with an empty cursor."""
+    seq = work.take()
+    number = work.connection.execute(ADD, (account, *_listed(row), seq, seq)).lastrowid
+    assert number is not None
+    work.connection.execute(ADD_CURSOR, (number, account))
+    return FolderId(number)
+
+
+def update_folder(work: Writing, folder: FolderId, row: RemoteFolderRow) -> bool:
+    """Write what differs from the listing; False when nothing did. Raises UnknownFolder."""
+    now = work.connection.execute(ONE, (folder,)).fetchone()
+    if now is None:
+        raise _unknown()
+    listed = _listed(row)
+    if now[2:10] == listed:
+        return False
+    work.connection.execute(UPDATE, (*listed, work.take(), folder))
+    return True
+
+
+def set_state(work: Writing, folder: Folder, wanted: tuple[FolderState, int | None, str]) -> bool:
+    """Write another state, its begin (microseconds) and note; False when nothing differs."""
+    state, since, note = wanted[0], wanted[1], storable(wanted[2])
+    if (folder.state, micros_or_none(folder.missing_since), folder.note) == (state, since, note):
+        return False
+    work.connection.execute(SET_STATE, (state.value, since, note, work.take(), folder.id))
+    return True
+
+
+def count(
+    work: Writing, folder: FolderId, *, messages: int = 0, unseen: int = 0, bodies: int = 0, listed: int = 0
+) -> None:
+    """Add to the counters; nothing when all are 0."""
+    if messages or unseen or bodies or listed:
+        work.connection.execute(COUNT, (messages, unseen, bodies, listed, folder))
+
+
+def bury_folder(work: Writing, folder: FolderId) -> None:
+    """Remove the row of a folder that has no messages any more, and remember that it was."""
+    work.connection.execute(GRAVE, (work.take(), work.now, folder))
+    work.connection.execute(REMOVE, (folder,))

@@ -1,0 +1,268 @@
+"""Reading message rows: pages, single messages, and what the engine asks about a folder. Every statement is indexed.
+
+Pages are found by key (internal date, message key), never by offset, so that the thousandth page costs what the first
+does. Messages join their header and blob outwardly: that fixes the order of the loops for SQLite.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, tuple_
+
+from ..encode import senders_from_text
+from ..instants import from_micros_at
+from ..mail import AccountId, BlobId, FolderId, HeaderId, MessageKey, Uid, UidSet, UidValidity
+from ..messages import BodyNeed, BodyState, IdentityOfRow, Message, PageKey
+from ..tables import DATELESS, BlobRow, HeaderRow, MessageRow, TroubleRow, table
+from .statements import p, sql
+from .values import INTEGER_MAX, unpacked
+
+__all__ = [
+    "find",
+    "flags_of",
+    "identities",
+    "one",
+    "page_of_account",
+    "page_of_folder",
+    "parts_of",
+    "uids_of",
+    "wanted_bodies",
+    "without_header",
+]
+
+_t, _headers, _blobs, _troubles = table(MessageRow), table(HeaderRow), table(BlobRow), table(TroubleRow)
+_flags: ColumnElement[Any] = func.coalesce(_t.c.local_flags, _t.c.server_flags)
+_keywords: ColumnElement[Any] = func.coalesce(_t.c.local_keywords, _t.c.server_keywords)
+_visible = _t.c.header_id.is_not(None)
+_in_folder = _t.c.folder_id == p("folder")
+
+_message: Select[Any] = select(
+    _t.c.key,
+    _t.c.account_id,
+    _t.c.folder_id,
+    _t.c.epoch,
+    _t.c.uid,
+    _flags.label("flags"),
+    _keywords.label("keywords"),
+    _t.c.internal_at,
+    _t.c.internal_offset,
+    _t.c.size,
+    _t.c.email_id,
+    _blobs.c.octets,
+    _headers.c.subject,
+    _headers.c.senders,
+    _headers.c.date_at,
+    _headers.c.date_offset,
+    _headers.c.message_id,
+).select_from(_t.outerjoin(_headers, _headers.c.id == _t.c.header_id).outerjoin(_blobs, _blobs.c.id == _t.c.blob_id))
+_older = tuple_(_t.c.internal_at, _t.c.key) < tuple_(p("before_at"), p("before_key"))
+_newest_first = (_t.c.internal_at.desc(), _t.c.key.desc())
+
+PAGE_OF_FOLDER = sql(
+    _message.where(_in_folder, _visible, _older).order_by(*_newest_first).limit(p("rows")),
+    "folder before_at before_key rows",
+)
+PAGE_OF_ACCOUNT = sql(
+    _message.where(_t.c.account_id == p("account"), _visible, _older).order_by(*_newest_first).limit(p("rows")),
+    "account before_at before_key rows",
+)
+ONE = sql(_message.where(_t.c.key == p("message"), _visible), "message")
+BY_UID = sql(
+    _message.where(_in_folder, _t.c.epoch == p("at_epoch"), _t.c.uid == p("at_uid"), _visible), "folder at_epoch at_uid"
+)
+PARTS = sql(select(_t.c.header_id, _t.c.blob_id).where(_t.c.key == p("message"), _visible), "message")
+UIDS = sql(
+    select(_t.c.uid).where(_in_folder, _t.c.epoch == p("at_epoch")).order_by(_t.c.uid),
+    "folder at_epoch",
+)
+FLAGS = sql(
+    select(_t.c.uid, _t.c.server_flags, _t.c.server_keywords)
+    .where(_in_folder, _t.c.epoch == p("at_epoch"), _t.c.uid.between(p("low"), p("high")))
+    .order_by(_t.c.uid),
+    "folder at_epoch low high",
+)
+HEADERLESS = sql(select(_t.c.uid).where(_in_folder, _t.c.header_id.is_(None)).order_by(_t.c.uid), "folder")
+WANTED = sql(
+    select(_t.c.key, _t.c.uid, _t.c.size, _t.c.header_id)
+    .where(
+        _in_folder,
+        _t.c.blob_id.is_(None),
+        _t.c.uid < p("before_uid"),
+        func.coalesce(_t.c.size, 0) <= p("size_max"),
+        or_(_t.c.internal_at >= p("since"), _t.c.internal_at == DATELESS),
+        ~exists().where(
+            and_(
+                _troubles.c.folder_id == _t.c.folder_id,
+                _troubles.c.epoch == _t.c.epoch,
+                _troubles.c.uid == _t.c.uid,
+                _troubles.c.next_try_at > p("now"),
+            )
+        ),
+    )
+    .order_by(_t.c.uid.desc())
+    .limit(p("rows")),
+    "folder before_uid size_max since now rows",
+)
+IDENTITIES = sql(
+    select(
+        _t.c.key,
+        _t.c.uid,
+        _t.c.size,
+        _t.c.internal_at,
+        _t.c.internal_offset,
+        _t.c.email_id,
+        _t.c.blob_id,
+        _headers.c.message_id,
+        _headers.c.received,
+    )
+    .select_from(_t.outerjoin(_headers, _headers.c.id == _t.c.header_id))
+    .where(_in_folder, _t.c.key > p("after"))
+    .order_by(_t.c.key)
+    .limit(p("rows")),
+    "folder after rows",
+)
+FIRST_PAGE = PageKey(INTEGER_MAX, INTEGER_MAX)
+
+
+def _as_message(row: tuple[Any, ...], accounts: dict[int, AccountId]) -> Message:
+    key, account, folder, epoch, uid, flags, keywords, at, offset, size, email_id, octets, *header = row
+    subject, senders, date_at, date_offset, message_id = header
+    return Message(
+        key=MessageKey(key),
+        account=accounts[account],
+        folder_id=FolderId(folder),
+        epoch=UidValidity(epoch),
+        uid=Uid(uid),
+        flags=unpacked(flags, keywords),
+        internal_date=None if at == DATELESS else from_micros_at(at, offset),
+        size=size,
+        octets=octets,
+        subject=subject,
+        from_=senders_from_text(senders),
+        date=None if date_at is None else from_micros_at(date_at, date_offset),
+        message_id=message_id,
+        body=BodyState.HEADERS if octets is None else BodyState.FULL,
+        email_id=email_id or None,
+    )
+
+
+Paged = list[tuple[PageKey, Message]]
+
+
+def _page(rows: sqlite3.Cursor, accounts: dict[int, AccountId]) -> Paged:
+    return [(PageKey(row[7], row[0]), _as_message(row, accounts)) for row in rows]
+
+
+def page_of_folder(
+    connection: sqlite3.Connection, folder: FolderId, before: PageKey, rows: int, accounts: dict[int, AccountId]
+) -> Paged:
+    """Return up to *rows* visible messages of *folder* that are older than *before*, newest first."""
+    found = connection.execute(PAGE_OF_FOLDER, (folder, before.internal_at, before.key, rows))
+    return _page(found, accounts)
+
+
+def page_of_account(
+    connection: sqlite3.Connection, account: int, before: PageKey, rows: int, accounts: dict[int, AccountId]
+) -> Paged:
+    """Return up to *rows* visible messages of *account* that are older than *before*, newest first."""
+    found = connection.execute(PAGE_OF_ACCOUNT, (account, before.internal_at, before.key, rows))
+    return _page(found, accounts)
+
+
+def one(connection: sqlite3.Connection, key: MessageKey, accounts: dict[int, AccountId]) -> Message | None:
+    """Return a visible message, or None."""
+    row = connection.execute(ONE, (key,)).fetchone()
+    return None if row is None else _as_message(row, accounts)
+
+
+def find(
+    connection: sqlite3.Connection, folder: FolderId, epoch: UidValidity, uid: Uid, accounts: dict[int, AccountId]
+) -> Message | None:
+    """Return the visible message with *uid*, or None."""
+    row = connection.execute(BY_UID, (folder, epoch, uid)).fetchone()
+    return None if row is None else _as_message(row, accounts)
+
+
+def parts_of(connection: sqlite3.Connection, key: MessageKey) -> tuple[HeaderId, BlobId | None] | None:
+    """Return where the header and the octets of a visible message are, or None when there is no such message."""
+    row: tuple[HeaderId, BlobId | None] | None = connection.execute(PARTS, (key,)).fetchone()
+    return row
+
+
+def _as_set(rows: sqlite3.Cursor) -> UidSet:
+    """Return ascending UIDs as a set, never holding more than its ranges."""
+    ranges: list[tuple[int, int]] = []
+    low = high = 0
+    for (uid,) in rows:
+        if uid != high + 1 or not low:
+            if low:
+                ranges.append((low, high))
+            low = uid
+        high = uid
+    if low:
+        ranges.append((low, high))
+    return UidSet.of_ranges(ranges)
+
+
+def uids_of(connection: sqlite3.Connection, folder: FolderId, epoch: UidValidity) -> UidSet:
+    """Return the UIDs of all rows of *folder*."""
+    return _as_set(connection.execute(UIDS, (folder, epoch)))
+
+
+def without_header(connection: sqlite3.Connection, folder: FolderId) -> UidSet:
+    """Return the UIDs of the rows that are not visible yet."""
+    return _as_set(connection.execute(HEADERLESS, (folder,)))
+
+
+def flags_of(
+    connection: sqlite3.Connection, folder: FolderId, epoch: UidValidity, uids: UidSet
+) -> Iterator[tuple[Uid, frozenset[str]]]:
+    """Yield the flags that the server last told of *uids*, ascending; UIDs without a row are left out."""
+    for low, high in uids.ranges:
+        for uid, bits, others in connection.execute(FLAGS, (folder, epoch, low, high)):
+            yield Uid(uid), unpacked(bits, others)
+
+
+def wanted_bodies(
+    connection: sqlite3.Connection,
+    folder: FolderId,
+    *,
+    size_max: int | None,
+    since: int | None,
+    before_uid: int | None,
+    now: int,
+    rows: int,
+) -> list[BodyNeed]:
+    """Return messages whose octets are not here, newest UID first; *since* and *now* in microseconds.
+
+    An unknown size or date excludes nothing; a message in trouble is left out until its next try.
+    """
+    limits = (
+        INTEGER_MAX if before_uid is None else before_uid,
+        INTEGER_MAX if size_max is None else size_max,
+        DATELESS if since is None else since,
+    )
+    return [
+        BodyNeed(key=MessageKey(key), uid=Uid(uid), size=size, has_header=header is not None)
+        for key, uid, size, header in connection.execute(WANTED, (folder, *limits, now, rows))
+    ]
+
+
+def identities(connection: sqlite3.Connection, folder: FolderId, after: int, rows: int) -> list[IdentityOfRow]:
+    """Return evidence of which message each row is, ascending by key, of every epoch, after key *after*."""
+    return [
+        IdentityOfRow(
+            key=MessageKey(key),
+            uid=Uid(uid),
+            size=size,
+            internal_date=None if at == DATELESS else from_micros_at(at, offset),
+            message_id=message_id or "",
+            email_id=email_id or None,
+            received=bool(received),
+            blob_id=None if blob is None else BlobId(blob),
+        )
+        for key, uid, size, at, offset, email_id, blob, message_id, received in connection.execute(
+            IDENTITIES, (folder, after, rows)
+        )
+    ]

@@ -1,0 +1,228 @@
+"""Writing message rows: listed, flagged, given headers, removed to tombstones, renumbered, brought back.
+
+Invariant: the counters of the folder move in the same transaction as the rows that they count.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import delete, insert, select, update
+
+from ..encode import EncodedHeader
+from ..instants import micros, offset_minutes
+from ..mail import FolderId, MessageKey, ModSeq, Uid, UidSet, UidValidity
+from ..messages import FlagCounts, NewMessage
+from ..tables import DATELESS, MessageRow, TombstoneRow, table
+from .folders import count
+from .headers import header_ids
+from .statements import names, p, sql
+from .values import SEEN, packed, size_or_none, storable
+from .writing import Writing
+
+__all__ = ["Place", "add_headers", "add_messages", "bury", "keys_of", "keys_of_folder", "remap", "revive", "set_flags"]
+
+_t, _graves = table(MessageRow), table(TombstoneRow)
+_NEW = "account_id folder_id epoch uid server_flags server_keywords mod_seq internal_at internal_offset size email_id"
+_KEPT = f"{_NEW} header_id blob_id"
+_by_uid = (_t.c.folder_id == p("folder"), _t.c.epoch == p("at_epoch"), _t.c.uid == p("at_uid"))
+
+ADD = sql(insert(_t).prefix_with("OR IGNORE").values(**names(_NEW)), _NEW)
+FLAGS_BY_UID = sql(
+    select(_t.c.key, _t.c.server_flags, _t.c.server_keywords, _t.c.local_flags, _t.c.header_id).where(*_by_uid),
+    "folder at_epoch at_uid",
+)
+SET_FLAGS = sql(
+    update(_t).where(_t.c.key == p("message")).values(**names("server_flags server_keywords mod_seq changed_seq")),
+    "server_flags server_keywords mod_seq changed_seq message",
+)
+SHOW = sql(
+    update(_t).where(_t.c.key == p("message")).values(**names("header_id created_seq changed_seq")),
+    "header_id created_seq changed_seq message",
+)
+KEYS = sql(
+    select(_t.c.key).where(
+        _t.c.folder_id == p("folder"), _t.c.epoch == p("at_epoch"), _t.c.uid.between(p("low"), p("high"))
+    ),
+    "folder at_epoch low high",
+)
+KEYS_OF_FOLDER = sql(select(_t.c.key).where(_t.c.folder_id == p("folder")).order_by(_t.c.key), "folder")
+WHOLE = sql(
+    select(_t.c.key, *(_t.c[name] for name in _KEPT.split()), _t.c.local_flags, _t.c.created_seq).where(
+        _t.c.key == p("message")
+    ),
+    "message",
+)
+BURY = sql(
+    insert(_graves).values(**names(f"key {_KEPT} created_seq seq removed_at")),
+    "key account_id folder_id epoch uid server_flags server_keywords mod_seq internal_at internal_offset size"
+    " header_id blob_id email_id created_seq seq removed_at",
+)
+REMOVE = sql(delete(_t).where(_t.c.key == p("message")), "message")
+RENUMBER = sql(
+    update(_t).where(_t.c.key == p("message")).values(**names("epoch uid mod_seq changed_seq")),
+    "epoch uid mod_seq changed_seq message",
+)
+GRAVE = sql(
+    select(*(_graves.c[name] for name in _KEPT.split())).where(_graves.c.key == p("message")),
+    "message",
+)
+RISE = sql(
+    insert(_t).values(**names(f"key {_KEPT} created_seq changed_seq")),
+    "key account_id folder_id epoch uid server_flags server_keywords mod_seq internal_at internal_offset size"
+    " header_id blob_id email_id created_seq changed_seq",
+)
+LEAVE_GRAVE = sql(delete(_graves).where(_graves.c.key == p("message")), "message")
+
+
+class Place(NamedTuple):
+    """A folder that is written to, checked to be there and to be in this epoch."""
+
+    folder: FolderId
+    account: int
+    epoch: UidValidity
+
+
+def is_unseen(server_flags: int, local_flags: int | None) -> bool:
+    """Tell whether a message counts as unseen."""
+    return not (server_flags if local_flags is None else local_flags) & SEEN
+
+
+def add_messages(work: Writing, at: Place, rows: Sequence[NewMessage]) -> int:
+    """Write rows that are not there yet, not visible; return how many."""
+
+    def columns(row: NewMessage) -> tuple[object, ...]:
+        date = row.internal_date
+        when = (DATELESS, 0) if date is None else (micros(date), offset_minutes(date))
+        about = (*when, size_or_none(row.size), storable(row.email_id or ""))
+        return (at.account, at.folder, at.epoch, row.uid, *packed(row.flags), row.mod_seq or 0, *about)
+
+    before = work.connection.total_changes
+    work.connection.executemany(ADD, map(columns, rows))
+    added = work.connection.total_changes - before
+    count(work, at.folder, listed=added)
+    return added
+
+
+def set_flags(work: Writing, at: Place, rows: Iterable[tuple[Uid, frozenset[str], ModSeq | None]]) -> FlagCounts:
+    """Write flags where they differ from what the server last told; UIDs without a row are passed over."""
+    changed: list[tuple[object, ...]] = []
+    read = unseen = shown = 0
+    for uid, (flags, mod_seq) in {uid: (flags, mod_seq) for uid, flags, mod_seq in rows}.items():
+        row = work.connection.execute(FLAGS_BY_UID, (at.folder, at.epoch, uid)).fetchone()
+        if row is None:
+            continue
+        key, was, was_others, local, header = row
+        bits, others = packed(flags)
+        if (bits, others) == (was, was_others):
+            continue
+        visible = header is not None
+        read += bits ^ was == SEEN and others == was_others
+        if visible:
+            unseen += is_unseen(bits, local) - is_unseen(was, local)
+            shown += 1
+        changed.append((bits, others, mod_seq or 0, work.take() if visible else 0, key))
+    work.connection.executemany(SET_FLAGS, changed)
+    count(work, at.folder, unseen=unseen)
+    return FlagCounts(modified=len(changed) - read, read=read)
+
+
+def add_headers(work: Writing, at: Place, rows: Sequence[tuple[Uid, EncodedHeader]]) -> int:
+    """Give headers to rows that have none, which makes them visible; return how many became so."""
+    keys: list[MessageKey] = []
+    headers: list[EncodedHeader] = []
+    unseen = 0
+    for uid, header in dict(rows).items():
+        row = work.connection.execute(FLAGS_BY_UID, (at.folder, at.epoch, uid)).fetchone()
+        if row is None or row[4] is not None:
+            continue
+        keys.append(row[0])
+        headers.append(header)
+        unseen += is_unseen(row[1], row[3])
+    ids = header_ids(work, at.account, headers)
+    seq = work.take(len(keys))
+    work.connection.executemany(
+        SHOW, ((id_, seq + n, seq + n, key) for n, (id_, key) in enumerate(zip(ids, keys, strict=True)))
+    )
+    count(work, at.folder, messages=len(keys), unseen=unseen)
+    return len(keys)
+
+
+def keys_of(work: Writing, at: Place, uids: UidSet) -> list[MessageKey]:
+    """Return the keys of the rows with *uids*."""
+    found: list[MessageKey] = []
+    for low, high in uids.ranges:
+        found.extend(key for (key,) in work.connection.execute(KEYS, (at.folder, at.epoch, low, high)))
+    return found
+
+
+def keys_of_folder(work: Writing, folder: FolderId) -> list[MessageKey]:
+    """Return the keys of every row of *folder*, of any epoch."""
+    return [key for (key,) in work.connection.execute(KEYS_OF_FOLDER, (folder,))]
+
+
+def bury(work: Writing, keys: Iterable[MessageKey]) -> int:
+    """Remove rows to tombstones, which keep header and octets; return how many there were.
+
+    A row that never was visible leaves nothing: nobody has heard of it, and there is nothing to keep.
+    """
+    graves: list[tuple[object, ...]] = []
+    gone: list[tuple[MessageKey]] = []
+    totals: dict[int, list[int]] = {}
+    for key in dict.fromkeys(keys):
+        row: tuple[Any, ...] | None = work.connection.execute(WHOLE, (key,)).fetchone()
+        if row is None:
+            continue
+        *kept, local, created = row
+        bits, header, blob = kept[5], kept[12], kept[13]
+        total = totals.setdefault(kept[2], [0, 0, 0, 0])
+        gone.append((key,))
+        total[3] -= 1
+        total[2] -= blob is not None
+        if header is not None:
+            total[0] -= 1
+            total[1] -= is_unseen(bits, local)
+            graves.append((*kept[:11], header, blob, kept[11], created, work.take(), work.now))
+    work.connection.executemany(BURY, graves)
+    work.connection.executemany(REMOVE, gone)
+    for folder, (messages, unseen, bodies, listed) in totals.items():
+        count(work, FolderId(folder), messages=messages, unseen=unseen, bodies=bodies, listed=listed)
+    return len(gone)
+
+
+def remap(work: Writing, folder: FolderId, pairs: Sequence[tuple[MessageKey, Uid]], epoch: UidValidity) -> int:
+    """Give rows of *folder* another UID in another *epoch*; they keep key, header, octets and flags."""
+    renumbered: list[tuple[object, ...]] = []
+    for key, uid in pairs:
+        row = work.connection.execute(WHOLE, (key,)).fetchone()
+        if row is None or row[2] != folder:
+            continue
+        renumbered.append((epoch, uid, 0, work.take() if row[12] is not None else 0, key))
+    work.connection.executemany(RENUMBER, renumbered)
+    return len(renumbered)
+
+
+def revive(work: Writing, at: Place, pairs: Sequence[tuple[MessageKey, Uid]]) -> int:
+    """Bring tombstones of *at*'s account back as rows of *at*, with their old keys; return how many came.
+
+    A UID that has a row already is passed over.
+    """
+    risen: list[tuple[object, ...]] = []
+    unseen = bodies = 0
+    for key, uid in pairs:
+        row = work.connection.execute(GRAVE, (key,)).fetchone()
+        if row is None or row[0] != at.account:
+            continue
+        if work.connection.execute(FLAGS_BY_UID, (at.folder, at.epoch, uid)).fetchone() is not None:
+            continue
+        seq = work.take()
+        bits, others, _, *about, header, blob = row[4:]
+        *about, email_id = about
+        risen.append(
+            (key, at.account, at.folder, at.epoch, uid, bits, others, 0, *about, header, blob, email_id, seq, seq)
+        )
+        unseen += is_unseen(bits, None)
+        bodies += blob is not None
+    work.connection.executemany(LEAVE_GRAVE, ((row[0],) for row in risen))
+    work.connection.executemany(RISE, risen)
+    count(work, at.folder, messages=len(risen), unseen=unseen, bodies=bodies, listed=len(risen))
+    return len(risen)

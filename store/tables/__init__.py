@@ -1,0 +1,32 @@
+"""The schema, declared once: SQLModel classes, one concept a file, no queries. See ``base`` for the rules."""
+
+from .accounts import AccountRow
+from .base import DATELESS, StoreTable, table
+from .blobs import BlobRow, ChunkRow, PartialRow
+from .cursors import CursorRow
+from .folders import FolderRow
+from .headers import HeaderRow
+from .messages import MessageRow
+from .runs import RunRow
+from .state import StateRow
+from .tombstones import FolderTombstoneRow, TombstoneRow
+from .troubles import TroubleRow
+
+__all__ = [
+    "DATELESS",
+    "AccountRow",
+    "BlobRow",
+    "ChunkRow",
+    "CursorRow",
+    "FolderRow",
+    "FolderTombstoneRow",
+    "HeaderRow",
+    "MessageRow",
+    "PartialRow",
+    "RunRow",
+    "StateRow",
+    "StoreTable",
+    "TombstoneRow",
+    "TroubleRow",
+    "table",
+]
