@@ -1,0 +1,210 @@
+"""Octets of messages: header blocks and whole bodies, newest first, each once, whatever one bad message does.
+
+Page by page: headers of the large ones at once, then the small ones whole, then the large ones. A message that was
+asked for and did not come goes on the gap list; one whose octets contradict themselves is quarantined; both are tried
+again with a growing delay, and neither is ever taken for deleted. Between groups a more urgent request may take over.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from store import BodyNeed, EncodedHeader, Encoder, ReadView, TroubleKind
+from store.mail import Uid, UidSet, UidValidity
+
+from ..errors import ErrorKind, SourceError
+from ..events import Counts
+from ..sources.base import BodyWanted, HeaderRow, Session
+from .context import FolderWork, RunContext, Yielded
+from .pipe import Pipe, Target
+
+__all__ = [
+    "PAGE_MESSAGES",
+    "bring_bodies",
+    "bring_headers",
+    "fetch_bodies",
+    "read_headers",
+    "settle_headers",
+    "still_wanted",
+    "tell_trouble",
+]
+
+SMALL_OCTETS = 64_000
+"""Up to here a message comes whole in one pass; above, its header comes first."""
+PAGE_MESSAGES = 2_000
+HEADERS_PER_COMMIT = 500
+GROUP_OCTETS = 8_000_000
+GROUP_MESSAGES = 1_000
+SUSPECTS_PER_BREAK = 4
+RETRY_FIRST = timedelta(hours=1)
+RETRY_LAST = timedelta(days=7)
+
+
+def still_wanted(work: FolderWork, view: ReadView, now: datetime, before: int | None, limit: int) -> list[BodyNeed]:
+    """Return whole messages that the policy wants and that are not here, newest first, below UID *before*."""
+    if not work.wants_bodies:
+        return []
+    oldest = now - timedelta(days=work.age_days_max) if work.age_days_max is not None else None
+    return view.wanted_bodies(
+        work.folder.id, size_max=work.size_octets_max, newer_than=oldest, before_uid=before, limit=limit
+    )
+
+
+def bring_headers(context: RunContext, session: Session, work: FolderWork, epoch: UidValidity, uids: UidSet) -> None:
+    """Fetch and commit the header blocks of *uids*, newest first."""
+    for page in uids.pages(HEADERS_PER_COMMIT):
+        work.item.stop.checkpoint()
+        came = read_headers(work, page, session.headers(page))
+        with context.store.write("headers", run=context.run) as tx:
+            tx.add_headers(work.folder.id, epoch, came.blocks)
+        settle_headers(context, work, epoch, page, came)
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """Header blocks that came, ready to be written; the UIDs whose server has none; octets received."""
+
+    blocks: list[tuple[Uid, EncodedHeader]]
+    empty: UidSet
+    octets: int
+
+
+def read_headers(work: FolderWork, asked: UidSet, rows: Iterable[HeaderRow]) -> Headers:
+    """Take what *rows* bring of the *asked* messages, the first row of each."""
+    encoder = Encoder()
+    blocks: dict[Uid, EncodedHeader] = {}
+    empty: list[Uid] = []
+    octets = 0
+    for row in rows:
+        if row.uid not in asked or row.uid in blocks:
+            continue
+        if row.block is None:
+            empty.append(row.uid)
+        else:
+            blocks[row.uid] = encoder.header(row.block)
+            octets += len(row.block)
+            work.received(len(row.block))
+    return Headers(list(blocks.items()), UidSet(empty), octets)
+
+
+def settle_headers(context: RunContext, work: FolderWork, epoch: UidValidity, asked: UidSet, came: Headers) -> None:
+    """Count headers that are committed now, and note what of the *asked* did not come."""
+    work.item.count(Counts(octets=came.octets))
+    if not work.wants_bodies:
+        work.committed(len(came.blocks))
+    missing = asked - UidSet(uid for uid, _ in came.blocks) - came.empty
+    tell_trouble(context, work, epoch, [(uid, "poison", "the server has no header for it") for uid in came.empty])
+    tell_trouble(context, work, epoch, [(uid, "missing", "asked for, but not answered") for uid in missing])
+
+
+def bring_bodies(context: RunContext, session: Session, work: FolderWork, epoch: UidValidity, pipe: Pipe) -> None:
+    """Fetch every body the policy wants, newest first. Raises Yielded when somebody more urgent waits."""
+    before: int | None = None
+    while True:
+        with context.store.read() as view:
+            needs = still_wanted(work, view, context.clock.now(), before, PAGE_MESSAGES)
+        if not needs:
+            break
+        before = needs[-1].uid
+        large = [need for need in needs if (need.size or 0) > SMALL_OCTETS]
+        bring_headers(context, session, work, epoch, UidSet(need.uid for need in large if not need.has_header))
+        small = [need for need in needs if (need.size or 0) <= SMALL_OCTETS]
+        for group in (*_groups(small, work.suspects), *_groups(large, work.suspects)):
+            fetch_bodies(context, session, work, epoch, pipe, group)
+            if context.turn.wanted():
+                pipe.drain()
+                raise Yielded
+    pipe.drain()
+
+
+def fetch_bodies(
+    context: RunContext,
+    session: Session,
+    work: FolderWork,
+    epoch: UidValidity,
+    pipe: Pipe,
+    group: Sequence[BodyNeed],
+) -> None:
+    """Fetch one group into the pipe, and note what did not come."""
+
+    def committed(messages: int) -> None:
+        work.committed(messages)
+        work.item.count(Counts(bodies=messages))
+
+    target = Target(work.folder.id, epoch, committed)
+    left = {need.uid: None for need in group}
+    poison: list[tuple[Uid, TroubleKind, str]] = []
+    half: Uid | None = None
+    octets = 0
+    try:
+        for chunk in session.bodies([BodyWanted(uid=need.uid, size=need.size) for need in group]):
+            work.item.stop.checkpoint()
+            if chunk.uid not in left:
+                continue
+            half = None if chunk.last else chunk.uid
+            if chunk.last:
+                del left[chunk.uid]
+            if chunk.octets is None:
+                poison.append((chunk.uid, "poison", chunk.reason))
+                continue
+            octets += len(chunk.octets)
+            work.received(len(chunk.octets))
+            pipe.put(target, chunk)
+    except SourceError as error:
+        if error.drops_connection:
+            _suspect(context, work, epoch, half, list(left))
+        raise
+    finally:
+        work.item.count(Counts(octets=octets))
+    tell_trouble(context, work, epoch, poison)
+    tell_trouble(context, work, epoch, [(uid, "missing", "asked for, but not answered") for uid in left])
+
+
+def tell_trouble(
+    context: RunContext, work: FolderWork, epoch: UidValidity, troubles: Sequence[tuple[Uid, TroubleKind, str]]
+) -> None:
+    """Keep (UID, kind, reason) in the store with the time of the next try, and tell the callback."""
+    if not troubles:
+        return
+    with context.store.write("troubles", run=context.run) as tx:
+        tries = {(t.uid, t.kind): t.tries for t in tx.view.troubles(work.folder.id)}
+        for uid, kind, reason in troubles:
+            delay = min(RETRY_FIRST * 4 ** min(tries.get((uid, kind), 0), 8), RETRY_LAST)
+            tx.set_trouble(work.folder.id, epoch, uid, kind, reason, context.clock.now() + delay)
+    for uid, kind, reason in troubles:
+        if kind == "poison":
+            context.warn(
+                ErrorKind.MESSAGE_QUARANTINED, f"A message was set aside: {reason}.", folder=work.path, uid=uid
+            )
+        else:
+            context.warn(ErrorKind.MESSAGE_MISSING, f"A message did not come: {reason}.", folder=work.path, uid=uid)
+
+
+def _suspect(context: RunContext, work: FolderWork, epoch: UidValidity, half: Uid | None, left: list[Uid]) -> None:
+    """Remember which messages were on their way when the connection broke.
+
+    Next time they come last and one at a time; one that breaks the connection again, alone, is quarantined.
+    """
+    if len(left) == 1 and left[0] in work.suspects:
+        work.suspects.discard(left[0])
+        work.breaks = 0
+        tell_trouble(context, work, epoch, [(left[0], "poison", "the connection broke twice while it came")])
+    else:
+        work.suspects.update([half] if half is not None else left[:SUSPECTS_PER_BREAK])
+
+
+def _groups(needs: Sequence[BodyNeed], suspects: set[int]) -> Iterator[list[BodyNeed]]:
+    """Yield *needs* in groups bounded by octets and count, suspects alone and last."""
+    group: list[BodyNeed] = []
+    octets = 0
+    for need in needs:
+        if need.uid in suspects:
+            continue
+        if group and (octets + (need.size or 0) > GROUP_OCTETS or len(group) >= GROUP_MESSAGES):
+            yield group
+            group, octets = [], 0
+        group.append(need)
+        octets += need.size or 0
+    if group:
+        yield group
+    yield from ([need] for need in needs if need.uid in suspects)

@@ -1,0 +1,127 @@
+"""Applying what changed: flags and removals with the server's cursor, and the proof that it all adds up.
+
+Nothing is removed on one weak answer. VANISHED, a complete search, flags that do not come: each is one answer; when it
+would remove much of a folder, a second and different question is asked, and what it contradicts stays.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from store.mail import UidSet
+
+from ..errors import ErrorKind
+from ..events import Counts
+from ..sources.base import Exactness, FlagRow
+from .context import Visit
+from .listing import list_uids
+from .plan import ApplyFlags, CompareFlags, FindGone, ListNew, RemoveTold, plan_changes, plan_proof, suspicious
+from .resume import new_uids
+
+__all__ = ["apply_changes", "prove"]
+
+COMPARE_MESSAGES = 10_000
+
+
+def apply_changes(visit: Visit) -> UidSet:
+    """Carry out the delta of the open folder; return the span in which new mail may lie."""
+    local = visit.local()
+    new = UidSet()
+    flags: tuple[FlagRow, ...] = ()
+    gone = UidSet()
+    now = visit.context.clock.now()
+    cursor = replace(visit.cursor, mod_seq=visit.opened.mod_seq)
+    for action in plan_changes(local, visit.opened, new_uids(visit.cursor, local, visit.opened)):
+        match action:
+            case ApplyFlags(rows):
+                flags = rows
+            case RemoveTold(uids):
+                gone = _believed(visit, uids, local)
+            case CompareFlags(uids):
+                gone = _compare(visit, uids)
+                cursor = replace(cursor, proven_at=now)
+            case ListNew(uids):
+                new = uids
+            case FindGone():
+                raise AssertionError("the proof comes after the changes")
+    cursor = replace(cursor, distrust=visit.cursor.distrust)
+    _write_flags(visit, flags)
+    with visit.write("changes", cursor) as tx:
+        removed = tx.remove_messages(visit.work.folder.id, visit.epoch, gone) if gone else 0
+    visit.work.item.count(Counts(deleted=removed))
+    return new
+
+
+def prove(visit: Visit) -> None:
+    """Compare the count here with the server's; where they differ, search: remove what is gone, list what is missing."""
+    for _ in plan_proof(visit.local(), _gaps(visit), visit.opened):
+        existing = visit.session.existing()
+        below = visit.opened.uid_next or (existing.highest + 1 if existing else 1)
+        local = visit.local()
+        lost = local - existing
+        absent = (existing & UidSet.span(1, below - 1)) - local
+        quiet = len(existing) == visit.opened.messages
+        if quiet and (lost or absent - _gaps(visit)) and visit.opened.changes.exactness is Exactness.EXACT:
+            visit.distrust("its QRESYNC delta did not add up with its own count")
+        if suspicious(lost, local):
+            lost = lost - _contradicted(visit, lost, UidSet(row.uid for row in visit.session.flags(lost)))
+        if lost:
+            with visit.write("gone") as tx:
+                removed = tx.remove_messages(visit.work.folder.id, visit.epoch, lost)
+            visit.work.item.count(Counts(deleted=removed))
+        if over := _gaps(visit) - local - existing:
+            with visit.write("gaps that are over") as tx:
+                for uid in over:
+                    tx.clear_trouble(visit.work.folder.id, uid)
+        list_uids(visit, absent)
+
+
+def _believed(visit: Visit, told: UidSet, local: UidSet) -> UidSet:
+    """Return which of the messages that are *told* to have vanished may be removed."""
+    if not suspicious(told, local):
+        return told
+    return told - _contradicted(visit, told, visit.session.existing(within=told))
+
+
+def _contradicted(visit: Visit, told: UidSet, found: UidSet) -> UidSet:
+    """Return *found* of the messages *told* to be gone: a contradiction, after which deltas are not trusted."""
+    found = found & told
+    if found:
+        text = (
+            f"The server said that {len(told)} messages of {visit.work.path} are gone, but {len(found)} of them "
+            "answer: these stay."
+        )
+        visit.context.warn(ErrorKind.MASS_DELETION, text, folder=visit.work.path)
+        visit.distrust("it told messages to be gone that are there")
+    return found
+
+
+def _compare(visit: Visit, uids: UidSet) -> UidSet:
+    """Compare the flags of *uids* with the server's; return those that are gone by two questions."""
+    silent = UidSet()
+    for page in uids.pages(COMPARE_MESSAGES):
+        visit.work.item.stop.checkpoint()
+        with visit.context.store.read() as view:
+            here = dict(view.flags_of(visit.work.folder.id, page))
+        there = {row.uid: row for row in visit.session.flags(page) if row.uid in page}
+        other = [row for uid, row in there.items() if row.flags != here.get(uid, row.flags)]
+        cursor = visit.cursor.mod_seq
+        if cursor is not None and any(row.mod_seq is not None and row.mod_seq <= cursor for row in other):
+            visit.distrust("flags changed without a higher modification sequence")
+        _write_flags(visit, other)
+        silent = silent | (page - UidSet(there))
+    return silent - visit.session.existing(within=silent) if silent else silent
+
+
+def _write_flags(visit: Visit, rows: Iterable[FlagRow]) -> None:
+    listed = [(row.uid, row.flags, row.mod_seq) for row in rows]
+    if listed:
+        with visit.write("flags") as tx:
+            counts = tx.set_flags(visit.work.folder.id, visit.epoch, listed)
+        visit.work.item.count(Counts(modified=counts.modified, read=counts.read))
+
+
+def _gaps(visit: Visit) -> UidSet:
+    """Return the UIDs that were asked for and never came."""
+    with visit.context.store.read() as view:
+        troubles = view.troubles(visit.work.folder.id)
+    return UidSet(trouble.uid for trouble in troubles if trouble.epoch == visit.epoch)

@@ -1,0 +1,82 @@
+"""Work that survives its connections: a lost one costs a new one, as long as something gets done in between."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from ..backoff import Backoff
+from ..errors import Needs, SourceError
+from ..events import Severity
+from ..report import ItemReporter
+from ..sources.base import Notice, Session, Source
+from .context import RunContext
+
+__all__ = ["Lifeline", "Reconnect", "over_connections"]
+
+BREAKS_WITHOUT_PROGRESS_MAX = 3
+
+
+class Reconnect(Exception):
+    """The connection was given up on purpose (an item was cancelled in the middle of an answer)."""
+
+
+class Lifeline:
+    """Passes a session's signs of life to the item at work."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self.item: ItemReporter = context.reporter.item(None)
+
+    def received(self, octets: int) -> None:
+        """Octets are counted where they are understood; here they only end a silence."""
+
+    def waiting(self, seconds: float) -> None:
+        """Tell that nothing comes."""
+        self.item.waiting(seconds)
+
+    def notice(self, notice: Notice) -> None:
+        """Tell of something odd."""
+        self._context.tell(notice, folder=notice.folder)
+
+
+def over_connections(
+    context: RunContext,
+    source: Source,
+    lifeline: Lifeline,
+    work: Callable[[Session], None],
+    progress: Callable[[], int],
+) -> None:
+    """Do *work* on a session; when the connection breaks, do it again on a new one.
+
+    *progress* grows when something was finished or committed; three breaks without it end the run by the last error.
+    Errors that no new connection can mend end it at once.
+    """
+    breaks, before = 0, progress()
+    backoff = Backoff(first_seconds=context.account.limits.reconnect_seconds)
+    while True:
+        try:
+            session = source.connect(context.stop, lifeline)
+            try:
+                work(session)
+                return
+            finally:
+                session.close()
+        except Reconnect:
+            continue
+        except SourceError as error:
+            context.stop.checkpoint()  # a socket that was shut down by a stop looks like a lost connection
+            if error.needs is not Needs.RECONNECT:
+                raise
+            breaks = 0 if progress() > before else breaks + 1
+            before = progress()
+            if breaks >= BREAKS_WITHOUT_PROGRESS_MAX:
+                raise
+            _wait(context, lifeline, error, backoff.delay(breaks, context.random, error) if breaks else 0.0)
+
+
+def _wait(context: RunContext, lifeline: Lifeline, error: SourceError, seconds: float) -> None:
+    when = context.clock.now() + timedelta(seconds=seconds)
+    context.tell(error, folder=error.folder, severity=Severity.WARNING, next_try=when)
+    lifeline.item = context.reporter.item(None)
+    lifeline.item.retry_at(when)
+    context.stop.wait(seconds)
+    lifeline.item.retry_at(None)

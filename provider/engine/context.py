@@ -1,0 +1,165 @@
+"""What every room of the engine is handed: one run of one account, and one folder in it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from random import Random
+
+from store import Folder, FolderCursor, MailStore, RunError, RunId, WriteTransaction
+from store.mail import UidSet, UidValidity
+
+from ..account import Account, Keep
+from ..cancel import Stop
+from ..clock import Clock
+from ..errors import ErrorKind
+from ..events import Severity, SyncError
+from ..report import ItemReporter, Reporter
+from ..request import SyncFlags, SyncRequest
+from ..sources.base import Notice, Opened, Session
+from ..turn import Turn
+
+__all__ = ["FolderWork", "RunContext", "Visit", "Yielded"]
+
+
+HISTORY_ERRORS_MAX = 100
+
+
+class Yielded(Exception):
+    """Somebody more urgent waits: what is committed stays, the rest is done in another turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """One run of one account."""
+
+    store: MailStore
+    run: RunId
+    account: Account
+    request: SyncRequest
+    reporter: Reporter
+    stop: Stop
+    turn: Turn
+    clock: Clock
+    random: Random = field(default_factory=Random)
+    history: list[RunError] = field(default_factory=list)
+    """The first errors and warnings of the run, for the store."""
+
+    @property
+    def contents(self) -> bool:
+        """True when messages are wanted, and not the folder tree alone."""
+        return bool(self.request.flags & SyncFlags.SYNC_DOWNLOAD_CONTENTS)
+
+    @property
+    def hierarchy(self) -> bool:
+        """True when the folder tree is wanted."""
+        return bool(self.request.flags & SyncFlags.SYNC_DOWNLOAD_HIERARCHY)
+
+    def tell(
+        self,
+        error: BaseException | Notice,
+        *,
+        folder: str | None = None,
+        severity: Severity | None = None,
+        next_try: datetime | None = None,
+    ) -> SyncError:
+        """Tell the callback of *error* and keep it for the history of the run."""
+        told = self.reporter.error(error, folder=folder, severity=severity, next_try=next_try)
+        if len(self.history) < HISTORY_ERRORS_MAX:
+            self.history.append(
+                RunError(
+                    kind=told.kind.value,
+                    text=told.text,
+                    folder=told.folder,
+                    uid=told.uid,
+                    severity=told.severity.name.lower(),
+                )
+            )
+        return told
+
+    def warn(self, kind: ErrorKind, text: str, *, folder: str | None = None, uid: int | None = None) -> None:
+        """Tell of something that stops nothing."""
+        notice = Notice(kind=kind.value, text=text, folder=folder, uid=uid)
+        self.tell(notice, folder=folder, severity=Severity.WARNING)
+
+    def counts(self) -> dict[str, int]:
+        """Return what the run did so far, for the history."""
+        return asdict(self.reporter.item(None).counts)
+
+
+@dataclass(slots=True, kw_only=True)
+class FolderWork:
+    """One folder on its way through a run; what a broken connection leaves behind, the next one takes up."""
+
+    folder: Folder
+    item: ItemReporter
+    keep: Keep
+    size_octets_max: int | None = None
+    age_days_max: int | None = None
+    breaks: int = 0
+    """Connections lost in this folder without a commit in between."""
+    suspects: set[int] = field(default_factory=set)
+    """UIDs in flight when the connection broke: fetched last, one at a time."""
+    messages_done: int = 0
+    octets_done: int = 0
+
+    @property
+    def path(self) -> str:
+        """The path for people."""
+        return str(self.folder.path)
+
+    @property
+    def wants_bodies(self) -> bool:
+        """True when whole messages are kept, and not header blocks alone."""
+        return self.keep is Keep.FULL
+
+    def committed(self, messages: int) -> None:
+        """Count messages that are in the store now, as far as the policy wants them."""
+        self.breaks = 0
+        self.messages_done += messages
+        self.item.committed(messages)
+
+    def received(self, octets: int) -> None:
+        """Count octets of header blocks and bodies."""
+        self.octets_done += octets
+        self.item.received(octets)
+
+    def expect(self, *, messages: int, octets: int | None) -> None:
+        """Tell how much is still to come."""
+        self.item.total(
+            messages=self.messages_done + messages, octets=None if octets is None else self.octets_done + octets
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Visit:
+    """An open folder and what we know of it; ``cursor`` is what the store has."""
+
+    context: RunContext
+    session: Session
+    work: FolderWork
+    opened: Opened
+    epoch: UidValidity
+    cursor: FolderCursor
+
+    def local(self) -> UidSet:
+        """Return the UIDs that have rows now."""
+        with self.context.store.read() as view:
+            return view.uids(self.work.folder.id)
+
+    @contextmanager
+    def write(self, name: str, cursor: FolderCursor | None = None) -> Iterator[WriteTransaction]:
+        """A transaction of this run that saves *cursor* together with what is written in it."""
+        with self.context.store.write(name, run=self.context.run) as tx:
+            yield tx
+            if cursor is not None and cursor != self.cursor:
+                tx.save_cursor(self.work.folder.id, cursor)
+        self.cursor = cursor or self.cursor
+
+    def distrust(self, why: str) -> None:
+        """Stop believing this folder's deltas from now on, and tell why (once)."""
+        if not self.cursor.distrust:
+            with self.write("distrust", replace(self.cursor, distrust=why)):
+                pass
+            text = f"The server's report of changes in {self.work.path} is not trusted any more: {why}."
+            self.context.warn(ErrorKind.SERVER_DEMOTED, text, folder=self.work.path)

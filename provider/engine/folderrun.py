@@ -1,0 +1,147 @@
+"""One visit to one folder: open it, apply what changed, list what is new, prove the count, bring what is wanted.
+
+Every step commits before the next wait, and leaves cursors that say no more than what is committed; so a visit may end
+anywhere, and the next one goes on there. Two depths: NEWEST makes the newest page of a folder visible soon and finishes
+small work, FULL does the rest.
+"""
+
+from dataclasses import replace
+from enum import Enum
+
+from store import BodyState, FolderCursor, FolderState, Message
+from store.mail import UidSet
+
+from ..errors import FolderUnusable
+from ..phases import Phase
+from ..sources.base import Session
+from .bodies import PAGE_MESSAGES, bring_bodies, bring_headers, still_wanted
+from .changes import apply_changes, prove
+from .context import FolderWork, RunContext, Visit
+from .listing import list_new, list_rest, list_uids
+from .pipe import Pipe
+from .reset import survive_reset
+from .resume import known_for
+
+__all__ = ["Depth", "visit_folder", "work_left"]
+
+SMALL_WORK_OCTETS = 500_000
+"""Bodies up to so many octets are brought on the first visit, which saves opening the folder twice."""
+
+
+class Depth(Enum):
+    """How much one visit does."""
+
+    NEWEST = "newest"
+    FULL = "full"
+
+
+def work_left(context: RunContext, work: FolderWork) -> bool:
+    """Tell whether the store alone shows that something is missing here: headers, bodies, a retry that is due."""
+    now = context.clock.now()
+    with context.store.read() as view:
+        waiting = UidSet(t.uid for t in view.troubles(work.folder.id) if t.next_try_at > now)
+        due = any(t.next_try_at <= now for t in view.troubles(work.folder.id))
+        return (
+            due or bool(view.without_header(work.folder.id) - waiting) or bool(still_wanted(work, view, now, None, 1))
+        )
+
+
+def visit_folder(context: RunContext, session: Session, work: FolderWork, pipe: Pipe, depth: Depth) -> bool:
+    """Visit one folder; return True when nothing is left to do there in this run.
+
+    Raises SourceError (of this folder, or of the connection), StoreError, Cancelled, Yielded.
+    """
+    work.item.stop.checkpoint()
+    work.item.phase(Phase.DOWNLOAD_TABLE, f"Looking at {work.path}")
+    with context.store.read() as view:
+        cursor = view.cursor(work.folder.id)
+        known = known_for(cursor, view.uids(work.folder.id), compare=context.request.full, now=context.clock.now())
+    opened = session.open(work.folder.name, known)
+    if opened.epoch is None:
+        raise FolderUnusable(f"{work.path} has no usable UIDVALIDITY, so nothing of it can be kept.", folder=work.path)
+    visit = Visit(context=context, session=session, work=work, opened=opened, epoch=opened.epoch, cursor=cursor)
+    if cursor.epoch is None:
+        first = FolderCursor(epoch=opened.epoch, mod_seq=opened.mod_seq, uid_next=opened.uid_next)
+        with visit.write("first visit", replace(first, proven_at=context.clock.now())):
+            pass
+    else:
+        if cursor.epoch != opened.epoch:
+            survive_reset(visit, cursor.epoch)
+        list_new(visit, apply_changes(visit))
+    if not list_rest(visit, all_of_it=depth is Depth.FULL):
+        return False
+    list_uids(visit, _due_gaps(visit))
+    prove(visit)
+    if not _bring(visit, pipe, depth):
+        return False
+    _finish(visit, renumbered=cursor.epoch not in (None, opened.epoch))
+    return True
+
+
+def _bring(visit: Visit, pipe: Pipe, depth: Depth) -> bool:
+    """Bring bodies and headers as far as the policy wants them; return False when that was left for a FULL visit."""
+    context, work = visit.context, visit.work
+    messages, octets = _outstanding(visit)
+    headers = _missing_headers(visit)
+    work.expect(messages=messages if work.wants_bodies else len(headers), octets=octets if work.wants_bodies else None)
+    if depth is Depth.NEWEST and octets > SMALL_WORK_OCTETS:
+        return False
+    if messages:
+        work.item.phase(Phase.DOWNLOAD_BODIES, f"Downloading {work.path}")
+        bring_bodies(context, visit.session, work, visit.epoch, pipe)
+    if headers := _missing_headers(visit):
+        work.item.phase(Phase.DOWNLOAD_HEADER, f"Headers of {work.path}")
+        bring_headers(context, visit.session, work, visit.epoch, headers)
+    return True
+
+
+def _outstanding(visit: Visit) -> tuple[int, int]:
+    """Return how many messages, and how many octets of them, the policy still wants; one page in memory."""
+    messages = octets = 0
+    before: int | None = None
+    with visit.context.store.read() as view:
+        now = visit.context.clock.now()
+        while page := still_wanted(visit.work, view, now, before, PAGE_MESSAGES):
+            messages += len(page)
+            octets += sum(need.size or 0 for need in page)
+            before = page[-1].uid
+    return messages, octets
+
+
+def _missing_headers(visit: Visit) -> UidSet:
+    with visit.context.store.read() as view:
+        now = visit.context.clock.now()
+        waiting = UidSet(t.uid for t in view.troubles(visit.work.folder.id) if t.next_try_at > now)
+        return view.without_header(visit.work.folder.id) - waiting
+
+
+def _due_gaps(visit: Visit) -> UidSet:
+    """Return UIDs on the gap list that have no row and are to be tried again now."""
+    with visit.context.store.read() as view:
+        now = visit.context.clock.now()
+        due = UidSet(t.uid for t in view.troubles(visit.work.folder.id) if t.next_try_at <= now)
+    return due - visit.local() if due else due
+
+
+def _finish(visit: Visit, *, renumbered: bool) -> None:
+    """Save what lets the next run skip this folder, and forget troubles that are over."""
+    context, work = visit.context, visit.work
+    with context.store.read() as view:
+        over = [
+            t.uid for t in view.troubles(work.folder.id) if _is_over(work, view.find_message(work.folder.id, t.uid))
+        ]
+    cursor = replace(
+        visit.cursor,
+        messages=visit.opened.messages,
+        epoch_changes=visit.cursor.epoch_changes if renumbered else 0,
+        checked_at=context.clock.now(),
+    )
+    with visit.write("visited", cursor) as tx:
+        for uid in over:
+            tx.clear_trouble(work.folder.id, uid)
+        if work.folder.state is not FolderState.ACTIVE:
+            tx.set_folder_state(work.folder.id, FolderState.ACTIVE, None, "")
+
+
+def _is_over(work: FolderWork, message: Message | None) -> bool:
+    return message is not None and (message.body is BodyState.FULL or not work.wants_bodies)

@@ -1,0 +1,135 @@
+"""Listing: rows for messages that are not here yet, newest first, and the newest page with its headers at once."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from store import FolderCursor, NewMessage
+from store.mail import UidSet
+
+from ..events import Counts
+from ..phases import Phase
+from ..sources.base import Summary
+from .bodies import read_headers, settle_headers, tell_trouble
+from .context import Visit
+from .resume import ROWS_PER_PAGE, left_to_list, windows
+
+__all__ = ["list_new", "list_rest", "list_uids"]
+
+NEWEST_PAGE = 50
+NEW_AT_ONCE = 200
+"""So many new messages come with their headers in one answer."""
+SPARSE = 20
+"""With fewer messages than one in so many UIDs it is cheaper to ask first which exist."""
+SEARCHABLE_MESSAGES = 200_000
+
+
+def list_new(visit: Visit, new: UidSet) -> None:
+    """List mail that came since the cursor; UIDNEXT moves in the transaction that completes it."""
+    cursor = replace(visit.cursor, uid_next=visit.opened.uid_next)
+    coming = visit.opened.messages - len(visit.local()) if new else 0
+    if not new:
+        with visit.write("cursor", cursor):
+            pass
+    elif coming <= NEW_AT_ONCE and visit.opened.uid_next is not None:
+        _page_with_headers(visit, new, cursor)
+    else:
+        if visit.opened.uid_next is None:
+            new = visit.session.existing(within=new)
+        pages = list(windows(new, coming, NEWEST_PAGE))[:1]
+        for page in pages:
+            _page_with_headers(visit, page, visit.cursor)
+            new = new - page
+        for page in windows(new, coming):
+            _add_rows(visit, visit.session.summaries(page), page, visit.cursor)
+        if visit.opened.uid_next is None:
+            cursor = replace(cursor, uid_next=visit.local().highest + 1 if visit.local() else None)
+        with visit.write("cursor", cursor):
+            pass
+
+
+def list_rest(visit: Visit, *, all_of_it: bool) -> bool:
+    """List a folder that was never listed to its end; return True when it now is.
+
+    The first page comes with headers and is committed at once, with the cursors of this visit; without *all_of_it*
+    nothing more is done.
+    """
+    if visit.cursor.listed_from == 1:
+        return True
+    left = left_to_list(visit.cursor, visit.opened)
+    messages = visit.opened.messages - len(visit.local())
+    if messages <= 0:
+        left = UidSet()
+    elif (visit.opened.uid_next is None or len(left) > SPARSE * messages) and messages <= SEARCHABLE_MESSAGES:
+        left = visit.session.existing(within=left)
+    if visit.cursor.listed_from is None:
+        left = _newest(visit, left, messages)
+    if left and not all_of_it:
+        return False
+    visit.work.item.phase(Phase.DOWNLOAD_TABLE, f"Listing {visit.work.path}")
+    for page in windows(left, messages):
+        visit.work.item.stop.checkpoint()
+        _add_rows(visit, visit.session.summaries(page), page, replace(visit.cursor, listed_from=int(page.lowest)))
+    with visit.write("cursor", replace(visit.cursor, listed_from=1)):
+        pass
+    return True
+
+
+def list_uids(visit: Visit, uids: UidSet) -> None:
+    """List messages that are known to exist; one that does not come goes on the gap list."""
+    for page in uids.pages(ROWS_PER_PAGE):
+        visit.work.item.stop.checkpoint()
+        came = _add_rows(visit, visit.session.summaries(page), page, visit.cursor)
+        missing = page - came
+        tell_trouble(
+            visit.context,
+            visit.work,
+            visit.epoch,
+            [(uid, "missing", "it exists, but does not come") for uid in missing],
+        )
+
+
+def _newest(visit: Visit, left: UidSet, messages: int) -> UidSet:
+    """List the newest page with headers; return what is left below it. Empty windows grow until mail is met."""
+    rows, listed = NEWEST_PAGE, 0
+    while left and listed < min(NEWEST_PAGE, messages):
+        page = next(windows(left, messages, rows))
+        cursor = replace(visit.cursor, listed_from=int(page.lowest))
+        came = _page_with_headers(visit, page, cursor)
+        left, listed, rows = left - page, listed + came, rows if came else rows * 4
+    return left
+
+
+def _page_with_headers(visit: Visit, page: UidSet, cursor: FolderCursor) -> int:
+    """List *page* with header blocks and commit it at once, with *cursor*; return how many messages it had."""
+    work = visit.work
+    work.item.phase(Phase.DOWNLOAD_HEADER, f"Newest mail of {work.path}")
+    rows = [row for row in visit.session.headers(page, with_summary=True) if row.uid in page]
+    messages = {row.uid: _new_message(row.summary) for row in rows if row.summary is not None}
+    listed = UidSet(messages)
+    came = read_headers(work, listed, rows)
+    with visit.write("newest page", cursor) as tx:
+        new = tx.add_messages(work.folder.id, visit.epoch, list(messages.values()))
+        tx.add_headers(work.folder.id, visit.epoch, came.blocks)
+    work.item.count(Counts(new=new))
+    settle_headers(visit.context, work, visit.epoch, listed, came)
+    return len(listed)
+
+
+def _add_rows(visit: Visit, summaries: Iterable[Summary], page: UidSet, cursor: FolderCursor) -> UidSet:
+    """Write a row for each of *summaries* within *page*, with *cursor*; return the UIDs that came."""
+    rows = {summary.uid: _new_message(summary) for summary in summaries if summary.uid in page}
+    with visit.write("rows", cursor) as tx:
+        new = tx.add_messages(visit.work.folder.id, visit.epoch, list(rows.values()))
+    visit.work.item.count(Counts(new=new))
+    return UidSet(rows)
+
+
+def _new_message(summary: Summary) -> NewMessage:
+    return NewMessage(
+        uid=summary.uid,
+        flags=summary.flags,
+        size=summary.size,
+        internal_date=summary.internal_date,
+        mod_seq=summary.mod_seq,
+        email_id=summary.email_id,
+    )

@@ -1,0 +1,84 @@
+"""Single messages on demand: what a policy left behind comes now, whatever its size (MAPI: SyncHdrBeg / SyncHdrEnd)."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from store import BodyNeed, BodyState, Message
+from store.mail import FolderId, MessageKey
+
+from ..account import Keep
+from ..errors import FolderUnusable, SourceError
+from ..events import ItemStatus
+from ..phases import Phase
+from ..sources.base import Session, Source
+from .bodies import fetch_bodies
+from .connections import Lifeline, over_connections
+from .context import FolderWork, RunContext
+from .pipe import Pipe
+
+__all__ = ["fetch_messages"]
+
+
+def fetch_messages(context: RunContext, source: Source, keys: Sequence[MessageKey]) -> None:
+    """Bring the messages *keys* whole, folder by folder; those that are here already cost nothing.
+
+    Raises UnknownMessage for a key that is not in the store, and what ends a run.
+    """
+    if not _missing(context, keys):
+        return
+    pipe = Pipe.of(context)
+    lifeline = Lifeline(context)
+
+    def work(session: Session) -> None:
+        context.reporter.item(None).phase(Phase.CONTENTS)
+        for folder, messages in _missing(context, keys).items():
+            _fetch_of_folder(context, session, pipe, lifeline, folder, messages)
+
+    kept = False
+    try:
+        over_connections(context, source, lifeline, work, lambda: context.reporter.item(None).counts.bodies)
+        kept = True
+    finally:
+        pipe.close(abandon=not kept)
+
+
+def _missing(context: RunContext, keys: Sequence[MessageKey]) -> dict[FolderId, list[Message]]:
+    missing: dict[FolderId, list[Message]] = defaultdict(list)
+    with context.store.read() as view:
+        for key in keys:
+            message = view.message(key)
+            if message.body is not BodyState.FULL:
+                missing[message.folder_id].append(message)
+    return missing
+
+
+def _fetch_of_folder(
+    context: RunContext,
+    session: Session,
+    pipe: Pipe,
+    lifeline: Lifeline,
+    folder_id: FolderId,
+    messages: list[Message],
+) -> None:
+    with context.store.read() as view:
+        folder = view.folder(folder_id)
+    item = context.reporter.item(str(folder.path))
+    work = FolderWork(folder=folder, item=item, keep=Keep.FULL)
+    lifeline.item = item
+    item.start(Phase.DOWNLOAD_BODIES, f"Downloading from {folder.path}")
+    work.expect(messages=len(messages), octets=sum(message.size or 0 for message in messages))
+    try:
+        opened = session.open(folder.name, None)
+        if opened.epoch != messages[0].epoch:
+            raise FolderUnusable(
+                f"The server renumbered {folder.path}; synchronize it first, then fetch again.", folder=str(folder.path)
+            )
+        needs = [BodyNeed(key=m.key, uid=m.uid, size=m.size, has_header=True) for m in messages]
+        fetch_bodies(context, session, work, opened.epoch, pipe, needs)
+        pipe.drain()
+    except SourceError as error:
+        if error.drops_connection:
+            raise
+        item.finish(ItemStatus.FAILED, context.tell(error, folder=work.path))
+    else:
+        item.finish(ItemStatus.SUCCEEDED if work.messages_done == len(messages) else ItemStatus.FAILED)

@@ -1,0 +1,195 @@
+"""From the connection to the disk: octets are hashed and compressed by two threads and written by one.
+
+connection thread → (bounded in octets) → encoders → writer → commit → ``Target.committed``. Hashing, compressing and
+SQLite's step release the interpreter lock, so reading, encoding and writing overlap. Invariants: what is in the pipe is
+bounded by the budget, whatever the mailbox; a message is told as committed only after its transaction is.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from store import BodyEncoder, EncodedChunk, Encoder, MailStore, RunId
+from store.mail import FolderId, UidValidity
+
+from ..cancel import Stop
+from ..sources.base import BodyChunk
+from ..turn import Spawn
+from .context import RunContext
+
+__all__ = ["Pipe", "Target"]
+
+ENCODERS = 2
+BATCH_OCTETS = 6_000_000
+BATCH_MESSAGES = 500
+BATCH_SECONDS = 1.0
+"""A batch is committed when it has so much in it, or when its first chunk has waited so long."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """Where bodies go, and who hears that so many messages are there. ``committed`` runs on the writer's thread."""
+
+    folder: FolderId
+    epoch: UidValidity
+    committed: Callable[[int], None]
+
+
+class _Barrier:
+    """Passes through both encoders behind all that was put before it; the writer commits and opens it."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.encoders_left = ENCODERS
+
+
+_Raw = tuple[Target, BodyChunk] | _Barrier | None
+_Encoded = tuple[Target, EncodedChunk] | _Barrier | None
+
+
+class Pipe:
+    """One run's way to the disk. ``put`` and ``drain`` belong to the connection thread; close it always.
+
+    What goes wrong in an encoder or in the writer is raised by the next ``put`` or ``drain``.
+    """
+
+    def __init__(self, store: MailStore, run: RunId, spawn: Spawn, stop: Stop, *, budget_octets: int) -> None:
+        self._store, self._run, self._stop, self._budget = store, run, stop, budget_octets
+        self._room = threading.Condition()
+        self._in_flight = 0
+        self._failure: BaseException | None = None
+        self._abandoned = False
+        self._inboxes: list[queue.SimpleQueue[_Raw]] = [queue.SimpleQueue() for _ in range(ENCODERS)]
+        self._outbox: queue.SimpleQueue[_Encoded] = queue.SimpleQueue()
+        self._lanes: dict[tuple[FolderId, int], int] = {}
+        self._next_lane = 0
+        self._threads = [
+            spawn(f"encoder-{lane}", partial(self._guarded, partial(self._encode, inbox)))
+            for lane, inbox in enumerate(self._inboxes)
+        ]
+        self._threads.append(spawn("writer", partial(self._guarded, self._write)))
+
+    @classmethod
+    def of(cls, context: RunContext) -> "Pipe":
+        """Return the pipe of one run."""
+        budget = context.account.limits.queue_octets
+        return cls(context.store, context.run, context.turn.spawn, context.stop, budget_octets=budget)
+
+    def put(self, target: Target, chunk: BodyChunk) -> None:
+        """Send one chunk on its way; waits while the pipe is full. Raises Cancelled, StoreError."""
+        octets = len(chunk.octets or b"")
+        with self._room:
+            while self._in_flight and self._in_flight + octets > self._budget and self._failure is None:
+                self._room.wait(0.2)
+                self._stop.checkpoint()
+            self._raise_failure()
+            self._in_flight += octets
+        self._inboxes[self._lane_of(target, chunk)].put((target, chunk))
+
+    def drain(self) -> None:
+        """Return when everything put so far is committed. Raises Cancelled, StoreError."""
+        barrier = _Barrier()
+        for inbox in self._inboxes:
+            inbox.put(barrier)
+        while not barrier.open.wait(0.2):
+            self._stop.checkpoint()
+            self._raise_failure()
+        self._raise_failure()
+
+    def close(self, *, abandon: bool = False) -> None:
+        """End the threads. With *abandon* only the batch at hand is still committed; errors are not raised here."""
+        self._abandoned = self._abandoned or abandon
+        for inbox in self._inboxes:
+            inbox.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _lane_of(self, target: Target, chunk: BodyChunk) -> int:
+        """All chunks of one message go through one encoder, since its digest is a running one."""
+        key = (target.folder, int(chunk.uid))
+        if chunk.offset == 0:
+            self._next_lane = (self._next_lane + 1) % ENCODERS
+            self._lanes[key] = self._next_lane
+        return self._lanes.pop(key) if chunk.last else self._lanes[key]
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Run a thread's *work*; keep what it raises for the connection thread, and let nobody wait for it."""
+        try:
+            work()
+        except BaseException as error:
+            with self._room:
+                self._failure = self._failure or error
+                self._abandoned = True
+                self._room.notify_all()
+            self._outbox.put(None)
+
+    def _encode(self, inbox: "queue.SimpleQueue[_Raw]") -> None:
+        encoder = Encoder()
+        under_way: dict[tuple[FolderId, int], BodyEncoder] = {}
+        while (item := inbox.get()) is not None:
+            if isinstance(item, _Barrier):
+                self._outbox.put(item)
+                continue
+            target, chunk = item
+            if self._abandoned:
+                continue
+            key = (target.folder, int(chunk.uid))
+            if chunk.offset == 0:
+                under_way[key] = encoder.start(chunk.uid)
+            for encoded in under_way[key].chunk(chunk.octets or b"", last=chunk.last):
+                self._outbox.put((target, encoded))
+            if chunk.last:
+                del under_way[key]
+        self._outbox.put(None)
+
+    def _write(self) -> None:
+        batch: list[tuple[Target, EncodedChunk]] = []
+        octets = messages = 0
+        due = 0.0
+        encoders_left = ENCODERS
+        while encoders_left:
+            try:
+                item = self._outbox.get(timeout=max(0.0, due - time.monotonic()) if batch else None)
+            except queue.Empty:
+                item = _Barrier()
+                item.encoders_left = 1
+            if item is None:
+                encoders_left -= 1
+            elif isinstance(item, _Barrier):
+                item.encoders_left -= 1
+                if item.encoders_left:
+                    continue
+            elif self._abandoned:
+                continue
+            else:
+                if not batch:
+                    due = time.monotonic() + BATCH_SECONDS
+                batch.append(item)
+                octets += item[1].octets
+                messages += item[1].last
+                if octets < BATCH_OCTETS and messages < BATCH_MESSAGES:
+                    continue
+            if batch:
+                self._commit(batch, octets)
+                batch, octets, messages = [], 0, 0
+            if isinstance(item, _Barrier):
+                item.open.set()
+
+    def _commit(self, batch: list[tuple[Target, EncodedChunk]], octets: int) -> None:
+        by_target: dict[Target, list[EncodedChunk]] = {}
+        for target, chunk in batch:
+            by_target.setdefault(target, []).append(chunk)
+        with self._store.write("bodies", run=self._run) as tx:
+            whole = {t: tx.add_chunks(t.folder, t.epoch, chunks).whole for t, chunks in by_target.items()}
+        for target, messages in whole.items():
+            target.committed(messages)
+        with self._room:
+            self._in_flight -= octets
+            self._room.notify_all()

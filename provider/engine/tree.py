@@ -1,0 +1,107 @@
+"""The folder tree of one run: list, compare, write, and say what became of it.
+
+A folder is removed when two listings in a row lack it (this run's second one, or the next run's), never on one answer;
+its messages become tombstones.
+"""
+
+from dataclasses import replace
+
+from store import FolderState, RemoteFolderRow
+from store.mail import FolderId
+
+from ..errors import ErrorKind
+from ..events import Counts, ItemStatus, Severity
+from ..phases import Phase
+from ..sources.base import FolderListing, RemoteFolder, Session
+from .context import RunContext
+from .foldertree import KnownFolder, TreePlan, plan_tree
+
+__all__ = ["synchronize_tree"]
+
+
+def synchronize_tree(context: RunContext, session: Session) -> FolderListing:
+    """Bring the folder tree in step (if the request wants it) and return the listing with its statuses."""
+    listing = session.folders()
+    for problem in listing.problems:
+        context.tell(problem, folder=problem.folder, severity=Severity.WARNING)
+    if not context.hierarchy:
+        return listing
+    known = _known(context)
+    plan = plan_tree(known, listing)
+    if plan.gone:
+        again = plan_tree(known, session.folders())
+        gone = set(plan.gone) & set(again.gone)
+        plan = replace(plan, gone=tuple(gone), missing=(*plan.missing, *(set(plan.gone) - gone)))
+    if plan.suspicious:
+        kept = f"{len(plan.missing)} folders are kept as they are"
+        context.warn(ErrorKind.LISTING_SUSPICIOUS, f"The listing is not believed: {plan.suspicious}; {kept}.")
+    _write(context, plan)
+    return listing
+
+
+def _known(context: RunContext) -> list[KnownFolder]:
+    known: list[KnownFolder] = []
+    with context.store.read() as view:
+        for folder in view.folders(context.account.id):
+            cursor = view.cursor(folder.id)
+            known.append(
+                KnownFolder(
+                    id=folder.id,
+                    name=folder.name,
+                    role=folder.role,
+                    object_id=folder.object_id,
+                    epoch=cursor.epoch,
+                    uid_next=cursor.uid_next,
+                    messages=cursor.messages,
+                    missing=folder.state is FolderState.MISSING,
+                )
+            )
+    return known
+
+
+def _write(context: RunContext, plan: TreePlan) -> None:
+    with context.store.read() as view:
+        before = {folder.id: folder for folder in view.folders(context.account.id)}
+    gone_paths = [str(before[id].path) for id in plan.gone]
+    deleted = sum(before[id].counts.listed for id in plan.gone)
+    with context.store.write("folders", run=context.run) as tx:
+        for id in plan.gone:
+            tx.remove_folder(id)
+        for id in plan.missing:
+            if before[id].state is not FolderState.MISSING:
+                tx.set_folder_state(id, FolderState.MISSING, context.clock.now(), plan.suspicious)
+        for id, remote in plan.kept:
+            tx.update_folder(id, _row(remote))
+            if before[id].state is FolderState.MISSING:
+                tx.set_folder_state(id, FolderState.ACTIVE, None, "")
+        for remote in plan.added:
+            tx.add_folder(context.account.id, _row(remote))
+    context.reporter.item(None).count(
+        Counts(
+            folders_new=len(plan.added),
+            folders_renamed=len(plan.renamed),
+            folders_deleted=len(plan.gone),
+            deleted=deleted,
+        )
+    )
+    _tell_removed(context, gone_paths, plan.gone)
+
+
+def _tell_removed(context: RunContext, paths: list[str], gone: tuple[FolderId, ...]) -> None:
+    for path in paths:
+        item = context.reporter.item(path)
+        item.start(Phase.DOWNLOAD_TABLE, f"{path} was deleted on the server")
+        item.finish(ItemStatus.REMOVED)
+
+
+def _row(remote: RemoteFolder) -> RemoteFolderRow:
+    return RemoteFolderRow(
+        name=remote.name,
+        path=remote.path,
+        delimiter=remote.delimiter,
+        role=remote.role,
+        attributes=remote.attributes,
+        selectable=remote.selectable,
+        subscribed=remote.subscribed,
+        object_id=remote.object_id,
+    )

@@ -1,0 +1,236 @@
+"""One run of one account, in the order of RFC 4549: connect, folders, newest pages, mail, bodies, done.
+
+The run holds the account's lease from beginning to end. A lost connection costs a new one and nothing else, since every
+step is committed; three losses in one folder without progress cost that folder; one bad folder never stops the others.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+
+from store import Folder, FolderState, MailStore, StoreError
+from store.mail import FolderId, FolderPath, MessageKey
+
+from .account import Account, Keep
+from .engine.connections import Lifeline, Reconnect, over_connections
+from .engine.context import FolderWork, RunContext, Yielded
+from .engine.folderrun import Depth, visit_folder, work_left
+from .engine.ondemand import fetch_messages
+from .engine.pipe import Pipe
+from .engine.resume import visit_reason
+from .engine.tree import synchronize_tree
+from .errors import Cancelled, SourceError, UnknownItem
+from .events import ItemStatus
+from .phases import Phase
+from .report import Reporter
+from .request import SyncFlags, SyncRequest
+from .sources.base import FolderListing, FolderStatus, Session, Source
+from .turn import AccountOutcome, Turn
+
+__all__ = ["run_account", "run_fetch"]
+
+BREAKS_IN_A_FOLDER_MAX = 3
+
+
+def run_account(
+    store: MailStore, source: Source, account: Account, request: SyncRequest, reporter: Reporter, turn: Turn
+) -> AccountOutcome:
+    """Synchronize *account* once. Never raises: how it ended is in the outcome and with the *reporter*."""
+    return _held(store, account, request, reporter, turn, lambda context: _Run(context, source).whole())
+
+
+def run_fetch(
+    store: MailStore,
+    source: Source,
+    account: Account,
+    keys: tuple[MessageKey, ...],
+    request: SyncRequest,
+    reporter: Reporter,
+    turn: Turn,
+) -> AccountOutcome:
+    """Bring the whole messages *keys* of *account*, whatever its policy. Never raises."""
+    return _held(store, account, request, reporter, turn, lambda context: fetch_messages(context, source, keys))
+
+
+def _held(
+    store: MailStore,
+    account: Account,
+    request: SyncRequest,
+    reporter: Reporter,
+    turn: Turn,
+    work: Callable[[RunContext], None],
+) -> AccountOutcome:
+    """Do *work* while holding the lease of *account*, and write the run's history whatever happens."""
+    reporter.item(None).start(Phase.SYNC, f"Connecting to {account.host or account.kind}")
+    try:
+        run = store.start_run(
+            account.id,
+            trigger=request.trigger.value,
+            flags=int(request.flags),
+            owner=f"{socket.gethostname()}:{os.getpid()}",
+        )
+    except Exception as error:
+        return AccountOutcome(status=reporter.fail(error))
+    context = RunContext(
+        store=store,
+        run=run,
+        account=account,
+        request=request,
+        reporter=reporter,
+        stop=reporter.item(None).stop,
+        turn=turn,
+        clock=reporter.clock,
+    )
+    outcome = AccountOutcome(status=ItemStatus.SUCCEEDED)
+    try:
+        work(context)
+        reporter.close(ItemStatus.SUCCEEDED)
+    except Yielded:
+        outcome = AccountOutcome(status=ItemStatus.SUCCEEDED, yielded=True)
+    except Exception as error:
+        outcome = AccountOutcome(status=reporter.fail(error))
+    try:
+        store.finish_run(
+            run,
+            status="yielded" if outcome.yielded else outcome.status.value,
+            counts=context.counts(),
+            errors=context.history,
+        )
+    except StoreError as error:
+        reporter.error(error)
+    return outcome
+
+
+class _Run:
+    """The order of one run; survives its connections."""
+
+    def __init__(self, context: RunContext, source: Source) -> None:
+        self._context, self._source = context, source
+        self._lifeline = Lifeline(context)
+        self._works: dict[FolderId, FolderWork] = {}
+        self._finished: set[FolderId] = set()
+
+    def whole(self) -> None:
+        """Run to the end, over as many connections as it takes. Raises what ends the run."""
+        pipe = Pipe.of(self._context)
+        abandon = True
+        try:
+            over_connections(
+                self._context, self._source, self._lifeline, lambda session: self._work(session, pipe), self._progress
+            )
+            abandon = False
+        except (Yielded, SourceError):
+            abandon = False
+            raise
+        finally:
+            pipe.close(abandon=abandon)
+
+    def _progress(self) -> int:
+        return len(self._finished) + sum(work.messages_done for work in self._works.values())
+
+    def _work(self, session: Session, pipe: Pipe) -> None:
+        """Everything that one connection does; on a further one, what the last left undone."""
+        context, item = self._context, self._context.reporter.item(None)
+        pipe.drain()
+        self._lifeline.item = item
+        item.phase(Phase.DOWNLOAD_HIERARCHY, "Looking at the folders")
+        listing = synchronize_tree(context, session)
+        if not context.contents:
+            return
+        item.phase(Phase.CONTENTS, "Looking for mail")
+        todo = self._chosen(listing)
+        if len(todo) > 1:
+            todo = [work for work in todo if not self._visit(session, pipe, work, Depth.NEWEST)]
+        for work in todo:
+            self._visit(session, pipe, work, Depth.FULL)
+
+    def _chosen(self, listing: FolderListing) -> list[FolderWork]:
+        """Return the folders to visit, INBOX first; tell of those that need no visit, and of unknown ones."""
+        context = self._context
+        status_by_name = {remote.name: remote.status for remote in listing.folders}
+        with context.store.read() as view:
+            folders = view.folders(context.account.id)
+        chosen: list[FolderWork] = []
+        quiet: list[FolderId] = []
+        for folder in self._asked_for(folders):
+            if folder.id in self._finished or folder.name not in status_by_name or not folder.selectable:
+                continue
+            work = self._works.get(folder.id) or self._work_of(folder)
+            if work.keep is Keep.NONE:
+                continue
+            self._works[folder.id] = work
+            if self._needs_visit(work, status_by_name[folder.name]):
+                chosen.append(work)
+            else:
+                quiet.append(folder.id)
+                work.item.start(Phase.DOWNLOAD_TABLE)
+                self._finish(work, ItemStatus.SUCCEEDED)
+        if quiet:
+            with context.store.write("checked", run=context.run) as tx:
+                for id in quiet:
+                    tx.touch_cursor(id, context.clock.now())
+        return chosen
+
+    def _asked_for(self, folders: tuple[Folder, ...]) -> list[Folder]:
+        request = self._context.request
+        if not request.flags & SyncFlags.SYNC_THESE_FOLDERS:
+            return list(folders)
+        by_path: dict[FolderPath, Folder] = {folder.path: folder for folder in folders}
+        for path in request.folder_paths:
+            if path not in by_path:
+                self._context.tell(UnknownItem(f"There is no folder {path} in this account."), folder=str(path))
+        return [by_path[path] for path in request.folder_paths if path in by_path]
+
+    def _work_of(self, folder: Folder) -> FolderWork:
+        """Return the folder with what the account's policy and the request want of it."""
+        context = self._context
+        policy = context.account.policy_of(str(folder.path))
+        headers_only = bool(context.request.flags & SyncFlags.SYNC_GLOBAL_HEADERS)
+        sizes = [size for size in (policy.size_octets_max, context.request.size_octets_max) if size is not None]
+        return FolderWork(
+            folder=folder,
+            item=context.reporter.item(str(folder.path)),
+            keep=Keep.HEADERS if headers_only and policy.keep is Keep.FULL else policy.keep,
+            size_octets_max=min(sizes, default=None),
+            age_days_max=policy.age_days_max,
+        )
+
+    def _needs_visit(self, work: FolderWork, status: FolderStatus | None) -> bool:
+        context = self._context
+        with context.store.read() as view:
+            cursor = view.cursor(work.folder.id)
+        reason = visit_reason(
+            cursor, status, work_left=work_left(context, work), full=context.request.full, now=context.clock.now()
+        )
+        return reason is not None or work.folder.state is not FolderState.ACTIVE
+
+    def _visit(self, session: Session, pipe: Pipe, work: FolderWork, depth: Depth) -> bool:
+        """Visit one folder; return True when it has ended, well or not."""
+        context = self._context
+        self._lifeline.item = work.item
+        try:
+            if not visit_folder(context, session, work, pipe, depth):
+                return False
+        except Cancelled:
+            context.stop.checkpoint()
+            self._finish(work, ItemStatus.CANCELED)
+            raise Reconnect from None
+        except SourceError as error:
+            context.stop.checkpoint()
+            if error.drops_connection:
+                work.breaks += 1
+                if work.breaks >= BREAKS_IN_A_FOLDER_MAX:
+                    self._fail(work, error)
+                raise
+            self._fail(work, error)
+            return True
+        self._finish(work, ItemStatus.SUCCEEDED)
+        return True
+
+    def _fail(self, work: FolderWork, error: SourceError) -> None:
+        self._finished.add(work.folder.id)
+        work.item.finish(ItemStatus.FAILED, self._context.tell(error, folder=work.path))
+
+    def _finish(self, work: FolderWork, status: ItemStatus) -> None:
+        self._finished.add(work.folder.id)
+        work.item.finish(status)
