@@ -9,15 +9,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
+from store.mail import AccountId
+
 from .errors import ErrorKind, Needs
 from .events import Event, ItemStatus, Severity, SyncError, SyncProgress, SyncResult
 from .phases import Phase, legal
 
-__all__ = ["ERRORS_WAITING_MAX", "Backlog", "key_of"]
+__all__ = ["ERRORS_WAITING_MAX", "Backlog", "ItemKey", "key_of"]
 
 ERRORS_WAITING_MAX = 1_000
 
-ItemKey = tuple[str, str | None]
+ItemKey = tuple[AccountId, str | None]
 """Account and folder."""
 
 
@@ -89,13 +91,9 @@ class Backlog:
         with self._lock:
             return tuple(self._waiting.values())
 
-    def open_items(self) -> tuple[SyncProgress, ...]:
-        """Return the latest event of each item that has begun and not ended, as far as nothing was popped."""
-        latest: dict[ItemKey, SyncProgress] = {}
-        for event in self.waiting():
-            if isinstance(event, SyncProgress):
-                latest[key_of(event)] = event
-        return tuple(event for event in latest.values() if not event.status.terminal)
+    def items(self) -> dict[ItemKey, SyncProgress]:
+        """Return the latest waiting event of each item."""
+        return {key_of(event): event for event in self.waiting() if isinstance(event, SyncProgress)}
 
     def _is_update(self, event: Event) -> bool:
         return isinstance(event, SyncProgress) and self._updates.get(key_of(event)) == event.seq

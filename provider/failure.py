@@ -17,6 +17,9 @@ __all__ = ["Failure", "Translate", "describe", "frames_of", "status_after"]
 
 log = logging.getLogger(__name__)
 
+FRAMES_MAX = 40
+"""The innermost ones: a recursion without end must not fill the log."""
+
 Translate = Callable[[BaseException], ProviderError | None]
 """Says an error of another package (the store's) in the words of ours; None: it does not know it."""
 
@@ -74,8 +77,10 @@ def describe(error: BaseException | Notice, translate: Translate | None = None) 
 
 
 def frames_of(error: BaseException) -> str:
-    """Return where *error* came from, without its text and without any value."""
-    return "".join(traceback.format_tb(error.__traceback__)).rstrip()
+    """Return where *error* came from: files, lines and functions, without its text, any value or any source line."""
+    walked = traceback.walk_tb(error.__traceback__)
+    frames = traceback.StackSummary.extract(walked, limit=-FRAMES_MAX, lookup_lines=False)
+    return "\n".join(f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
 
 
 def status_after(failure: Failure) -> ItemStatus:

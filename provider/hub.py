@@ -135,14 +135,25 @@ class Hub:
             if feed not in self._feeds:
                 return
             self._feeds.remove(feed)
-            seq, now = self._seq, self._clock.now()
+            now = self._clock.now()
+            told = self._journal.items()
+            known = {(item.account, item.folder): item for item in items}
             feed._journal = self._journal.copy(lambda: None)
-            for last in self._journal.open_items():
-                seq += 1
-                event = _cut_off(last, seq, now)
-                feed._journal.put(event)
-                feed._put(event)
-            result = self._result(seq + 2, now, [_cancelled(item) for item in items], ResultStatus.CANCELED)
+            seq, ends = self._seq, []
+            for key in dict.fromkeys([*known, *told]):
+                end = known.get(key) or ItemResult(account=key[0], folder=key[1], status=ItemStatus.CANCELED)
+                last = told.get(key)
+                if last is not None and last.status.terminal:
+                    end = replace(end, status=last.status, counts=last.counts or end.counts)
+                else:
+                    end = replace(end, status=ItemStatus.CANCELED, error=None)
+                    if last is not None:
+                        seq += 1
+                        event = _cut_off(last, seq, now, end.counts)
+                        feed._journal.put(event)
+                        feed._put(event)
+                ends.append(end)
+            result = self._result(seq + 2, now, ends, ResultStatus.CANCELED)
             feed._journal.put(result)
             endings = feed._end(result)
         for ending in endings:
@@ -194,9 +205,16 @@ def overall(items: Sequence[ItemResult], *, failed: bool, cancelled: bool) -> Re
     return ResultStatus.COMPLETE
 
 
-def _cut_off(last: SyncProgress, seq: int, now: datetime) -> SyncProgress:
-    return replace(last, seq=seq, at=now, status=ItemStatus.CANCELED, phase=Phase.DONE, text=None, eta_seconds=None)
-
-
-def _cancelled(item: ItemResult) -> ItemResult:
-    return item if item.status.terminal else replace(item, status=ItemStatus.CANCELED)
+def _cut_off(last: SyncProgress, seq: int, now: datetime, counts: Counts) -> SyncProgress:
+    return replace(
+        last,
+        seq=seq,
+        at=now,
+        status=ItemStatus.CANCELED,
+        phase=Phase.DONE,
+        text=None,
+        eta_seconds=None,
+        stalled_seconds=None,
+        next_try=None,
+        counts=counts,
+    )

@@ -65,6 +65,9 @@ class Reporter:
             if item is None:
                 parent = None if folder is None else self.item(None)
                 item = self._items[folder] = ItemReporter(self, folder, parent)
+                if parent is not None and parent._item.finished:
+                    # A run that was given up on may still be at work: what it begins now, nobody hears.
+                    item._item.finish(parent._item.status)
             return item
 
     def error(

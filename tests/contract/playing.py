@@ -1,17 +1,17 @@
-"""What the contract tests play with: a clock turned by hand, a listening host, and runs that do as they are told."""
+"""What the contract tests play with: a host that listens and reacts, and runs that do as they are told."""
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from provider.account import Account
 from provider.callback import CancelRequest
 from provider.entry import MailStoreProvider
 from provider.events import Event, ItemStatus, SyncError, SyncProgress, SyncResult
-from provider.phases import Phase, legal
+from provider.phases import Phase
 from provider.report import Reporter
 from provider.request import SyncRequest
+from provider.testing import ManualClock, check_grammar
 from provider.turn import AccountOutcome, Turn
 from store.mail import AccountId
 
@@ -20,23 +20,6 @@ GUARD_SECONDS = 5.0
 
 ALICE, BOB = AccountId("alice"), AccountId("bob")
 DONE = AccountOutcome(status=ItemStatus.SUCCEEDED)
-
-
-class ManualClock:
-    """Stands still until it is turned."""
-
-    def __init__(self) -> None:
-        self._seconds = 1_000.0
-        self._start = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self._start + timedelta(seconds=self._seconds)
-
-    def monotonic(self) -> float:
-        return self._seconds
-
-    def advance(self, seconds: float) -> None:
-        self._seconds += seconds
 
 
 class Host:
@@ -69,38 +52,13 @@ class Host:
     def all(self) -> list[Event]:
         """Wait for ``done`` and return everything heard, checked against the grammar."""
         assert self.finished.wait(GUARD_SECONDS), f"done never came: {self.events}"
-        check_grammar(self.events)
+        check_grammar(tuple(self.events))
         return self.events
 
     def statuses(self, folder: str | None = None, account: AccountId = ALICE) -> list[ItemStatus]:
         return [
             e.status for e in self.all() if isinstance(e, SyncProgress) and (e.account, e.folder) == (account, folder)
         ]
-
-
-def check_grammar(events: list[Event]) -> None:
-    """Fail unless *events* are what one request may tell: P1 and P2, the phases' table, one ``done``, and last."""
-    log = "\n".join(map(str, events))
-    assert [isinstance(event, SyncResult) for event in events] == [False] * (len(events) - 1) + [True], log
-    numbers = [event.seq for event in events]
-    assert numbers == sorted(set(numbers)), log
-    assert len({event.run_id for event in events}) == 1, log
-    items: dict[tuple[str, str | None], list[SyncProgress]] = {}
-    for event in events:
-        if isinstance(event, SyncProgress):
-            items.setdefault((event.account, event.folder), []).append(event)
-    for steps in items.values():
-        statuses = [step.status for step in steps]
-        assert statuses.count(ItemStatus.STARTED) == 1 and statuses[0] is ItemStatus.STARTED, log
-        assert [status.terminal for status in statuses] == [False] * (len(steps) - 1) + [True], log
-        phase, messages, octets = Phase.IDLE, 0, 0
-        for step in steps:
-            assert legal(phase, step.phase), f"{phase} -> {step.phase}\n{log}"
-            assert step.messages_done >= messages and step.octets_done >= octets, log
-            assert step.messages_total is None or step.messages_done <= step.messages_total, log
-            assert step.octets_total is None or step.octets_done <= step.octets_total, log
-            assert step.index <= step.index_max or step.index_max == 0, log
-            phase, messages, octets = step.phase, step.messages_done, step.octets_done
 
 
 Script = Callable[[Reporter, Turn, SyncRequest], AccountOutcome]

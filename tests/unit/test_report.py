@@ -22,8 +22,9 @@ from provider.hub import Hub
 from provider.phases import Phase
 from provider.report import Reporter, Told
 from provider.sources.base import Notice
+from provider.testing import ManualClock, check_grammar
 from store import Leased, StoreBusy, StoreFull
-from tests.contract.playing import ALICE, ManualClock, check_grammar
+from tests.contract.playing import ALICE
 
 SECRET = "correct horse battery staple"
 
@@ -68,7 +69,7 @@ class Log:
         self.hub.finish(self.reporter.results, cancelled=False)
         assert self.feed.result is not None
         self.told.append(self.feed.result)
-        check_grammar(self.told)
+        check_grammar(tuple(self.told))
         return self.told
 
 
