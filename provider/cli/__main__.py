@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+EXTRA_MISSING = "maildock: the command line needs its extra: pip install 'maildock[cli]'\n"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``maildock`` with *arguments* (default: those of this process) and return its exit code."""
@@ -25,9 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from .app import command
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("typer", "rich", "platformdirs", "tomli_w"):
+        if not _is_of_extra(error):
             raise
-        sys.stderr.write("maildock: the command line needs its extra: pip install 'maildock[cli]'\n")
+        sys.stderr.write(EXTRA_MISSING)
         return 2
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -41,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("MAILDOCK_DEBUG") == "1":
             raise
         return _told(error)
+
+
+def _is_of_extra(error: BaseException) -> bool:
+    """Tell whether *error* is a library of the extra ``cli`` that is not there."""
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    return (missing or "").partition(".")[0] in ("typer", "rich", "platformdirs", "tomli_w")
 
 
 def _told(error: BaseException) -> int:
@@ -63,6 +71,9 @@ def _told(error: BaseException) -> int:
         # Whoever read our output has seen enough. The interpreter must not fail again when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.ERRORS
+    if _is_of_extra(error):
+        sys.stderr.write(EXTRA_MISSING)
+        return ExitCode.USAGE
     text, helps, code = str(error), "", ExitCode.ERRORS
     if isinstance(error, Trouble):
         helps, code = error.hint, error.code

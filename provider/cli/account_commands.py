@@ -165,7 +165,7 @@ def try_out(context: typer.Context, name: Name, json: Json = False) -> int:
     ):
         request = SyncRequest(flags=SyncFlags.SYNC_DOWNLOAD_HIERARCHY, callback=told)
         result = wait_for(provider.SynchronizeInBackground(request))
-        told.finished.wait(5)
+        told.close(result)
         with store.read() as view:
             folders = len(view.folders(account.id))
     code = exit_of_result(result)

@@ -28,25 +28,46 @@ def home_of(context: "typer.Context") -> Home:
 @contextmanager
 def opened(home: Home, *, create: bool = False) -> "Iterator[MailStore]":
     """Open the home's store for reading and writing."""
-    from store import open_store
-
     if create:
         home.prepare()
-    with open_store(home.store_path, create=create) as store:
+    with _opened(home, create=create) as store:
         yield store
 
 
 @contextmanager
 def opened_to_read(home: Home) -> "Iterator[MailStore]":
     """Open the home's store for commands that only look: a store that cannot be written is good enough."""
-    from store import StoreReadOnly, open_store
+    from store import StoreReadOnly
 
     try:
-        store = open_store(home.store_path, create=False)
-    except StoreReadOnly:
-        store = open_store(home.store_path, create=False, read_only=True)
+        store = _opened(home)
+    except Trouble as trouble:
+        if not isinstance(trouble.__cause__, StoreReadOnly):
+            raise
+        store = _opened(home, read_only=True)
     with store:
         yield store
+
+
+def _opened(home: Home, *, create: bool = False, read_only: bool = False) -> "MailStore":
+    """Open the store. Raises StoreMissing, and Trouble that names the file for everything else."""
+    from store import StoreError, StoreForeign, StoreMissing, StoreNewer, StoreReadOnly, open_store
+
+    try:
+        return open_store(home.store_path, create=create, read_only=read_only)
+    except StoreMissing:
+        raise
+    except StoreError as error:
+        match error:
+            case StoreNewer():
+                helps = "Use the maildock that made it, or a newer one: pip install --upgrade maildock"
+            case StoreReadOnly():
+                helps = "Give yourself the right to write there, or choose another directory: --home DIR"
+            case StoreForeign():
+                helps = "It is left as it is. Choose another directory: --home DIR"
+            case _:
+                helps = "Nothing was changed. A copy of the file and maildock check --full tell more."
+        raise Trouble(f"{home.store_path}: {error}", ExitCode.STORE, helps) from error
 
 
 def chosen_accounts(file: AccountsFile, names: Sequence[str]) -> tuple[AccountEntry, ...]:

@@ -87,7 +87,7 @@ def _standing(runs: "tuple[Run, ...]", name: str, kind: str | None, server: str 
     """Return what the runs of one account, newest first, say: the columns of ConfigMgr's status table."""
     whole = [run for run in runs if run.status != "yielded"]  # a yielded run is the first half of the one after it
     ended = next((run for run in whole if run.finished_at is not None), None)
-    good = next((run for run in whole if run.status == "succeeded" and not _failures(run)), None)
+    good = next((run for run in whole if run.finished_at is not None and not _failures(run)), None)
     running = bool(runs) and runs[0].finished_at is None and runs[0].expires_at > datetime.now(UTC)
     if running:
         (code, state), at = STARTED, runs[0].started_at
@@ -116,7 +116,9 @@ _BY_STATUS = {"failed": FAILED, "disconnected": FAILED, "lost": FAILED}
 
 
 def _failures(run: "Run") -> list[str]:
-    return [error.text for error in run.errors if error.severity == "error"]
+    """Return what went wrong in *run*, the first first; empty when it did what it was asked for."""
+    told = [error.text for error in run.errors if error.severity == "error"]
+    return told or ([f"The run ended as {run.status}."] if run.status != "succeeded" else [])
 
 
 def _iso(at: datetime | None) -> str | None:

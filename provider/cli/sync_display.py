@@ -35,22 +35,54 @@ class Display(Protocol):
 
 
 class ErrorsToStderr:
-    """Says errors and warnings, each with what helps the first time; ignores progress."""
+    """Says errors and warnings, each with what helps the first time; ignores progress. Base of the others."""
 
     def __init__(self) -> None:
-        self.finished = threading.Event()
+        self._finished = threading.Event()
+        self._lock = threading.Lock()
+        self._closed = False
         self._hinted: set[tuple[str, str | None]] = set()
+        self._last_said = ""
 
     def progress(self, progress: "SyncProgress", /) -> None:
-        """Show nothing."""
+        """Show a step forward, unless the display is closed."""
+        with self._lock:
+            if not self._closed:
+                self._show(progress)
 
     def error(self, error: "SyncError", /) -> None:
-        """Say an error or a warning; what is told for information only stays in ``--json``."""
+        """Say an error or a warning, unless the display is closed."""
+        with self._lock:
+            if not self._closed:
+                self._say(error)
+
+    def done(self, result: "SyncResult", /) -> None:
+        """Hear the end."""
+        self._finished.set()
+
+    def close(self, result: "SyncResult") -> None:
+        """Wait until everything was said, then show how it ended; nothing is shown after it."""
+        self._finished.wait(DELIVERY_SECONDS_MAX)
+        with self._lock:
+            self._closed = True
+            self._end(result)
+
+    def _show(self, progress: "SyncProgress") -> None:
+        """Show nothing: others override it."""
+
+    def _end(self, result: "SyncResult") -> None:
+        """Show nothing: others override it."""
+
+    def _say(self, error: "SyncError") -> None:
         if error.severity is Severity.INFORMATION:
-            return
-        where = ":".join(one_line(part) for part in (error.account, error.folder) if part)
+            return  # told for the record: it stays in --json
+        where = ": ".join(one_line(part) for part in (error.account, error.folder) if part)
         mild = "warning: " if error.severity is Severity.WARNING else ""
-        hint(f"maildock: {mild}{where and where + ': '}{one_line(error.text)}")
+        line = f"maildock: {mild}{where and where + ': '}{one_line(error.text)}"
+        if line == self._last_said:
+            return  # every new try of a connection meets the same trouble
+        self._last_said = line
+        hint(line)
         if error.server_text:
             hint(f"  The server says: {one_line(error.server_text)}")
         helps = hint_of(error.kind, error.account)
@@ -58,57 +90,30 @@ class ErrorsToStderr:
             self._hinted.add((error.kind.value, error.account))
             hint(f"  {one_line(helps)}")
 
-    def done(self, result: "SyncResult", /) -> None:
-        """Hear the end."""
-        self.finished.set()
-
-    def close(self, result: "SyncResult") -> None:
-        """Wait until everything was said."""
-        self.finished.wait(DELIVERY_SECONDS_MAX)
-
 
 class JsonDisplay(ErrorsToStderr):
-    """One event a line; the result is the last line."""
+    """One event a line; the result is the last line. Errors stand on stderr too, for whoever looks on."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._lock = threading.Lock()
-        self._closed = False
+    def _show(self, progress: "SyncProgress") -> None:
+        put_json(as_json(progress))
 
-    def progress(self, progress: "SyncProgress", /) -> None:
-        """Print the event."""
-        self._put(progress)
+    def _say(self, error: "SyncError") -> None:
+        put_json(as_json(error))
+        super()._say(error)
 
-    def error(self, error: "SyncError", /) -> None:
-        """Print the event, and say it on stderr for whoever looks on."""
-        self._put(error)
-        super().error(error)
-
-    def _put(self, event: "SyncProgress | SyncError") -> None:
-        with self._lock:
-            if not self._closed:
-                put_json(as_json(event))
-
-    def close(self, result: "SyncResult") -> None:
-        """Print the result; an event that comes later would not be the last line's equal, and is dropped."""
-        super().close(result)
-        with self._lock:
-            self._closed = True
-            put_json(as_json(result))
+    def _end(self, result: "SyncResult") -> None:
+        put_json(as_json(result))
 
 
 class LinesDisplay(ErrorsToStderr):
-    """For files and pipes: one line when a folder ends."""
+    """For files and pipes: one line when a folder ends, one for each account at the end."""
 
-    def progress(self, progress: "SyncProgress", /) -> None:
-        """Print the end of a folder."""
+    def _show(self, progress: "SyncProgress") -> None:
         if progress.folder is not None and progress.status.terminal:
             put(f"{one_line(progress.account)}: {one_line(progress.folder)}: {_ending(progress)}")
             sys.stdout.flush()
 
-    def close(self, result: "SyncResult") -> None:
-        """Print a line for each account."""
-        super().close(result)
+    def _end(self, result: "SyncResult") -> None:
         put_summary(result)
 
 
@@ -125,7 +130,7 @@ class BarsDisplay(ErrorsToStderr):
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
             TextColumn("{task.fields[facts]}", markup=False),
-            console=Console(markup=False, highlight=False),
+            console=Console(markup=False, highlight=False, emoji=False),
             redirect_stderr=sys.stderr.isatty(),
             refresh_per_second=10,
             transient=True,
@@ -133,10 +138,8 @@ class BarsDisplay(ErrorsToStderr):
         self._tasks: dict[tuple[str, str | None], TaskID] = {}
         self._bars.start()
 
-    def progress(self, progress: "SyncProgress", /) -> None:
+    def _show(self, progress: "SyncProgress") -> None:
         """Move a bar. A folder that ends gives its bar back; its line stays when something came."""
-        if self._bars.finished and self._bars.live.is_started is False:
-            return
         item = (progress.account, progress.folder)
         if progress.folder is not None and progress.status.terminal:
             task = self._tasks.pop(item, None)
@@ -147,8 +150,9 @@ class BarsDisplay(ErrorsToStderr):
                 self._bars.console.print(f"{name}: {_ending(progress)}", soft_wrap=True)
             return
         if item not in self._tasks:
-            name = one_line(progress.account if progress.folder is None else f"  {progress.folder}", 34)
-            self._tasks[item] = self._bars.add_task(name, total=None, facts="")
+            name = one_line(progress.account if progress.folder is None else progress.folder, 34)
+            indent = "" if progress.folder is None else "  "
+            self._tasks[item] = self._bars.add_task(indent + name, total=None, facts="")
         self._bars.update(
             self._tasks[item],
             completed=progress.index,
@@ -156,9 +160,7 @@ class BarsDisplay(ErrorsToStderr):
             facts=_facts(progress),
         )
 
-    def close(self, result: "SyncResult") -> None:
-        """Take the bars away and print a line for each account."""
-        super().close(result)
+    def _end(self, result: "SyncResult") -> None:
         self._bars.stop()
         put_summary(result)
 
