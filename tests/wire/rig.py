@@ -67,6 +67,8 @@ class Scripted:
         self._reply = reply
         self.sock, self._ours = socket.socketpair()
         self.octets = bytearray()
+        self.hang_up_after: Callable[[bytes], bool] = lambda rest: False
+        """Tells by the command whether the connection ends right behind its answer."""
         self.commands: list[bytes] = []
         """Command lines as sent, tag and CRLF cut off."""
         self._thread = threading.Thread(target=self._serve, name="scripted", daemon=True)
@@ -83,6 +85,8 @@ class Scripted:
                 if octets is None:
                     return
                 self._ours.sendall(octets)
+                if self.hang_up_after(rest):
+                    return
 
     def close(self) -> None:
         with contextlib.suppress(OSError):  # the client may have ended it already

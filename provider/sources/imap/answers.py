@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ...errors import ProtocolBroken, ProviderError
+from ...errors import LimitExceeded, ProtocolBroken, ProviderError
 from . import grammar
 from .commands import Command
 from .grammar import Status, Value
@@ -63,6 +63,8 @@ def answers_understood() -> Iterator[None]:
         yield
     except ProviderError:
         raise
+    except grammar.TooDeep as error:
+        raise LimitExceeded(f"The server's answer is too much: {error}.") from None
     except grammar.Malformed as error:  # its texts are ours
         raise ProtocolBroken(f"The server's answer makes no sense: {error}.") from None
     except Exception as error:

@@ -20,9 +20,7 @@ from .rows import Row
 from .searching import SET_OCTETS
 from .wire import CHUNK_OCTETS
 
-__all__ = ["CONTRADICTION", "small_bodies", "whole_body", "whole_command"]
-
-CONTRADICTION = "The server contradicts itself about the octets of this message."
+__all__ = ["no_body", "small_bodies"]
 
 _GROUP_OCTETS = 1_000_000
 _GROUP_MESSAGES = 200
@@ -31,7 +29,7 @@ _GROUP_MESSAGES = 200
 def small_bodies(room: FetchRoom, wanted: Sequence[BodyWanted]) -> Iterator[BodyChunk]:
     """Yield the octets of *wanted*, in groups."""
     size_by_uid = {one.uid: one.size for one in wanted}
-    asked = {whole_command(uids, size_by_uid): uids for uids in _grouped(wanted)}
+    asked = {_whole(uids, size_by_uid): uids for uids in _grouped(wanted)}
     commands = deque(asked)
     open_uids = {one.uid for one in wanted}
     done: set[Uid] = set()
@@ -46,18 +44,18 @@ def small_bodies(room: FetchRoom, wanted: Sequence[BodyWanted]) -> Iterator[Body
                 uid = response.uid
             if uid is not None and uid in open_uids and uid not in done:
                 done.add(uid)
-                yield from whole_body(room, response, uid, size_by_uid[uid])
+                yield from _body(room, response, uid, size_by_uid[uid])
         elif isinstance(response, Completion):
             part = asked.pop(response.command)
             if not response.status.ok:
                 refuse_if_busy(response.status)
                 for half in halves(part, done):
-                    command = whole_command(half, size_by_uid)
+                    command = _whole(half, size_by_uid)
                     asked[command] = half
                     commands.append(command)
 
 
-def whole_command(uids: UidSet, size_by_uid: dict[Uid, int | None]) -> Command:
+def _whole(uids: UidSet, size_by_uid: dict[Uid, int | None]) -> Command:
     octets = sum(size_by_uid.get(uid) or 0 for uid in uids)
     return Command((b"UID FETCH", str(uids).encode(), b"(UID BODY.PEEK[])"), octets)
 
@@ -77,39 +75,32 @@ def _grouped(wanted: Sequence[BodyWanted]) -> Iterator[UidSet]:
         yield from UidSet(group).split(SET_OCTETS)
 
 
-def whole_body(room: FetchRoom, row: Row, uid: Uid, size: int | None, *, skip: int = 0) -> Iterator[BodyChunk]:
-    """Yield the chunks of one whole literal, of which the first *skip* octets were handed on already."""
+def _body(room: FetchRoom, row: Row, uid: Uid, size: int | None) -> Iterator[BodyChunk]:
+    """Yield the chunks of one whole literal."""
     if not row.remaining:
-        reason = _no_body(row.octets, size, skip)
-        yield from _cut(uid, skip, None if reason else (row.octets or b"")[skip:], reason)
+        reason = no_body(row.octets, size)
+        yield from _cut(uid, None if reason else row.octets, reason)
         return
     held: BodyChunk | None = None
     end = 0
     for piece in room.wire.chunks(row):
-        start, end = end, end + len(piece)
-        if end <= skip:
-            continue
         if held is not None:
             yield held
-        start, piece = max(start, skip), piece[max(0, skip - start) :]
-        held = BodyChunk(uid=uid, offset=start, octets=piece, last=False)
+        held = BodyChunk(uid=uid, offset=end, octets=piece, last=False)
+        end += len(piece)
     if held is not None:
         yield BodyChunk(uid=uid, offset=held.offset, octets=held.octets, last=True)
-    elif end == skip:
-        yield BodyChunk(uid=uid, offset=skip, octets=b"", last=True)
-    else:
-        yield BodyChunk(uid=uid, offset=skip, octets=None, last=True, reason=CONTRADICTION)
 
 
-def _no_body(octets: bytes | None, size: int | None, skip: int) -> str:
+def no_body(octets: bytes | None, size: int | None) -> str:
+    """Return why *octets* cannot be a message of that size; empty when they can."""
     if octets is None:
         return "The server answered NIL in place of this message."
-    if not octets and size:
-        return "The server answered nothing in place of this message."
-    return CONTRADICTION if len(octets) < skip else ""
+    return "The server answered nothing in place of this message." if not octets and size else ""
 
 
-def _cut(uid: Uid, offset: int, octets: bytes | None, reason: str) -> Iterator[BodyChunk]:
+def _cut(uid: Uid, octets: bytes | None, reason: str) -> Iterator[BodyChunk]:
+    offset = 0
     while octets is not None and len(octets) > CHUNK_OCTETS:
         yield BodyChunk(uid=uid, offset=offset, octets=octets[:CHUNK_OCTETS], last=False)
         offset, octets = offset + CHUNK_OCTETS, octets[CHUNK_OCTETS:]

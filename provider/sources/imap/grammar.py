@@ -51,6 +51,10 @@ class Malformed(ValueError):
     """The octets are no answer that we understand."""
 
 
+class TooDeep(Malformed):
+    """Brackets within brackets, more than we are willing to follow."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """A status answer, tagged or not (RFC 9051 §7.1). *code* in capitals, empty when there is none."""
@@ -104,8 +108,8 @@ def values(parts: Sequence[bytes], *, nesting: int, unfinished: bool = False) ->
     """Return the values of one answer.
 
     *parts* alternate: text, literal, text, literal, ... text (the ``{n}`` of each literal and the CRLF cut off). With
-    *unfinished* lists may still be open at the end. Raises Malformed for an open quote, for brackets that do not match
-    or that are more than *nesting* deep.
+    *unfinished* lists may still be open at the end. Raises Malformed for an open quote and for brackets that do
+    not match, TooDeep for more than *nesting* of them.
 
     >>> values([b'(FLAGS (\\\\Seen) BODY[] ', b'a(b', b')'], nesting=9)
     [[b'FLAGS', [b'\\\\Seen'], b'BODY[]', b'a(b']]
@@ -127,7 +131,7 @@ def values(parts: Sequence[bytes], *, nesting: int, unfinished: bool = False) ->
             match match.lastgroup:
                 case "open":
                     if len(stack) > nesting:
-                        raise Malformed("brackets nest too deep")
+                        raise TooDeep(f"brackets nest more than {nesting} deep")
                     inner: list[Value] = []
                     stack[-1].append(inner)
                     stack.append(inner)

@@ -8,12 +8,13 @@ never end, are not believed; then the message is asked for once more, whole, and
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from store.mail import Uid
 
 from ..base import BodyChunk
 from .answers import Completion
-from .bodies import CONTRADICTION, whole_body
+from .bodies import no_body
 from .commands import Command
 from .fetching import FetchRoom
 from .listing import refuse_if_busy
@@ -22,6 +23,7 @@ from .wire import CHUNK_OCTETS
 
 __all__ = ["large_body"]
 
+CONTRADICTION = "The server contradicts itself about the octets of this message."
 _PARTS_AHEAD = 4
 
 
@@ -34,6 +36,8 @@ class _Assembly:
     asked: int = 0
     """Octets asked for so far."""
     emitted: int = 0
+    digest: blake2b = field(default_factory=blake2b)
+    """Of what was emitted: a second answer has to begin with the same octets."""
     end: int | None = None
     early: dict[int, bytes] = field(default_factory=dict)
     """Parts that came before their turn, by offset."""
@@ -126,6 +130,7 @@ def _take(room: FetchRoom, assembly: _Assembly, row: Row) -> Iterator[BodyChunk]
 def _emit(assembly: _Assembly, octets: bytes) -> Iterator[BodyChunk]:
     for at in range(0, len(octets), CHUNK_OCTETS):
         piece = octets[at : at + CHUNK_OCTETS]
+        assembly.digest.update(piece)
         yield BodyChunk(uid=assembly.uid, offset=assembly.emitted, octets=piece, last=False)
         assembly.emitted += len(piece)
 
@@ -137,18 +142,38 @@ def _close_part(assembly: _Assembly, start: int) -> None:
 
 def _once_whole(room: FetchRoom, assembly: _Assembly, size: int) -> Iterator[BodyChunk]:
     """Ask for the whole message once, in one literal, and go on where the parts stopped."""
-    uid, skip = assembly.uid, assembly.emitted
+    uid = assembly.uid
     answered = False
     if size <= room.limits.literal_octets:
         command = Command((b"UID FETCH", b"%d" % uid, b"(UID BODY.PEEK[])"), size)
         for response in room.wire.converse(deque([command])):
             if isinstance(response, Row) and response.uid == uid and response.section == b"BODY[]" and not answered:
                 answered = True
-                yield from whole_body(room, response, uid, size, skip=skip)
+                yield from _rest_of_whole(room, assembly, response, size)
             elif isinstance(response, Completion):
                 refuse_if_busy(response.status)
-    if not answered and (assembly.doubtful or skip):
-        yield _no_body(uid, skip, CONTRADICTION)
+    if not answered and (assembly.doubtful or assembly.emitted):
+        yield _no_body(uid, assembly.emitted, CONTRADICTION)
+
+
+def _rest_of_whole(room: FetchRoom, assembly: _Assembly, row: Row, size: int) -> Iterator[BodyChunk]:
+    """Yield what the parts did not bring, provided that the whole begins with what they brought."""
+    uid = assembly.uid
+    reason = "" if row.remaining else no_body(row.octets, size)
+    begun, again = assembly.digest.digest(), blake2b()
+    behind = assembly.emitted
+    for piece in room.wire.chunks(row) if row.remaining else [row.octets or b""]:
+        old, new = piece[:behind], piece[behind:]
+        again.update(old)
+        behind -= len(old)
+        if not behind and again.digest() != begun:
+            reason = reason or CONTRADICTION
+        if not behind and not reason:
+            yield from _emit(assembly, new)
+    if behind or reason:
+        yield _no_body(uid, assembly.emitted, reason or CONTRADICTION)
+    else:
+        yield BodyChunk(uid=uid, offset=assembly.emitted, octets=b"", last=True)
 
 
 def _no_body(uid: Uid, offset: int, reason: str) -> BodyChunk:

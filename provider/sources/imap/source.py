@@ -61,7 +61,7 @@ class ImapSession:
 
     def folders(self) -> FolderListing:
         """List every folder with its status, in one flight where the server can."""
-        with answers_understood():
+        with self._guarded():
             view, self._view = self._view, None
             return list_folders(
                 self._wire,
@@ -73,16 +73,13 @@ class ImapSession:
     def open(self, name: bytes, known: Known | None) -> Opened:
         """EXAMINE the folder and tell what changed since *known*."""
         String(name)  # refused here, before anything is sent
-        with answers_understood():
+        with self._guarded(name):
             prepare(self._wire, self._abilities, limits=self._limits)
             leave = leaving(self._view, self._abilities, implicit=True)
             self._view, self._opening = None, View(name)
             try:
                 opened, notices = open_folder(self._wire, self._abilities, self._opening, known, leave=leave)
                 self._view = self._opening
-            except SourceError as error:
-                error.folder = error.folder or printable(name)
-                raise
             finally:
                 self._opening = None
         for notice in notices:
@@ -92,7 +89,7 @@ class ImapSession:
     def existing(self, within: UidSet | None = None) -> UidSet:
         """Ask which UIDs exist, by SEARCH."""
         room = self._room()
-        with self._told_where():
+        with self._guarded():
             return existing(room.wire, room.abilities, room.view, within)
 
     def summaries(self, uids: UidSet) -> Iterator[Summary]:
@@ -134,18 +131,21 @@ class ImapSession:
         )
 
     def _stream(self, rows: Iterator[T]) -> Iterator[T]:
-        with self._told_where():
+        with self._guarded():
             yield from rows
 
     @contextmanager
-    def _told_where(self) -> Iterator[None]:
-        """Let errors say in which folder they came, and let nothing foreign out."""
+    def _guarded(self, folder: bytes | None = None) -> Iterator[None]:
+        """Let nothing foreign out, let errors say in which folder they came, and keep no session that has to end."""
         try:
             with answers_understood():
                 yield
         except SourceError as error:
-            if error.folder is None and self._view is not None:
-                error.folder = printable(self._view.name)
+            name = self._view.name if folder is None and self._view is not None else folder
+            if error.folder is None and name is not None:
+                error.folder = printable(name)
+            if error.drops_connection:
+                self._wire.give_up()
             raise
 
     def _observe(self, told: Line | Status) -> None:

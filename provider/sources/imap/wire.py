@@ -68,11 +68,6 @@ class Wire:
         self._pace = Pace(channel, limits)
         self._dead = False
 
-    @property
-    def usable(self) -> bool:
-        """False once the connection ended, or has to end."""
-        return not self._dead
-
     def asks(self, tag: bytes) -> bool:
         """Tell whether a command with that tag is under way (ESEARCH answers name one, RFC 4731 §3.1)."""
         return tag in self._outstanding
@@ -106,7 +101,7 @@ class Wire:
                     yield self._next()
         finally:
             if self._outstanding or self._early or self._row is not None:
-                self._give_up()
+                self.give_up()
 
     def chunks(self, row: Row) -> Iterator[bytes]:
         """Yield the octets of *row* that are still to come, in pieces of up to 256 kB, and read the row's end.
@@ -127,7 +122,7 @@ class Wire:
                     self._row = None
                     self._pace.leave()
         except Exception:
-            self._give_up()
+            self.give_up()
             raise
 
     def close(self) -> None:
@@ -138,9 +133,10 @@ class Wire:
                 self._channel.send(self._prefix + b"%d LOGOUT\r\n" % (self._sent + 1))
                 while self._channel.readline().startswith(b"*"):
                     continue
-        self._give_up()
+        self.give_up()
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """End the connection without a word: what comes on it is not to be trusted, or nobody waits for it."""
         self._dead = True
         self._channel.close()
 
@@ -244,13 +240,13 @@ class Wire:
 
     def _completion(self, line: bytes) -> Completion:
         tag, _, rest = line[:-2].partition(b" ")
-        command = self._outstanding.pop(tag, None)
+        command = self._outstanding.get(tag)
         if command is None:
             raise ProtocolBroken("The server completed a command that is not under way.")
         told = grammar.status(rest, tagged=True)
         if told.word not in (b"OK", b"NO", b"BAD"):
             raise ProtocolBroken("The server completed a command with a word that completes nothing.")
-        del self._unanswered[tag]
+        del self._outstanding[tag], self._unanswered[tag]
         self._rows = 0
         if self._outstanding:
             self._pace.start(next(iter(self._outstanding.values())).expected_octets)
