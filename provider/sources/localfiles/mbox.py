@@ -70,7 +70,9 @@ class MboxShelf:
                     if len(names) < DEPTH_MAX:
                         waiting.extend(reversed([(place / name, (*names, name)) for name in sorted(_entries(place))]))
                 elif _is_mbox(place):
-                    folders.append((_folder(names), place))
+                    # "Inbox" and "inbox" may lie side by side: the first is the inbox.
+                    inbox = _may_be_inbox(names) and not any(folder.role for folder, _ in folders)
+                    folders.append((_folder(names, inbox=inbox), place))
             except OSError as error:
                 text = f"{printable(os.fsencode(place))} cannot be read: {error.strerror}"
                 problems.append(Notice(kind=ErrorKind.FOLDER_UNUSABLE.value, text=text))
@@ -213,13 +215,17 @@ def _is_mbox(place: Path) -> bool:
         return file.read(5) in (b"From ", b"")
 
 
-def _folder(names: tuple[str, ...]) -> RemoteFolder:
+def _may_be_inbox(names: tuple[str, ...]) -> bool:
+    return not names or (len(names) == 1 and names[0].lower() == "inbox")
+
+
+def _folder(names: tuple[str, ...], *, inbox: bool) -> RemoteFolder:
     """Return the folder of the file at *names*; Thunderbird keeps what lies below "x" in "x.sbd"."""
-    inbox = not names or (len(names) == 1 and names[0].lower() == "inbox")
+    if inbox:
+        return RemoteFolder(name=b"INBOX", path=FolderPath(("INBOX",)), delimiter="/", role=Role.INBOX)
     shown = tuple(os.fsencode(name).decode("utf-8", "replace") for name in names)
     return RemoteFolder(
-        name=b"INBOX" if not names else b"./" + os.fsencode("/".join(names)),
-        path=FolderPath((*(name.removesuffix(".sbd") for name in shown[:-1]), "INBOX" if inbox else shown[-1])),
+        name=b"./" + os.fsencode("/".join(names)),
+        path=FolderPath((*(name.removesuffix(".sbd") for name in shown[:-1]), shown[-1])),
         delimiter="/",
-        role=Role.INBOX if inbox else None,
     )
