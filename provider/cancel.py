@@ -25,10 +25,12 @@ class Stop:
         self._hooks: dict[int, Callable[[], None]] = {}
         self._next_hook = 0
         self._children: WeakSet[Stop] = WeakSet()
+        self._parent: Stop | None = None
 
     def child(self) -> "Stop":
         """Return a switch for a part of the work: it follows this one, and moving it moves nothing else."""
         child = Stop()
+        child._parent = self  # nobody else may hold the switches in between, and the chain must not break
         with self._lock:
             self._children.add(child)
             if self._stopped.is_set():

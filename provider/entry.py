@@ -161,8 +161,11 @@ class MailStoreProvider:
         if not isinstance(request, SyncRequest):
             raise InvalidRequest("A request is a SyncRequest.")
         _check_deliver(request.deliver)
-        ids = dict.fromkeys(self._accounts if request.accounts is None else request.accounts)
-        return self._scheduler.submit(Task(request=request, accounts=tuple(map(self._account, ids))))
+        if request.accounts is None:
+            accounts = self.accounts
+        else:
+            accounts = tuple(map(self._account, dict.fromkeys(request.accounts)))
+        return self._scheduler.submit(Task(request=request, accounts=accounts))
 
     synchronize_in_background = SynchronizeInBackground
 

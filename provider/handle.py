@@ -4,7 +4,7 @@
 """
 
 import threading
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -92,7 +92,7 @@ class SyncHandle:
     def __await__(self) -> Generator[Any, None, SyncResult]:
         return self._ended().__await__()
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         """Yield the events from the first one on, and end after ``done``.
 
         A slow reader hears the latest progress of each item, not every step; leaving the loop harms nothing.
@@ -133,6 +133,6 @@ class SyncHandle:
         return self._feed.result
 
 
-def _call_soon(loop: "AbstractEventLoop", call: "Any") -> None:
+def _call_soon(loop: "AbstractEventLoop", call: Callable[[], object]) -> None:
     with suppress(RuntimeError):  # the loop was closed: nobody listens there any more
         loop.call_soon_threadsafe(call)

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,9 +12,9 @@ from provider.entry import MailStoreProvider
 from provider.errors import Closed, ErrorKind, InvalidRequest, UnknownItem
 from provider.events import ItemStatus, ResultStatus, Severity, SyncError
 from provider.request import SyncFlags, SyncRequest
-from store import UnknownMessage
+from store import open_store
 from store.mail import AccountId, MessageKey
-from tests.contract.playing import ALICE, BOB, GUARD_SECONDS, Gate, Host, Play, account, provider, walk
+from tests.contract.playing import ALICE, BOB, GUARD_SECONDS, Gate, Host, Play, account, provider
 
 
 def test_an_unknown_account_is_refused_at_once() -> None:
@@ -115,46 +114,12 @@ def test_removing_an_account_cancels_its_work_and_leaves_the_rest() -> None:
     assert ends == {ALICE: ItemStatus.CANCELED, BOB: ItemStatus.SUCCEEDED}
 
 
-class Shelf:
-    """As much of a store as ``fetch`` reads: which account a message belongs to."""
-
-    def __init__(self, **accounts: tuple[int, ...]) -> None:
-        self.by_key = {key: name for name, keys in accounts.items() for key in keys}
-
-    def read(self) -> "Shelf":
-        return self
-
-    def __enter__(self) -> "Shelf":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        return None
-
-    def message(self, key: int) -> Any:
-        if key not in self.by_key:
-            raise UnknownMessage("There is no such message.")
-        return SimpleNamespace(account=AccountId(self.by_key[key]))
-
-
-def test_fetch_brings_messages_of_their_accounts_ahead_of_others() -> None:
-    fetched: dict[str, tuple[int, ...]] = {}
-
-    def run_messages(store: Any, source: Any, account: Any, keys: Any, request: Any, reporter: Any, turn: Any) -> Any:
-        fetched[account.id] = keys
-        assert request.flags & SyncFlags.SYNC_ON_DEMAND
-        return walk(reporter, turn, request)
-
-    host, shelf = Host(), Shelf(alice=(1, 2), bob=(3,), stranger=(9,))
-    with provider(Play(), ALICE, BOB, store=shelf, run_messages=run_messages) as dock:
-        handle = dock.fetch([MessageKey(3), MessageKey(2), MessageKey(1), MessageKey(2)], callback=host)
-        assert handle.wait(GUARD_SECONDS).ok
-        host.all()
-        for unknown in (77, 9):
-            with pytest.raises(UnknownItem):
-                dock.fetch([MessageKey(unknown)])
+def test_fetching_no_message_is_refused(tmp_path: Path) -> None:
+    with open_store(tmp_path / "mail.db") as store, provider(Play(), store=store) as dock:
         with pytest.raises(InvalidRequest):
             dock.fetch([])
-    assert fetched == {ALICE: (2, 1), BOB: (3,)}
+        with pytest.raises(UnknownItem):
+            dock.fetch([MessageKey(1)])
 
 
 def test_importing_the_front_door_loads_nothing_heavy() -> None:
