@@ -82,7 +82,10 @@ class DovecotAccount:
 
 
 class Dovecot:
-    """A Dovecot daemon. `port` speaks plaintext and STARTTLS, `tls_port` implicit TLS (with a *certificate* only)."""
+    """A Dovecot daemon. `port` speaks plaintext and STARTTLS, `tls_port` implicit TLS (with a *certificate* only).
+
+    *extra* is added to dovecot.conf as it is.
+    """
 
     def __init__(
         self,
@@ -93,7 +96,9 @@ class Dovecot:
         certificate: Certificate | None = None,
         certificate_authority: Path | None = None,
         introspection: IntrospectionServer | None = None,
+        extra: str = "",
     ) -> None:
+        self.extra = extra
         self.profile, self.mail_format, self.separator = profile, mail_format, separator
         self.certificate, self.certificate_authority = certificate, certificate_authority
         self.introspection = introspection
@@ -273,6 +278,7 @@ service anvil {{
 service auth {{
   client_limit = 3000
 }}
+{server.extra}
 """
 
 

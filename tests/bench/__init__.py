@@ -1,0 +1,1 @@
+"""Figures, not tests: `python -m tests.bench` (or `make bench`) measures us beside whatever peers are installed."""
