@@ -107,7 +107,9 @@ class Visitor:
             self.heard += octets
 
     def start_tls(self, context: ssl.SSLContext) -> None:
-        """Take the client's handshake; raises what ssl raises when it refuses ours."""
+        """Take the client's handshake; raises what ssl raises when it refuses ours, ConnectionError when it went."""
+        if not self.sock.recv(1, socket.MSG_PEEK):  # wrap_socket loses a socket whose peer is gone (CPython 3.11)
+            raise ConnectionResetError("the client went before its handshake")
         self.sock = context.wrap_socket(self.sock, server_side=True)
 
     def obey(self, *answers: bytes) -> None:

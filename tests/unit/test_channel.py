@@ -305,3 +305,12 @@ def test_tls_is_refused_when_octets_came_before_it(line: Line) -> None:
         line.channel.start_tls(context, "localhost")
     assert caught.value.kind is ErrorKind.STARTTLS_INJECTION
     assert line.channel.sent_octets == 0
+
+
+def test_plain_text_in_place_of_a_handshake_is_named_and_shown(line: Line) -> None:
+    context = make_context(Account(id=AccountId("a"), host="h", user="u"))
+    line.far.sendall(b"220 mail.example ESMTP\r\n")
+    with pytest.raises(TlsRefused) as caught:
+        line.channel.start_tls(context, "localhost")
+    assert caught.value.kind is ErrorKind.TLS_NOT_SPOKEN
+    assert caught.value.server_text == "220 mail.example ESMTP"

@@ -154,9 +154,21 @@ def test_row_10_a_completion_sent_in_advance_is_not_believed() -> None:
 # Where to.
 
 
-def test_a_host_that_does_not_exist_is_unresolved() -> None:
+def test_a_host_that_does_not_exist_is_unresolved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name server's answer is played: a test must not wait for a network that may not be there."""
+
+    def find(host: str, port: int, **options: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", find)
+    with pytest.raises(Unreachable, match=r"mail\.example") as caught:
+        open_door(account_at(993, host="mail.example", security=Security.TLS), Stop(), Silent())
+    assert (caught.value.kind, caught.value.needs) == (ErrorKind.UNRESOLVED_HOST, Needs.RETRY)
+
+
+def test_a_host_that_can_be_no_name_is_unresolved() -> None:
     with pytest.raises(Unreachable) as caught:
-        open_door(account_at(1, host="no-such-host.invalid", security=Security.TLS), Stop(), Silent())
+        open_door(account_at(993, host="mail..example", security=Security.TLS), Stop(), Silent())
     assert caught.value.kind is ErrorKind.UNRESOLVED_HOST
 
 

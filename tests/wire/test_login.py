@@ -1,7 +1,9 @@
 """Logging in: what is sent, what a refusal means, and where a secret must not get to; rows 11 to 15; real Dovecot."""
 
+import base64
 import contextlib
 import imaplib
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +12,8 @@ import pytest
 
 from provider.account import Account, Credential, Login, Security
 from provider.cancel import Stop
-from provider.errors import ErrorKind, LoginRefused, Needs, ServerBusy
+from provider.errors import Cancelled, ErrorKind, LoginRefused, Needs, ServerBusy
+from provider.limits import Limits
 from provider.sources.imap.channel import Channel
 from provider.sources.imap.connect import open_door
 from tests.servers.doorstep import (
@@ -57,8 +60,10 @@ LOGIN_ANSWERS: dict[str, tuple[bytes, ErrorKind, Needs]] = {
 @pytest.mark.parametrize("name", LOGIN_ANSWERS)
 def test_a_refused_login_says_what_helps_and_is_not_repeated(name: str, login: Login) -> None:
     text, kind, needs = LOGIN_ANSWERS[name]
-    error, server = refusal(greets(GREETING, b"@ " + text + b"\r\n", IN), login=login)
+    supplier = Supplier()
+    error, server = refusal(greets(GREETING, b"@ " + text + b"\r\n", IN), login=login, credentials=supplier)
     assert (error.kind, error.needs) == (kind, needs)
+    assert supplier.asked == ([False, True] if needs is Needs.LOGIN else [False])
     assert len(commands(server)) == 1
 
 
@@ -189,6 +194,26 @@ def test_a_mechanism_that_is_not_offered_is_not_tried(login: Login) -> None:
     assert (supplier.asked, server.heard) == ([], b"")
 
 
+def test_oauthbearer_escapes_what_has_a_meaning_in_its_header() -> None:
+    """RFC 5801 §4: comma and equals sign in a name."""
+    greeting = GREETING.replace(b"AUTH=PLAIN", b"AUTH=OAUTHBEARER")
+    with entered(greets(greeting, IN), login=Login.OAUTHBEARER, user="a=b,c") as (_, server):
+        response = base64.b64decode(commands(server)[0].split()[-1])
+    assert response.split(b"\1")[0] == b"n,a=a=3Db=2Cc,"
+
+
+def test_a_door_is_handed_over_without_a_deadline() -> None:
+    with entered(greets(GREETING, IN)) as (door, _):
+        assert door.channel._countdown.rest() is None
+
+
+def test_a_deadline_met_while_sending_keeps_its_kind() -> None:
+    """imaplib would make text of it: it takes every OSError for a socket's."""
+    error, server = refusal(greets(b"* OK hi\r\n"), limits=Limits(command_seconds=1e-9))
+    assert error.kind is ErrorKind.TIMED_OUT
+    assert server.heard == b""
+
+
 def test_auto_takes_login_where_plain_is_not_offered() -> None:
     with entered(greets(b"* OK [CAPABILITY IMAP4rev1] hi\r\n", IN)) as (_, server):
         assert commands(server) == [b'LOGIN "somebody" "s3cret-of-the-door"']
@@ -218,6 +243,33 @@ def test_a_supplier_that_has_none_says_so_itself() -> None:
     mine = LoginRefused("Sign in again at the provider's page.")
     error, _ = refusal(greets(GREETING, IN), credentials=raising(mine))
     assert error is mine
+
+
+def test_a_cancelled_question_for_the_secret_is_a_cancellation() -> None:
+    mine = Cancelled("The dialogue was closed.")
+    error, _ = refusal(greets(GREETING, IN), credentials=raising(mine))
+    assert error is mine
+
+
+@pytest.mark.parametrize("login", [Login.PLAIN, Login.LOGIN], ids=lambda login: login.value)
+def test_no_log_holds_a_secret_even_when_a_host_turns_everything_on(
+    login: Login,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """M19: imaplib prints to stderr and keeps the last lines, IMAPClient logs every line at level 5."""
+    kept: list[object] = []
+    monkeypatch.setattr(imaplib, "Debug", 5)
+    monkeypatch.setattr(imaplib.IMAP4, "_log", lambda imap, line: kept.append(line))
+    caplog.set_level(logging.DEBUG)
+    with entered(greets(GREETING, IN), login=login) as (_, server):
+        (command,) = commands(server)
+    shown = caplog.text + "".join(capfd.readouterr())
+    assert SECRET not in shown
+    assert command.split()[-1].decode() not in shown
+    assert "IMAP4rev1" not in shown  # no line of the conversation at all
+    assert kept == []
 
 
 @pytest.mark.parametrize("login", [Login.PLAIN, Login.LOGIN], ids=lambda login: login.value)

@@ -13,7 +13,7 @@ import pytest
 
 from provider.account import Account, Security
 from provider.cancel import Stop
-from provider.errors import ErrorKind, InvalidRequest, TlsRefused
+from provider.errors import ErrorKind, InvalidRequest, Needs, TlsRefused
 from provider.sources.imap.connect import open_door
 from store.mail import AccountId
 from tests.servers.certs import BadCertificate, CertificateShop
@@ -31,6 +31,7 @@ class Case:
     """None: the server does not handshake at all, and *instead* happens."""
     host: str = "localhost"
     instead: bytes = b""
+    needs: Needs = Needs.USER
 
 
 def bad(kind: BadCertificate) -> ContextMaker:
@@ -65,7 +66,7 @@ MATRIX = {
     "TLS 1.0": Case(ErrorKind.TLS_VERSION, only(ssl.TLSVersion.TLSv1)),
     "TLS 1.1": Case(ErrorKind.TLS_VERSION, only(ssl.TLSVersion.TLSv1_1)),
     "no common cipher": Case(ErrorKind.TLS_HANDSHAKE, weak_ciphers),
-    "closed in the handshake": Case(ErrorKind.TLS_HANDSHAKE, None),
+    "closed in the handshake": Case(ErrorKind.TLS_HANDSHAKE, None, needs=Needs.RECONNECT),
     "plain text": Case(ErrorKind.TLS_NOT_SPOKEN, None, instead=b"* OK IMAP4rev1 ready\r\n"),
 }
 
@@ -104,6 +105,7 @@ def test_a_bad_connection_is_refused_before_any_secret(name: str, security: Secu
         with pytest.raises(TlsRefused) as caught:
             open_door(account, Stop(), Silent())
     assert caught.value.kind is case.kind, str(caught.value)
+    assert caught.value.needs is case.needs
     assert supplier.asked == []
     assert SECRET.encode() not in server.heard
     assert server.heard.count(b"\r\n") == (1 if security is Security.STARTTLS else 0), bytes(server.heard)
@@ -145,6 +147,24 @@ def test_without_the_ca_file_a_private_authority_is_unknown(certs: CertificateSh
         with pytest.raises(TlsRefused) as caught:
             open_door(account, Stop(), Silent())
     assert caught.value.kind is ErrorKind.TLS_CERTIFICATE_UNKNOWN_ISSUER
+
+
+def test_a_common_name_alone_names_no_host(certs: CertificateShop) -> None:
+    """RFC 9525 §2; OpenSSL looks at it where a certificate has no DNS name."""
+    nameless = certs._leaf("common-name-only", issuer=certs._root, names="email:postmaster@example.org")
+    context = nameless.server_context()
+    with Doorstep(lambda visitor: visitor.start_tls(context)) as server:
+        account = Account(
+            id=AccountId("a"),
+            host="localhost",
+            port=server.port,
+            user="u",
+            credentials=Supplier(),
+            ca_file=certs.authority,
+        )
+        with pytest.raises(TlsRefused) as caught:
+            open_door(account, Stop(), Silent())
+    assert caught.value.kind is ErrorKind.TLS_CERTIFICATE_NAME
 
 
 @pytest.mark.parametrize("content", [None, b"no certificate\n"], ids=["missing", "not PEM"])

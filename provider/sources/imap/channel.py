@@ -134,7 +134,9 @@ class Channel:
                 kind=ErrorKind.STARTTLS_INJECTION,
             )
         try:
-            server_hostname.encode("idna")  # wrap_socket would find out too, but loses the socket then (CPython 3.11)
+            # Both would be found out by wrap_socket too, but then it loses the socket unclosed (CPython 3.11).
+            server_hostname.encode("idna")
+            self._sock.getpeername()
             secured = context.wrap_socket(self._sock, server_hostname=server_hostname, do_handshake_on_connect=False)
             with self._lock:
                 self._sock = secured
@@ -162,7 +164,8 @@ class Channel:
     def _handshake(self, secured: ssl.SSLSocket) -> None:
         """Do what can be done of the handshake without waiting."""
         if not self._answered:
-            # Before OpenSSL consumes it: what it says about plain text differs from version to version.
+            # Looked at before OpenSSL consumes it: what that says about plain text differs from version to version.
+            # An answer that comes while the first octets still go out is consumed at once; then its reason decides.
             opening = socket.socket.recv(secured, 64, socket.MSG_PEEK) if wait_ready(secured, READ, 0) else b""
             if opening and opening[0] not in TLS_RECORDS:
                 raise not_spoken(opening)

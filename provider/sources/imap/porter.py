@@ -46,11 +46,8 @@ DOOR_OCTETS_MAX = 4_000_000
 
 DOOR_LITERAL_OCTETS_MAX = 64_000
 
-CHALLENGES_MAX = 4
-"""The longest conversation needed has two: the empty challenge, and an error to be acknowledged."""
-
 Responder = Callable[[bytes], bytes | None]
-"""A decoded challenge to what is answered; None: the conversation is to be abandoned."""
+"""A decoded challenge to what is answered; None: the conversation is to be abandoned, as each is in the end."""
 
 
 class _Through(Exception):
@@ -187,7 +184,7 @@ class Porter(_Imaplib):  # type: ignore[misc]
     def authenticate(self, mechanism: str, authobject: Responder) -> tuple[str, list[Any]]:
         """AUTHENTICATE by a mechanism in which the client speaks first: ``authobject(b"")`` is what it says.
 
-        Later challenges go to *authobject* too. Raises LoginRefused when one makes no sense or they do not end.
+        Later challenges go to *authobject* too. Raises LoginRefused when one makes no sense or is one too many.
         """
         first = base64.b64encode(authobject(b"") or b"").decode("ascii")
         if "SASL-IR" in self.capabilities and len(mechanism) + len(first) + 64 <= self._command_octets:
@@ -206,16 +203,14 @@ class Porter(_Imaplib):  # type: ignore[misc]
         """Send one command, answer its challenges, and return how it ended; forget what was said before."""
         self.untagged_responses.clear()
         tag = self._command(name, *arguments)
-        challenges = 0
         while self.tagged_commands[tag] is None:
             if self._get_response() is not None:
                 continue
-            challenges += 1
             if responder is None:
                 raise ProtocolBroken("The server waits for something that was not announced.")
             answer = self._answer(self.continuation_response, responder, pending)
             pending = None
-            if answer is None or challenges > CHALLENGES_MAX:
+            if answer is None:
                 self.send(b"*" + CRLF)
                 raise LoginRefused(
                     "The server's questions at the login make no sense.",
