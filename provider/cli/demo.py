@@ -5,6 +5,7 @@ The server is changed through the stdlib's imaplib, so that nothing of maildock 
 
 import imaplib
 import secrets
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import mkdtemp
@@ -124,13 +125,15 @@ class _Mailbox:
         """Append *late*, flag the oldest messages of INBOX that stay, and expunge the very oldest."""
         with self._login() as client:
             _ok(client.select("INBOX"))
-            _ok(client.uid("STORE", f"1:{DELETED}", "+FLAGS.SILENT", r"(\Deleted)"))
-            _ok(client.uid("STORE", f"{DELETED + 1}:{DELETED + FLAGGED}", "+FLAGS.SILENT", r"(\Flagged)"))
+            _ok(client.store(f"1:{DELETED}", "+FLAGS.SILENT", r"(\Deleted)"))
+            _ok(client.store(f"{DELETED + 1}:{DELETED + FLAGGED}", "+FLAGS.SILENT", r"(\Flagged)"))
             _ok(client.expunge())
             self._append(client, late)
 
     def _login(self) -> imaplib.IMAP4:
         client = imaplib.IMAP4(self._server.host, self._server.port, timeout=10)
+        # imaplib sends a literal and its end apart; without this each append waits for a delayed acknowledgement.
+        client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.login(self._server.user, self._server.password)
         return client
 
