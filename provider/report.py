@@ -199,23 +199,26 @@ class ItemReporter:
     def committed(self, messages: int) -> None:
         """Add messages that are now in the store."""
         with self._lock:
-            self._add(messages=messages)
+            now = self._reporter.clock.monotonic()
             for item in self._both():
+                item._item.add(now, messages=messages)
                 item.tell()
 
     def received(self, octets: int) -> None:
         """Add octets that came from the source."""
         with self._lock:
-            self._add(octets=octets)
+            now = self._reporter.clock.monotonic()
             for item in self._both():
-                item._tell_sometimes()
+                item._item.add(now, octets=octets)
+                item._tell_sometimes(now)
 
     def waiting(self, seconds: float) -> None:
         """Hear that something was asked for and nothing has come for so long."""
         with self._lock:
+            now = self._reporter.clock.monotonic()
             for item in self._both():
                 item._item.stalled(seconds)
-                item._tell_sometimes()
+                item._tell_sometimes(now)
 
     def retry_at(self, when: datetime | None) -> None:
         """Tell that the item waits until *when* (aware) before it tries again; None: it goes on."""
@@ -273,13 +276,8 @@ class ItemReporter:
     def _both(self) -> tuple["ItemReporter", ...]:
         return (self,) if self._parent is None else (self, self._parent)
 
-    def _add(self, *, messages: int = 0, octets: int = 0) -> None:
-        now = self._reporter.clock.monotonic()
-        for item in self._both():
-            item._item.add(now, messages=messages, octets=octets)
-
-    def _tell_sometimes(self) -> None:
-        if self._item.open and self._reporter.clock.monotonic() - self._told_at >= UPDATE_SECONDS:
+    def _tell_sometimes(self, now: float) -> None:
+        if self._item.open and now - self._told_at >= UPDATE_SECONDS:
             self.tell()
 
     def _begin(self) -> None:

@@ -1,6 +1,7 @@
 """The provider as a host has it: a real store, the engine, and a mail server in memory with faults."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from provider import (
     Account,
     ErrorKind,
+    Event,
     FolderPolicy,
     ItemStatus,
     Keep,
@@ -17,12 +19,13 @@ from provider import (
     ResultStatus,
     SyncFlags,
     SyncRequest,
+    SyncResult,
     UnknownItem,
 )
 from provider.testing import MemoryServer, RecordingCallback
 from store import BodyState, MailStore, Message, open_store
 from store.mail import AccountId, MessageKey
-from tests.contract.playing import GUARD_SECONDS
+from tests.contract.playing import GUARD_SECONDS, Host
 
 ME = AccountId("memory")
 ALL = SyncFlags.ALL_DIRECTIONS
@@ -192,3 +195,35 @@ def test_an_account_of_an_unknown_kind_fails_by_itself(server: MemoryServer, sto
     assert [(error.kind, error.account) for error in host.errors] == [(ErrorKind.INVALID_REQUEST, odd.id)]
     assert host.of_item(ME, None)[-1].status is ItemStatus.SUCCEEDED
     assert len(mail(store)) == 12
+
+
+def raises(event: Event, dock: MailStoreProvider, let_go: threading.Event) -> None:
+    raise ZeroDivisionError
+
+
+def blocks(event: Event, dock: MailStoreProvider, let_go: threading.Event) -> None:
+    assert let_go.wait(GUARD_SECONDS)
+
+
+def re_enters(event: Event, dock: MailStoreProvider, let_go: threading.Event) -> None:
+    if not isinstance(event, SyncResult):
+        dock.SynchronizeInBackground(SyncRequest(flags=ALL | SyncFlags.SYNC_BACKGROUND)).cancel()
+
+
+@pytest.mark.parametrize("behave", [raises, blocks, re_enters])
+def test_whatever_a_host_does_in_every_callback_the_mail_comes_down_whole(
+    behave: Callable[[Event, MailStoreProvider, threading.Event], None],
+    dock: MailStoreProvider,
+    server: MemoryServer,
+    store: MailStore,
+) -> None:
+    let_go = threading.Event()
+    host = Host(lambda event: behave(event, dock, let_go))
+    result = dock.SynchronizeInBackground(SyncRequest(callback=host)).wait(GUARD_SECONDS)
+    assert result.status is ResultStatus.COMPLETE
+    let_go.set()
+    assert host.all()[-1] == result
+    with store.read() as view:
+        ours = sorted(view.raw(message.key) for message in mail(store))
+    assert ours == sorted(message.octets for message in server.messages("INBOX"))
+    assert store.check(full=True).ok
