@@ -9,11 +9,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from provider.account import Account, Password, Security
+from provider.cancel import Stop
 from provider.errors import ErrorKind, FolderUnusable
 from provider.limits import Limits
 from provider.sources.base import BodyWanted, Exactness, Known
 from provider.sources.imap.source import ImapSession
-from store.mail import Role, UidSet
+from provider.sources.registry import source_of
+from store.mail import AccountId, Role, UidSet
+from tests.conftest import DovecotProfiles
 from tests.servers.dovecot import Profile
 from tests.servers.dovecot_socketpair import MailHome
 from tests.servers.plain_client import NewMessage, PlainClient
@@ -248,4 +252,25 @@ def test_a_large_folder_is_searched_in_pages(full: MailHome, monkeypatch: pytest
     session.open(b"box", None)
     assert session.existing() == UidSet.span(1, 23) - UidSet.parse("3:5,20")
     assert {row.uid for row in session.summaries(UidSet.span(1, 4_000_000_000))} == set(session.existing())
+    session.close()
+
+
+@pytest.mark.parametrize("profile", [Profile.FULL, Profile.BARE], ids=lambda profile: profile.name.lower())
+def test_a_source_goes_through_the_door_and_reads(dovecot_profiles: DovecotProfiles, profile: Profile) -> None:
+    there = dovecot_profiles(profile)
+    with there.client() as client:
+        client.populate("box", [NewMessage(octets=message(n)) for n in range(1, 4)])
+    account = Account(
+        id=AccountId("a"),
+        host=there.host,
+        port=there.port,
+        user=there.user,
+        security=Security.NONE,
+        credentials=Password(there.password),
+    )
+    session = source_of(account).connect(Stop(), Ear())
+    listing = session.folders()
+    assert {folder.name for folder in listing.folders} == {b"INBOX", b"box"}
+    assert session.open(b"box", None).messages == 3
+    assert [row.uid for row in session.summaries(session.existing())] == [1, 2, 3]
     session.close()

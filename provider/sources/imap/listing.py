@@ -8,6 +8,7 @@ the capability list does not (iCloud announces QRESYNC and enables nothing).
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 
@@ -18,7 +19,7 @@ from . import quirks, translate
 from .answers import Completion, Line, Reply
 from .commands import Command, LiteralStyle, String
 from .folderlines import Folders, Namespaces, key, namespaces, status_of
-from .grammar import Status
+from .grammar import Malformed, Status
 from .wire import Wire
 
 __all__ = ["Abilities", "list_folders", "prepare", "refuse_if_busy"]
@@ -87,7 +88,8 @@ def prepare(wire: Wire, abilities: Abilities, *rest: Command, limits: Limits) ->
     for line in reply.of(b"ENABLED"):
         abilities.enabled |= {translate.text(word).upper() for word in line.parts[0].split()}
     for line in reply.of(b"NAMESPACE"):
-        abilities.spaces = namespaces(line, nesting=limits.nesting)
+        with suppress(Malformed):  # it only helps to guess roles: nothing is lost without it
+            abilities.spaces = namespaces(line, nesting=limits.nesting)
     return reply
 
 

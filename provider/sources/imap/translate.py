@@ -120,9 +120,7 @@ def internal_date(octets: Value) -> datetime | None:
         minutes = -minutes
     zone = _ZONES.get(minutes) or timezone(timedelta(minutes=minutes))
     try:
-        return datetime(
-            int(match[3]), month, int(match[1]), int(match[4]), int(match[5]), min(int(match[6]), 60), tzinfo=zone
-        )
+        return datetime(int(match[3]), month, int(match[1]), int(match[4]), int(match[5]), int(match[6]), tzinfo=zone)
     except ValueError:
         return None
 
