@@ -122,11 +122,14 @@ class _Mailbox:
             self._append(client, messages)
 
     def change(self, late: Sequence[DemoMessage]) -> None:
-        """Append *late*, flag the oldest messages of INBOX that stay, and expunge the very oldest."""
+        """Append *late*, expunge the oldest unflagged messages of INBOX, and flag those after them."""
         with self._login() as client:
             _ok(client.select("INBOX"))
-            _ok(client.store(f"1:{DELETED}", "+FLAGS.SILENT", r"(\Deleted)"))
-            _ok(client.store(f"{DELETED + 1}:{DELETED + FLAGGED}", "+FLAGS.SILENT", r"(\Flagged)"))
+            found = client.search(None, "UNFLAGGED")
+            _ok(found)
+            numbers = found[1][0].decode().split()
+            _ok(client.store(",".join(numbers[:DELETED]), "+FLAGS.SILENT", r"(\Deleted)"))
+            _ok(client.store(",".join(numbers[DELETED : DELETED + FLAGGED]), "+FLAGS.SILENT", r"(\Flagged)"))
             _ok(client.expunge())
             self._append(client, late)
 

@@ -8,8 +8,22 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from unicodedata import combining, east_asian_width
 
-__all__ = ["count", "hint", "many_lines", "moment", "octets", "one_line", "put", "put_json", "put_octets", "table"]
+__all__ = [
+    "cells",
+    "column",
+    "count",
+    "hint",
+    "many_lines",
+    "moment",
+    "octets",
+    "one_line",
+    "put",
+    "put_json",
+    "put_octets",
+    "table",
+]
 
 # Embedding, override and isolate controls reorder what stands around them (Unicode TR 9); marks alone do no harm.
 BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -43,6 +57,30 @@ def many_lines(text: str) -> str:
         .encode("utf-8", "replace")
         .decode()
     )
+
+
+def cells(text: str) -> int:
+    """Return how many columns of a terminal *text* takes: Chinese, Japanese, Korean and emoji are two wide.
+
+    >>> cells("abc"), cells("会議")
+    (3, 4)
+    """
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def column(text: str, width: int, *, right: bool = False) -> str:
+    """Return hostile *text* as exactly *width* columns: padded, or shortened with an ellipsis.
+
+    >>> column("会議の資料", 6) + "|", column("ab", 4, right=True)
+    ('会議… |', '  ab')
+    """
+    line = one_line(text)
+    if cells(line) > width:
+        while cells(line) > width - 1:
+            line = line[:-1]
+        line += "…"
+    space = " " * (width - cells(line))
+    return space + line if right else line + space
 
 
 def put(text: str = "") -> None:
@@ -94,13 +132,12 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequenc
             shown.add_row(*map(Text, row))
         Console().print(shown)
         return
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    widths = [max(map(cells, texts)) for texts in zip(heads, *rows, strict=True)]
     for row in (heads, *rows):
-        cells = [
-            cell.rjust(w) if at in right else cell.ljust(w)
-            for at, (cell, w) in enumerate(zip(row, widths, strict=True))
+        line = [
+            column(cell, width, right=at in right) for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        put("  ".join(cells).rstrip())
+        put("  ".join(line).rstrip())
 
 
 def moment(at: datetime | None) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .exits import ExitCode, Trouble
-from .output import moment, octets, one_line, put, put_json, table
+from .output import column, moment, octets, one_line, put, put_json, table
 from .session import find_folder, home_of, known_accounts, opened_to_read
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def put_messages(pages: "Iterable[list[dict[str, object]]]", digests: bool = Fal
                 f"{facts['id']:>7}  {moment(datetime.fromisoformat(str(date)) if date else None):16}"
                 f"  {' ' if chr(92) + 'Seen' in flags else '*'}{marks}"
                 f" {octets(facts['size'] if isinstance(facts['size'], int) else None):>9}"
-                f"  {one_line(str(facts['from']), 28):28}  {one_line(str(facts['subject']), 60)}"
+                f"  {column(str(facts['from']), 28)}  {one_line(str(facts['subject']), 60)}"
             )
             put(f"{line}  {facts['sha256'] or '-'}" if digests else line)
     if none:

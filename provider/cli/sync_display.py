@@ -184,7 +184,7 @@ def counters(counts: Counts) -> str:
     >>> counters(Counts(new=12, read=3, bodies=12, octets=1_234_567))
     '+12 *0 .3 -0, 12 bodies, 1.2 MB'
     """
-    line = f"+{counts.new} *{counts.modified} .{counts.read} -{counts.deleted}"
+    line = f"+{counts.new:,} *{counts.modified:,} .{counts.read:,} -{counts.deleted:,}"
     line += f", {count(counts.bodies, 'body', 'bodies')}, {octets(counts.octets)}"
     folders = ((counts.folders_new, "+"), (counts.folders_renamed, "~"), (counts.folders_deleted, "-"))
     moved = " ".join(f"{sign}{number}" for number, sign in folders if number)
@@ -192,7 +192,8 @@ def counters(counts: Counts) -> str:
 
 
 def _ending(progress: "SyncProgress") -> str:
-    line = counters(progress.counts or Counts())
+    counts = progress.counts or Counts()
+    line = counters(counts) if counts != Counts() else "unchanged"
     return line if progress.status is ItemStatus.SUCCEEDED else f"{progress.status.value}; {line}"
 
 
