@@ -17,7 +17,9 @@ from .servers.dovecot import Dovecot, DovecotAccount, Profile
 from .servers.dovecot_socketpair import MailHome
 from .servers.fakeimap import FakeImap
 from .servers.introspection import IntrospectionServer
-from .servers.require import require_dovecot, require_dovecot_socketpair
+from .servers.pymap_server import PymapServer
+from .servers.relay import Relay
+from .servers.require import require_dovecot, require_dovecot_socketpair, require_pymap
 
 DovecotProfiles = Callable[..., DovecotAccount]
 
@@ -80,6 +82,21 @@ def mail_home() -> Iterator[MailHome]:
     require_dovecot_socketpair()
     with MailHome() as home:
         yield home
+
+
+@pytest.fixture
+def pymap_server() -> Iterator[PymapServer]:
+    """A real pymap with one user and an empty INBOX: host, port, user, password, client()."""
+    require_pymap()
+    with PymapServer(user="demo", password="pass: word") as server:
+        yield server
+
+
+@pytest.fixture
+def relay() -> Iterator[Callable[..., Relay]]:
+    """`relay(port, **faults)`: a started `Relay` to that loopback port; all of them end with the test."""
+    with ExitStack() as running:
+        yield lambda port, **faults: running.enter_context(Relay(port, **faults))
 
 
 @pytest.fixture
