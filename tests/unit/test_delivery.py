@@ -246,6 +246,22 @@ def test_never_more_than_twenty_updates_come_in_one_second() -> None:
     assert all(later - earlier >= 0.05 for earlier, later in pairwise(updates))
 
 
+def test_starts_and_ends_use_up_the_slots_of_their_second() -> None:
+    clock = ManualClock()
+    heard = [threading.Event() for _ in range(22)]
+    host = Host(lambda event: heard[event.seq].set() if event.seq < 22 else None)
+    starts = [step(seq, ItemStatus.STARTED, folder=str(seq)) for seq in range(1, 21)]
+    desk = Desk(host, clock=clock).put(*starts)
+    assert heard[20].wait(GUARD_SECONDS)
+    clock.advance(0.9)
+    desk.put(step(21))
+    assert desk.delivery._seconds_to_slot() == pytest.approx(0.1)
+    assert not heard[21].is_set()
+    clock.advance(0.2)
+    assert heard[21].wait(GUARD_SECONDS)
+    desk.put(end(30)).join()
+
+
 @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), SystemExit(3)], ids=lambda e: type(e).__name__)
 def test_a_host_that_raises_hears_everything_all_the_same_and_is_told_off_once(
     error: BaseException, caplog: pytest.LogCaptureFixture
