@@ -59,7 +59,7 @@ def demo_messages() -> Iterator[DemoMessage]:
 def late_messages() -> Iterator[DemoMessage]:
     """Yield what arrives in INBOX between the two synchronizations."""
     chance = Random(SEED + 1)
-    at = BEGIN + timedelta(days=330)
+    at = BEGIN + timedelta(days=185)
     for number in range(8):
         tongue = TONGUES[number % len(TONGUES)]
         at += timedelta(minutes=7)
