@@ -26,7 +26,7 @@ _NEW = "account_id folder_id epoch uid server_flags server_keywords mod_seq inte
 _KEPT = f"{_NEW} header_id blob_id"
 _by_uid = (_t.c.folder_id == p("folder"), _t.c.epoch == p("at_epoch"), _t.c.uid == p("at_uid"))
 
-ADD = sql(insert(_t).prefix_with("OR IGNORE").values(**names(_NEW)), _NEW)
+ADD = sql(insert(_t).values(**names(_NEW)), _NEW)
 FLAGS_BY_UID = sql(
     select(_t.c.key, _t.c.server_flags, _t.c.server_keywords, _t.c.local_flags, _t.c.header_id).where(*_by_uid),
     "folder at_epoch at_uid",
@@ -38,6 +38,12 @@ SET_FLAGS = sql(
 SHOW = sql(
     update(_t).where(_t.c.key == p("message")).values(**names("header_id created_seq changed_seq")),
     "header_id created_seq changed_seq message",
+)
+TAKEN = sql(
+    select(_t.c.uid).where(
+        _t.c.folder_id == p("folder"), _t.c.epoch == p("at_epoch"), _t.c.uid.between(p("low"), p("high"))
+    ),
+    "folder at_epoch low high",
 )
 KEYS = sql(
     select(_t.c.key).where(
@@ -96,11 +102,14 @@ def add_messages(work: Writing, at: Place, rows: Sequence[NewMessage]) -> int:
         about = (*when, size_or_none(row.size), storable(row.email_id or ""))
         return (at.account, at.folder, at.epoch, row.uid, *packed(row.flags), row.mod_seq or 0, *about)
 
-    before = work.connection.total_changes
-    work.connection.executemany(ADD, map(columns, rows))
-    added = work.connection.total_changes - before
-    count(work, at.folder, listed=added)
-    return added
+    # Not INSERT OR IGNORE: that would use up ids, which is a write, for rows that are there already.
+    fresh = {row.uid: row for row in rows}
+    for low, high in UidSet(fresh).ranges:
+        for (uid,) in work.connection.execute(TAKEN, (at.folder, at.epoch, low, high)):
+            del fresh[uid]
+    work.connection.executemany(ADD, map(columns, fresh.values()))
+    count(work, at.folder, listed=len(fresh))
+    return len(fresh)
 
 
 def set_flags(work: Writing, at: Place, rows: Iterable[tuple[Uid, frozenset[str], ModSeq | None]]) -> FlagCounts:

@@ -1,0 +1,102 @@
+"""The schema is declared once, in SQLModel classes; the released SQL makes the very same one."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from sqlalchemy import Table, create_engine
+from sqlalchemy.pool import StaticPool
+
+from store.migrate import APPLICATION_ID, migrate, migrations, schema_of, statements_of
+from store.tables import StoreTable
+
+TABLES = sorted(StoreTable.metadata.tables.values(), key=lambda table: table.name)
+Facts = dict[str, object]
+
+
+def facts(connection: sqlite3.Connection) -> Facts:
+    """What SQLite itself says about the schema in *connection*."""
+    found: Facts = {}
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
+    for kind, name, owner, text in rows.fetchall():
+        if kind == "table":
+            # (place, name, type, not null, default, primary key, hidden)
+            found[f"{name} columns"] = connection.execute(f"PRAGMA table_xinfo('{name}')").fetchall()
+            found[f"{name} keys"] = sorted(connection.execute(f"PRAGMA foreign_key_list('{name}')").fetchall())
+            found[f"{name} autoincrement"] = "AUTOINCREMENT" in text
+        else:
+            of = {row[1]: row[2:] for row in connection.execute(f"PRAGMA index_list('{owner}')")}
+            found[f"{name} of {owner}"] = of[name]
+            found[f"{name} columns"] = connection.execute(f"PRAGMA index_xinfo('{name}')").fetchall()
+            found[f"{name} where"] = text.partition(" WHERE ")[2]
+    return found
+
+
+@pytest.fixture
+def migrated() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection)
+        yield connection
+
+
+def test_the_released_sql_makes_the_schema_that_the_classes_declare(migrated: sqlite3.Connection) -> None:
+    with closing(sqlite3.connect(":memory:")) as declared:
+        engine = create_engine("sqlite://", creator=lambda: declared, poolclass=StaticPool)
+        StoreTable.metadata.create_all(engine)
+        assert facts(migrated) == facts(declared)
+        engine.dispose()
+
+
+def test_the_comparison_sees_a_column_a_default_and_an_index_that_differ(migrated: sqlite3.Connection) -> None:
+    before = facts(migrated)
+    for statement in (
+        "ALTER TABLE messages ADD COLUMN extra INTEGER NOT NULL DEFAULT 0",
+        "CREATE INDEX extra ON messages (email_id) WHERE email_id > ''",
+        "DROP INDEX messages_newest",
+    ):
+        migrated.execute(statement)
+        after = facts(migrated)
+        assert after != before
+        before = after
+
+
+def test_a_new_store_has_the_newest_number_and_our_mark(migrated: sqlite3.Connection) -> None:
+    assert schema_of(migrated) == max(migrations())
+    assert migrated.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+
+
+def test_migrations_are_numbered_from_one_without_gaps() -> None:
+    assert list(migrations()) == list(range(1, len(migrations()) + 1))
+
+
+def test_a_migration_is_cut_into_all_its_statements() -> None:
+    text = "-- a comment; with a semicolon\nCREATE TABLE t (\n  a TEXT DEFAULT ';'\n);\nINSERT INTO t VALUES ('x;y');\n"
+    assert list(statements_of(text)) == ["CREATE TABLE t (\n  a TEXT DEFAULT ';'\n);", "INSERT INTO t VALUES ('x;y');"]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_every_column_is_documented(table: Table) -> None:
+    assert [column.name for column in table.columns if not column.comment] == []
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_column_without_default_is_a_key_or_has_a_null_with_a_meaning(table: Table) -> None:
+    for column in table.columns:
+        if column.primary_key or column.foreign_keys:
+            continue
+        if column.nullable:
+            assert "NULL" in (column.comment or "") or column.comment == "as in messages", column
+        else:
+            assert column.server_default is not None, column
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_every_table_but_the_store_s_own_row_names_the_account(table: Table) -> None:
+    assert "account_id" in table.columns or table.name in ("accounts", "state")
+
+
+@pytest.mark.parametrize("name", ["accounts", "folders", "messages", "headers", "blobs", "runs"])
+def test_ids_are_never_used_twice(name: str, migrated: sqlite3.Connection) -> None:
+    text = migrated.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()[0]
+    assert "AUTOINCREMENT" in text
