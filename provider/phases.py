@@ -32,7 +32,7 @@ class Phase(Enum):
 
 
 NEXT: dict[Phase, frozenset[Phase]] = {
-    Phase.IDLE: frozenset({Phase.SYNC, Phase.DOWNLOAD_TABLE, Phase.DOWNLOAD_HEADER, Phase.DONE}),
+    Phase.IDLE: frozenset({Phase.SYNC, Phase.DOWNLOAD_TABLE, Phase.DOWNLOAD_HEADER, Phase.DOWNLOAD_BODIES, Phase.DONE}),
     Phase.SYNC: frozenset({Phase.DOWNLOAD_HIERARCHY, Phase.CONTENTS, Phase.DONE}),
     Phase.DOWNLOAD_HIERARCHY: frozenset({Phase.SYNC, Phase.CONTENTS, Phase.DONE}),
     Phase.CONTENTS: frozenset({Phase.SYNC, Phase.DONE}),
