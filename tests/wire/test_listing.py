@@ -45,6 +45,16 @@ def test_capabilities_told_before_the_login_are_asked_for_again() -> None:
         assert fake.command_names()[0] == "CAPABILITY"
 
 
+def test_imap4rev2_alone_contains_what_used_to_be_extensions() -> None:
+    names = ok(b'* LIST () "/" INBOX\r\n* STATUS INBOX (MESSAGES 3)\r\n')
+    with scripted_session(canned({"LIST": names}), capabilities="IMAP4REV2") as (session, server):
+        assert session.folders().folders[0].status is not None
+    assert server.commands[:-1] == [
+        b"NAMESPACE",
+        b'LIST "" "*" RETURN (SUBSCRIBED SPECIAL-USE STATUS (MESSAGES UIDNEXT UIDVALIDITY))',
+    ]
+
+
 def test_we_tell_our_name_and_version_and_nothing_else() -> None:
     with FakeImap(preauth=True) as fake:
         listed(fake)

@@ -55,12 +55,6 @@ class Command:
         if any(_FORBIDDEN.search(piece) for piece in self.pieces if isinstance(piece, bytes)):
             raise InvalidRequest("A command with a line break in it is never sent.")
 
-    @property
-    def name(self) -> str:
-        """The command's word, for texts and logs."""
-        first = self.pieces[0]
-        return first.decode("ascii") if isinstance(first, bytes) else ""
-
     def segments(self, tag: bytes, style: LiteralStyle) -> list[bytes]:
         """Return the octets; between two segments the server has to ask for more with ``+``.
 

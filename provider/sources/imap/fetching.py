@@ -74,12 +74,14 @@ def _rows(room: FetchRoom, uids: UidSet, question: _Question, whole: Callable[[R
     """
     asked: dict[Command, UidSet] = dict(question.commands(room.dense(uids)))
     commands = deque(asked)
+    finished = UidSet()
     done: set[Uid] = set()
+    """UIDs of the pages under way: what is kept here must not grow with the folder."""
     partial: dict[Uid, Row] = {}
     for response in room.wire.converse(commands, ahead_octets=room.limits.queue_octets // 2):
         if isinstance(response, Row):
             uid = response.uid
-            if uid is None or uid not in uids or uid in done:
+            if uid is None or uid not in uids or uid in done or uid in finished:
                 continue
             row = _joined(partial.pop(uid), response) if uid in partial else response
             if whole(row):
@@ -92,12 +94,17 @@ def _rows(room: FetchRoom, uids: UidSet, question: _Question, whole: Callable[[R
             for uid in [uid for uid in partial if uid in part]:
                 done.add(uid)
                 yield partial.pop(uid)
+            again = []
             if not response.status.ok:
                 refuse_if_busy(response.status)
-                for half in halves(part, done):
-                    command = question.command(half)
-                    asked[command] = half
-                    commands.append(command)
+                again = halves(part, done)
+            for half in again:
+                command = question.command(half)
+                asked[command] = half
+                commands.append(command)
+                part -= half
+            finished |= part
+            done = {uid for uid in done if uid not in part}
 
 
 def halves(part: UidSet, done: set[Uid]) -> list[UidSet]:

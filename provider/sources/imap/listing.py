@@ -25,6 +25,10 @@ from .wire import Wire
 __all__ = ["Abilities", "list_folders", "prepare", "refuse_if_busy"]
 
 _STATUS_ROW_OCTETS = 200
+_IN_REV2 = frozenset(
+    ("ENABLE", "ESEARCH", "LIST-EXTENDED", "LIST-STATUS", "LITERAL-", "NAMESPACE", "SPECIAL-USE", "UNSELECT")
+)
+"""Extensions that became a part of IMAP4rev2 (RFC 9051 appendix E), as far as we ask for them."""
 
 
 @dataclass(slots=True)
@@ -40,8 +44,12 @@ class Abilities:
     spaces: Namespaces = Namespaces()
 
     def can(self, word: str) -> bool:
-        """Tell whether the server announces *word*."""
-        return word in self.capabilities
+        """Tell whether the server announces *word*, or a version of IMAP that contains it."""
+        return word in self.capabilities or (word in _IN_REV2 and self._only_rev2)
+
+    @property
+    def _only_rev2(self) -> bool:
+        return "IMAP4REV2" in self.capabilities and "IMAP4REV1" not in self.capabilities
 
     @property
     def condstore(self) -> bool:

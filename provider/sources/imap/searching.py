@@ -107,7 +107,7 @@ def _search(wire: Wire, abilities: Abilities, keys: list[bytes]) -> _Answer:
                     found.extend(uids.ranges)
             case Line(word=b"SEARCH"):
                 answer.answers += 1
-                found.extend((uid, uid) for uid in _plain(response))
+                found.extend(UidSet(_plain(response)).ranges)
             case Line(word=b"EXPUNGE" | b"VANISHED"):
                 answer.shifted = True
             case Completion():
@@ -149,17 +149,20 @@ def _fetch(wire: Wire, pages: list[bytes]) -> _Answer:
     else:
         commands = [Command((b"UID FETCH", b"1:%d" % UID_LAST, b"(UID)"), PAGE_MESSAGES * _ROW_OCTETS)]
     answer = _Answer(asked=len(commands))
-    found: set[Uid] = set()
+    ranges: list[tuple[int, int]] = []
+    page: set[Uid] = set()
     for response in wire.converse(deque(commands)):
         match response:
             case Row(uid=uid) if uid is not None:
-                found.add(uid)
+                page.add(uid)
             case Line(word=b"EXPUNGE" | b"VANISHED"):
                 answer.shifted = True
             case Completion():
                 answer.complete(response)
                 answer.answers += 1
+                ranges.extend(UidSet(page).ranges)
+                page.clear()
             case _:
                 continue
-    answer.uids = UidSet(found)
+    answer.uids = UidSet.of_ranges(ranges)
     return answer
