@@ -143,6 +143,33 @@ def test_a_message_keeps_its_uid_when_its_flags_or_its_directory_change(tmp_path
         )
 
 
+def test_asked_again_flags_are_those_of_now_and_who_is_gone_does_not_answer(tmp_path: Path) -> None:
+    new_maildir(tmp_path)
+    for name in ("1.x", "2.x"):
+        (tmp_path / "cur" / f"{name}:2,").write_bytes(b"A: b\n\n")
+    with opened("maildir", tmp_path) as made:
+        uids = made.existing()
+        assert {row.flags for row in made.flags(uids)} == {frozenset()}
+        (tmp_path / "cur" / "1.x:2,").rename(tmp_path / "cur" / "1.x:2,S")
+        (tmp_path / "cur" / "2.x:2,").unlink()
+
+        assert [row.flags for row in made.flags(uids)] == [{"\\Seen"}]
+        assert len(made.existing()) == 1
+
+
+def test_a_message_that_comes_back_answers_to_the_second_question(tmp_path: Path) -> None:
+    new_maildir(tmp_path)
+    file = tmp_path / "cur" / "1.x:2,"
+    file.write_bytes(b"A: b\n\n")
+    with opened("maildir", tmp_path) as made:
+        uids = made.existing()
+        file.rename(tmp_path / "aside")
+        assert not made.existing()
+        (tmp_path / "aside").rename(file)
+
+        assert [row.uid for row in made.flags(uids)] == list(uids)
+
+
 def test_maildir_folders_are_found_in_both_manners(tmp_path: Path) -> None:
     new_maildir(tmp_path)
     for name in (

@@ -1,6 +1,7 @@
 """Every place of a message, flooded with what makes parsers slow, deep or wrong (T20).
 
-A bomb that costs more than linear work does not come to its end within the time limit of the test run.
+Shown here: an end, no error but ``MimeLimit``, and text that is clean. That the work is bounded is shown where it can
+be counted (``test_mime_parts``, ``test_mime_text``).
 """
 
 import pytest

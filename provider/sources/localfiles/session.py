@@ -145,6 +145,7 @@ class LocalSession:
         self._folder = ""
         self._box: Box | None = None
         self._seen: dict[int, LocalMessage] = {}
+        self._told = UidSet()  # whose flags were told since the last look
         self._closed = False
 
     def folders(self) -> FolderListing:
@@ -186,8 +187,11 @@ class LocalSession:
             yield _summary(message)
 
     def flags(self, uids: UidSet) -> Iterator[FlagRow]:
-        """Yield the flags as they are now."""
-        self._look()
+        """Yield the flags; a message that is asked for again, or was not seen, is looked for anew."""
+        self._opened()
+        if uids & self._told or any(uid not in self._seen for uid in uids):
+            self._look()
+        self._told = self._told | uids
         for message in self._asked(uids):
             yield FlagRow(uid=message.uid, flags=message.flags)
 
@@ -232,7 +236,7 @@ class LocalSession:
     def _leave(self) -> None:
         if self._box is not None:
             self._box.close()
-        self._box, self._seen, self._folder = None, {}, ""
+        self._box, self._seen, self._told, self._folder = None, {}, UidSet(), ""
 
     def _opened(self) -> Box:
         if self._closed:
@@ -244,7 +248,7 @@ class LocalSession:
     def _look(self) -> dict[int, LocalMessage]:
         box = self._opened()
         try:
-            self._seen = box.look(self._stop)
+            self._seen, self._told = box.look(self._stop), UidSet()
         except FileNotFoundError:
             raise FolderUnusable(
                 f"There is no folder {self._folder} any more.", kind=ErrorKind.FOLDER_GONE, folder=self._folder
@@ -257,10 +261,11 @@ class LocalSession:
 
     def _asked(self, uids: UidSet) -> Iterator[LocalMessage]:
         self._opened()
-        for uid, message in list(self._seen.items()):
-            if uid in uids:
-                self._stop.checkpoint()
-                yield message
+        seen = self._seen
+        known = [uid for uid in uids if uid in seen] if len(uids) < len(seen) else [uid for uid in seen if uid in uids]
+        for uid in known:
+            self._stop.checkpoint()
+            yield seen[uid]
 
     @contextmanager
     def _reading(self, message: LocalMessage) -> Iterator[Octets | None]:
