@@ -17,7 +17,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 from dataclasses import dataclass
 from enum import Enum
@@ -103,8 +102,6 @@ class Dovecot:
         self.certificate, self.certificate_authority = certificate, certificate_authority
         self.introspection = introspection
         self.host, self.port, self.tls_port = "127.0.0.1", 0, 0
-        self._lock = threading.Lock()
-        self._users: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._root: Path | None = None
 
@@ -122,7 +119,7 @@ class Dovecot:
         if os.geteuid() == 0:
             owner = pwd.getpwnam("nobody")
             os.chown(mail, owner.pw_uid, owner.pw_gid)
-        self._write_users()
+        (self._root / "users").mkdir(mode=0o755)
         for _ in range(5):  # between choosing a free port and binding it another program may take it
             self.port, self.tls_port = _free_port(), _free_port()
             if self._launch():
@@ -176,19 +173,13 @@ class Dovecot:
     # -- users ----------------------------------------------------------------------------------
 
     def add_user(self, user: str, password: str = "pass word") -> DovecotAccount:
-        """Add a user with an empty mailbox; any octets but CR and LF may be in the password."""
-        with self._lock:
-            self._users[user] = password
-            self._write_users()
-        return DovecotAccount(server=self, user=user, password=password)
-
-    def _write_users(self) -> None:
+        """Add a user with an empty mailbox; any octets may be in the password, no slash in the name."""
         assert self._root is not None
-        lines = [f"{user}:{_hidden(password)}::::::\n" for user, password in self._users.items()]
-        aside = self._root / "users.new"
-        aside.write_text("".join(lines))
-        aside.chmod(0o644)
-        aside.replace(self._root / "users")
+        # A file for each user: Dovecot looks at most once a second whether a passwd-file has changed.
+        file = self._root / "users" / user
+        file.write_text(f"{user}:{_hidden(password)}::::::\n")
+        file.chmod(0o644)
+        return DovecotAccount(server=self, user=user, password=password)
 
     def log(self) -> str:
         """Return Dovecot's log so far (for the text of a failed test)."""
@@ -243,7 +234,7 @@ auth_mechanisms = plain login{" xoauth2 oauthbearer" if server.introspection els
 {namespace_text(server.separator)}
 passdb {{
   driver = passwd-file
-  args = scheme=PLAIN username_format=%u {root}/users
+  args = scheme=PLAIN username_format=%u {root}/users/%u
   mechanisms = plain login
 }}
 {_oauth2_passdb(root) if server.introspection else ""}
