@@ -110,6 +110,7 @@ class BodyEncoder:
         self._uid = uid
         self._digest = blake2b(digest_size=DIGEST_OCTETS)
         self._held = bytearray()
+        self._block: bytes | None = None
         self._head = bytearray()
         self._head_ended = False
         self._number = 0
@@ -136,14 +137,20 @@ class BodyEncoder:
         return made
 
     def _keep_head(self, octets: bytes) -> None:
-        """Collect octets until the empty line behind the header is among them."""
-        if self._head_ended:
+        """Keep the header block; where it does not end within the first octets, collect them until it does."""
+        if self._block is not None or self._head_ended:
             return
+        if not self._head:
+            first = octets[:HEADER_OCTETS_MAX]
+            block, at = split_header(first)
+            if at < len(first):
+                self._block = block
+                return
         looked = max(0, len(self._head) - 3)
         self._head += octets[: HEADER_OCTETS_MAX - len(self._head)]
         recent = bytes(self._head[looked:])
         empty_line = b"\n\n" in recent or b"\n\r\n" in recent or b"\r\r" in recent
-        starts_empty = self._head[:1] == b"\n" or self._head[:1] == b"\r"
+        starts_empty = self._head[:1] == b"\n" or (self._head[:1] == b"\r" and len(self._head) > 1)
         self._head_ended = empty_line or starts_empty or len(self._head) >= HEADER_OCTETS_MAX
 
     def _encoded(self, octets: bytes, *, last: bool) -> EncodedChunk:
@@ -151,7 +158,7 @@ class BodyEncoder:
         data = self._encoder.compress(octets)
         if not last:
             return EncodedChunk(uid=self._uid, number=number, octets=len(octets), data=data)
-        block, _ = split_header(bytes(self._head))
+        block = self._block if self._block is not None else split_header(bytes(self._head))[0]
         return EncodedChunk(
             uid=self._uid,
             number=number,

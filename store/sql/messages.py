@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 
 from ..encode import senders_from_text
 from ..instants import from_micros_at
@@ -56,17 +56,22 @@ _message: Select[Any] = select(
     _headers.c.date_offset,
     _headers.c.message_id,
 ).select_from(_t.outerjoin(_headers, _headers.c.id == _t.c.header_id).outerjoin(_blobs, _blobs.c.id == _t.c.blob_id))
-_older = tuple_(_t.c.internal_at, _t.c.key) < tuple_(p("before_at"), p("before_key"))
+# SQLite cannot use an index for (internal_at, key) < (?, ?) when key is the row id, so a page is read in two steps.
+_same_instant = and_(_t.c.internal_at == p("before_at"), _t.c.key < p("before_key"))
+_older = _t.c.internal_at < p("before_at")
 _newest_first = (_t.c.internal_at.desc(), _t.c.key.desc())
+_in_account = _t.c.account_id == p("account")
 
-PAGE_OF_FOLDER = sql(
-    _message.where(_in_folder, _visible, _older).order_by(*_newest_first).limit(p("rows")),
-    "folder before_at before_key rows",
-)
-PAGE_OF_ACCOUNT = sql(
-    _message.where(_t.c.account_id == p("account"), _visible, _older).order_by(*_newest_first).limit(p("rows")),
-    "account before_at before_key rows",
-)
+
+def _pages(place: ColumnElement[bool], name: str) -> tuple[str, str]:
+    """Build the two steps: the rest of the instant at which the last page ended, then what is older."""
+    found = _message.where(place, _visible).order_by(*_newest_first).limit(p("rows"))
+    same_instant = sql(found.where(_same_instant), f"{name} before_at before_key rows")
+    return same_instant, sql(found.where(_older), f"{name} before_at rows")
+
+
+PAGE_OF_FOLDER = _pages(_in_folder, "folder")
+PAGE_OF_ACCOUNT = _pages(_in_account, "account")
 ONE = sql(_message.where(_t.c.key == p("message"), _visible), "message")
 BY_UID = sql(
     _message.where(_in_folder, _t.c.epoch == p("at_epoch"), _t.c.uid == p("at_uid"), _visible), "folder at_epoch at_uid"
@@ -150,24 +155,33 @@ def _as_message(row: tuple[Any, ...], accounts: dict[int, AccountId]) -> Message
 Paged = list[tuple[PageKey, Message]]
 
 
-def _page(rows: sqlite3.Cursor, accounts: dict[int, AccountId]) -> Paged:
-    return [(PageKey(row[7], row[0]), _as_message(row, accounts)) for row in rows]
+def _page(
+    connection: sqlite3.Connection,
+    steps: tuple[str, str],
+    place: int,
+    before: PageKey,
+    rows: int,
+    accounts: dict[int, AccountId],
+) -> Paged:
+    same_instant, older = steps
+    found = connection.execute(same_instant, (place, before.internal_at, before.key, rows)).fetchall()
+    if len(found) < rows:
+        found += connection.execute(older, (place, before.internal_at, rows - len(found)))
+    return [(PageKey(row[7], row[0]), _as_message(row, accounts)) for row in found]
 
 
 def page_of_folder(
     connection: sqlite3.Connection, folder: FolderId, before: PageKey, rows: int, accounts: dict[int, AccountId]
 ) -> Paged:
     """Return up to *rows* visible messages of *folder* that are older than *before*, newest first."""
-    found = connection.execute(PAGE_OF_FOLDER, (folder, before.internal_at, before.key, rows))
-    return _page(found, accounts)
+    return _page(connection, PAGE_OF_FOLDER, folder, before, rows, accounts)
 
 
 def page_of_account(
     connection: sqlite3.Connection, account: int, before: PageKey, rows: int, accounts: dict[int, AccountId]
 ) -> Paged:
     """Return up to *rows* visible messages of *account* that are older than *before*, newest first."""
-    found = connection.execute(PAGE_OF_ACCOUNT, (account, before.internal_at, before.key, rows))
-    return _page(found, accounts)
+    return _page(connection, PAGE_OF_ACCOUNT, account, before, rows, accounts)
 
 
 def one(connection: sqlite3.Connection, key: MessageKey, accounts: dict[int, AccountId]) -> Message | None:
