@@ -1,5 +1,7 @@
 """``maildock import-from``: read a Maildir or an mbox file into the store, as an account of its own."""
 
+import os
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +14,8 @@ from .sync_command import run_request
 
 __all__ = ["import_from"]
 
-MAILDIR_PARTS = ("cur", "new")
+DIRECTORIES_MAX = 10_000
+"""How many directories are looked into before a path counts as no mailbox."""
 
 
 def import_from(
@@ -60,23 +63,36 @@ def _kind_of(path: Path) -> str:
     """Return ``maildir`` or ``mbox`` by what lies there. Raises Trouble when it is no mailbox."""
     try:
         if path.is_dir():
-            if all((path / part).is_dir() for part in MAILDIR_PARTS):
-                return "maildir"
-            if any(
-                all((child / part).is_dir() for part in MAILDIR_PARTS) for child in path.iterdir() if child.is_dir()
-            ):
-                return "maildir"
+            os.listdir(path)  # os.walk would pass over a directory that may not be read
+            kind = _kind_below(path)
         elif path.is_file():
-            with path.open("rb") as file:
-                start = file.read(5)
-            if start in (b"From ", b""):
-                return "mbox"
+            kind = "mbox" if _begins(path) in (b"From ", b"") else None
+        else:
+            raise Trouble(f"There is no {path}.", ExitCode.USAGE, "import-from takes a Maildir or an mbox file.")
     except OSError as error:
         raise Trouble(f"{path} cannot be read: {error.strerror}.", ExitCode.USAGE) from None
-    if not path.exists():
-        raise Trouble(f"There is no {path}.", ExitCode.USAGE, "import-from takes a Maildir or an mbox file.")
-    raise Trouble(
-        f"{path} is no mailbox.",
-        ExitCode.USAGE,
-        "A Maildir has folders cur and new in it; an mbox file begins with 'From '.",
-    )
+    if kind is None:
+        raise Trouble(
+            f"{path} is no mailbox.",
+            ExitCode.USAGE,
+            "A Maildir has directories cur and new in it; an mbox file begins with 'From '.",
+        )
+    return kind
+
+
+def _kind_below(path: Path) -> str | None:
+    """Return the kind of the first mailbox in a directory: Maildirs go before mbox files."""
+    mbox = False
+    for place, names, files in islice(os.walk(path), DIRECTORIES_MAX):
+        if set(names) >= {"cur", "new"}:
+            return "maildir"
+        mbox = mbox or any(_begins(Path(place, name)) == b"From " for name in files)
+    return "mbox" if mbox else None
+
+
+def _begins(path: Path) -> bytes:
+    """Return the first five octets of a regular file; of anything else something that no mailbox begins with."""
+    if not path.is_file():
+        return b"\0"
+    with path.open("rb") as file:
+        return file.read(5)

@@ -71,13 +71,12 @@ def spawned(home: Path, *words: object, password: str = "", **options: Any) -> "
     environment = {**os.environ, "MAILDOCK_HOME": str(home), PASSWORD_VARIABLE: password, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [sys.executable, "-m", "provider.cli", *map(str, words)],
-        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
         cwd=home.parent,
-        **options,
+        **{"stdin": subprocess.DEVNULL, **options},
     )
 
 

@@ -200,7 +200,7 @@ def test_a_second_sync_brings_the_difference(maildock: Cli, fake_imap: FakeImap)
 
 def test_a_password_on_standard_input_is_used_and_needs_no_variable(maildock: Cli, fake_imap: FakeImap) -> None:
     filled(fake_imap)
-    process = spawned(maildock.home, "sync", "--password-stdin", password="wrong")
+    process = spawned(maildock.home, "sync", "--password-stdin", password="wrong", stdin=subprocess.PIPE)
     out, err = process.communicate(fake_imap.password + "\n", timeout=HANG_SECONDS)
 
     assert (process.returncode, err) == (0, "")
@@ -265,6 +265,46 @@ def test_local_mail_is_imported_under_its_name_and_again_without_doubles(
     assert sorted(row["subject"] for row in rows) == ["Message 0", "Message 1", "Message 2"]
     other = maildock("import-from", tmp_path / "old mail", "--as", "work")
     assert (other.code, "account on a server" in other.err) == (ExitCode.USAGE, True)
+
+
+def test_a_directory_of_mbox_files_is_imported_as_its_folders(maildock: Cli, tmp_path: Path) -> None:
+    (tmp_path / "old" / "lists").mkdir(parents=True)
+    (tmp_path / "old" / "notes.txt").write_text("not mail")
+    for name in ("sent", "lists/harbour"):
+        box = mailbox.mbox(tmp_path / "old" / name)
+        box.add(message(1))
+        box.close()
+
+    assert maildock("import-from", tmp_path / "old").code == 0
+    assert {row["folder"] for row in maildock("folders", "--account", "old", "--json").rows} == {
+        "sent",
+        "lists/harbour",
+    }
+
+
+def test_an_import_keeps_its_name_for_its_place(maildock: Cli, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(b"From - Sat Nov 21 10:00:00 2026\n" + message(1))
+    assert maildock("import-from", tmp_path / "one", "--as", "old").code == 0
+
+    refused = maildock("import-from", tmp_path / "two", "--as", "old")
+
+    assert (refused.code, "was imported from" in refused.err) == (ExitCode.USAGE, True)
+    assert len(maildock("list", "--all", "--json").rows) == 1
+
+
+def test_a_reader_that_goes_away_ends_a_command_without_a_traceback(maildock: Cli, fake_imap: FakeImap) -> None:
+    for number in range(1, 1_001):
+        fake_imap.append("INBOX", message(number))
+    assert maildock("sync", "--headers-only").code == 0
+    process = spawned(maildock.home, "list", "INBOX", "--limit", "0", "--json")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process.stderr as err:
+        assert process.stdout.readline()
+        process.stdout.close()
+
+        assert (process.wait(HANG_SECONDS), err.read()) == (ExitCode.ERRORS, "")
 
 
 def test_ctrl_c_cancels_says_what_was_kept_and_the_next_sync_goes_on(maildock: Cli, fake_imap: FakeImap) -> None:
