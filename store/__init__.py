@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         UnknownAccount,
         UnknownFolder,
         UnknownMessage,
+        UnknownPart,
         WrongEpoch,
     )
     from .folders import Folder, FolderCounts, FolderState, RemoteFolderRow
@@ -72,7 +73,7 @@ _ROOMS = {
     "encode": "BodyEncoder EncodedChunk EncodedHeader Encoder",
     "errors": "BodyNotHere CursorTooOld LeaseLost Leased MimeLimit StoreBusy StoreClosed StoreDamaged StoreError "
     "StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly UnknownAccount "
-    "UnknownFolder UnknownMessage WrongEpoch",
+    "UnknownFolder UnknownMessage UnknownPart WrongEpoch",
     "folders": "Folder FolderCounts FolderState RemoteFolderRow",
     "mail": "AccountId Address Envelope FolderId FolderPath MessageKey Role Uid UidSet UidValidity",
     "mailstore": "MailStore",
@@ -151,6 +152,7 @@ __all__ = [
     "UnknownAccount",
     "UnknownFolder",
     "UnknownMessage",
+    "UnknownPart",
     "WriteTransaction",
     "WrongEpoch",
     "open_store",
