@@ -35,7 +35,7 @@ STORE = """
     Message MessageAdded MessageChanged MessageKey MessagePage MessageRemoved MimeLimit NewMessage PageKey Problem
     PurgeReport ReadView RemoteFolderRow Role Run RunError RunId StoreBusy StoreClosed StoreDamaged StoreError
     StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly Trouble TroubleKind Uid
-    UidSet UidValidity UnknownAccount UnknownFolder UnknownMessage WriteTransaction WrongEpoch open_store
+    UidSet UidValidity UnknownAccount UnknownFolder UnknownMessage UnknownPart WriteTransaction WrongEpoch open_store
 """
 STORE_MAIL = """
     AccountId Address BlobId Envelope FolderId FolderPath HeaderId MessageKey ModSeq Role SYSTEM_FLAGS Uid UidSet
