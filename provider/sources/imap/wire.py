@@ -86,9 +86,9 @@ class Wire:
     def converse(self, commands: deque[Command], *, ahead_octets: int = 1_000_000) -> Iterator[Response]:
         """Send *commands* as room allows and yield every answer in order, until all are completed.
 
-        *commands* may be added to meanwhile. No more than *ahead_octets* of expected answers are under way (but one
-        command always is). Raises InvalidRequest for a command that is too long, before it is sent; all other errors
-        end the connection, and so does leaving the iterator in the middle.
+        *commands* may be added to whenever a Completion was yielded. No more than *ahead_octets* of expected answers
+        are under way (but one command always is). Raises InvalidRequest for a command that is too long, before it is
+        sent; all other errors end the connection, and so does leaving the iterator in the middle.
         """
         if self._dead:
             raise ConnectionLost("This connection was given up after an earlier fault.")
@@ -98,7 +98,9 @@ class Wire:
                     self._fill(commands, ahead_octets)
                     if not self._outstanding and not self._early:
                         return
-                    yield self._next()
+                    while not isinstance(response := self._next(), Completion):
+                        yield response
+                    yield response
         finally:
             if self._outstanding or self._early or self._row is not None:
                 self.give_up()
@@ -208,12 +210,12 @@ class Wire:
 
     def _understand(self, line: bytes) -> Response | None:
         """Return what *line* (and the literals behind it) says; None for an empty line, which some servers add."""
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("S: %s", printable(re.sub(rb'"[^"]*"', b'""', line[:400])))
         usual = usual_row(line)
         if usual is not None:
             self._count()
             return self._usual_row(*usual)
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug("S: %s", printable(re.sub(rb'"[^"]*"', b'""', line[:400])))
         if not line.endswith(b"\r\n") or b"\r" in line[:-2]:
             raise ProtocolBroken("The server ends its lines in a way that IMAP does not know.")
         if line.startswith(self._prefix):
@@ -338,7 +340,7 @@ class Wire:
         parts.append(text[:-2])
         return parts, None
 
-    # -- caps ------------------------------------------------------------------------------
+    # -- caps ------------------------------------------------------------------------------------------
 
     def _count(self) -> None:
         self._rows += 1
