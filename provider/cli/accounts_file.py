@@ -173,8 +173,7 @@ class AccountsFile:
         """Return the file's accounts; none when there is no file. Raises Trouble when it cannot be understood."""
         try:
             with path.open("rb") as file:
-                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-                if mode & 0o077:
+                if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
                     os.fchmod(file.fileno(), 0o600)
                     hint(f"{path} could be read by others; it is yours alone now.")
                 said = tomllib.load(file)
@@ -213,11 +212,12 @@ class AccountsFile:
                 aside.replace(path)
             finally:
                 aside.unlink(missing_ok=True)
-            directory = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            if os.name == "posix":  # elsewhere a directory cannot be opened, and renames are durable by themselves
+                directory = os.open(path.parent, os.O_RDONLY)
+                try:
+                    os.fsync(directory)
+                finally:
+                    os.close(directory)
         except OSError as error:
             raise Trouble(
                 f"{path} cannot be written: {error.strerror}.", ExitCode.STORE, "The accounts are as they were."

@@ -7,7 +7,6 @@ import typer
 from typer.main import get_command
 
 from . import account_commands, import_command, read_commands, show_command, state_commands, sync_command
-from .demo_command import demo
 from .exits import EXIT_CODES_HELP
 from .home import Home
 from .output import put
@@ -34,13 +33,20 @@ def application() -> typer.Typer:
     app.command("status")(state_commands.status)
     app.command("check")(state_commands.check)
     app.command("import-from")(import_command.import_from)
-    app.command("demo")(demo)
+    app.command("demo")(_demo)
     return app
 
 
 def command() -> Callable[..., object]:
     """Return the application as one runnable command, taking words and ``standalone_mode``."""
     return get_command(application()).main
+
+
+def _demo(context: typer.Context) -> int:
+    """Play a whole synchronization against a real mail server that starts here."""
+    from .demo import play  # it brings the store, the provider and a server: only when it is asked for
+
+    return play(context.find_root().params.get("home"))
 
 
 def _print_version(asked: bool) -> None:

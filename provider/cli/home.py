@@ -49,7 +49,8 @@ class Home:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             state = self.path.stat()
             ours = all(name.startswith(OUR_NAMES) for name in os.listdir(self.path))
-            if ours and stat.S_IMODE(state.st_mode) & 0o077 and state.st_uid == os.geteuid():
+            open_to_others = os.name == "posix" and stat.S_IMODE(state.st_mode) & 0o077
+            if ours and open_to_others and state.st_uid == os.geteuid():
                 self.path.chmod(0o700)
         except OSError as error:
             raise Trouble(

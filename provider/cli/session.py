@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 
     from store import Folder, MailStore, ReadView
 
-__all__ = ["chosen_accounts", "find_folder", "home_of", "known_accounts", "message_key", "opened", "opened_to_read"]
+__all__ = [
+    "chosen_accounts",
+    "find_folder",
+    "home_of",
+    "known_accounts",
+    "message_key",
+    "opened",
+    "opened_to_read",
+    "unknown_account",
+]
 
 
 def home_of(context: "typer.Context") -> Home:

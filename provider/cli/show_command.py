@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Iterator
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from .home import Home
 
 __all__ = ["show"]
+
+CHUNK_OCTETS = 262_144
+SPOOL_OCTETS = 8_000_000
+"""A larger message waits in a temporary file, not in memory."""
 
 
 def show(
@@ -49,8 +54,12 @@ def show(
                 block = view.header_block(key)
             _put_content(store, key, "headers", [block], json=json)
         elif raw:
-            with store.read() as view:
-                _put_content(store, key, "raw", view.open_raw(key), json=json)
+            with SpooledTemporaryFile(max_size=SPOOL_OCTETS) as spool:
+                with store.read() as view:  # no longer than it takes to copy: whoever reads our output may be slow
+                    for chunk in view.open_raw(key):
+                        spool.write(chunk)
+                spool.seek(0)
+                _put_content(store, key, "raw", iter(lambda: spool.read(CHUNK_OCTETS), b""), json=json)
         elif part is not None:
             from store.mime import part_bytes
 
