@@ -56,6 +56,8 @@ def dovecot_daemon(certs: CertificateShop) -> Iterator[Callable[..., Dovecot]]:
             return daemons[kind]
 
         yield daemon
+        for started in daemons.values():
+            started.begin_stop()
 
 
 @pytest.fixture

@@ -145,6 +145,11 @@ class Dovecot:
         self._end_process()
         return False
 
+    def begin_stop(self) -> None:
+        """Tell the daemon to end and do not wait: it takes a second, which several can share."""
+        if self._process is not None:
+            self._process.terminate()
+
     def stop(self) -> None:
         self._end_process()
         if self._root is not None:

@@ -115,7 +115,8 @@ def _attributes(session: Session, wire: bytes, folder: FakeFolder | None, return
         words.append(b"\\Noselect")
     delimiter = session.mailbox.delimiter
     below = delimiter is not None and any(name.startswith(wire + delimiter) for name in session.mailbox.folders)
-    words.append(b"\\HasChildren" if below else b"\\HasNoChildren")
+    if not returns or b"CHILDREN" in returns:  # RFC 5258 section 4: with RETURN only what it names
+        words.append(b"\\HasChildren" if below else b"\\HasNoChildren")
     if folder is not None:
         if b"SUBSCRIBED" in returns and folder.subscribed:
             words.append(b"\\Subscribed")

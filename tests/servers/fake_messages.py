@@ -115,7 +115,7 @@ def _value(session: Session, message: FakeMessage, item: bytes) -> bytes:
     if match is None:
         raise BadCommand("unknown FETCH item " + item.decode("latin-1"))
     octets = fake_mime.section(message.octets, match[2].decode("latin-1"))
-    name = b"BODY[%b]" % match[2]
+    name = b"BODY[%b]" % match[2].upper()
     if match[3] is not None:
         offset, count = int(match[3]), int(match[4])
         octets = None if octets is None else octets[offset : offset + count]
@@ -156,13 +156,16 @@ def changed_rows(session: Session, *, since: int, vanished: bool, known: bytes |
 # -- SEARCH -------------------------------------------------------------------------------------------
 
 
+_ESEARCH_ORDER = b"MIN MAX ALL COUNT"  # Dovecot's
+
+
 def _search(session: Session, answer: Answer) -> None:
     words = list(answer.command.arguments)
     wanted: list[bytes] | None = None
     if words and not isinstance(words[0], list) and words[0].upper() == b"RETURN":
         if not session.can("ESEARCH") or len(words) < 2 or not isinstance(words[1], list):
             raise BadCommand("ESEARCH is not announced")
-        wanted = [upper(word) for word in words[1]] or [b"ALL"]
+        wanted = sorted((upper(word) for word in words[1]), key=_ESEARCH_ORDER.find) or [b"ALL"]
         words = words[2:]
     if words and words[0] == b"CHARSET":
         words = words[2:]
@@ -248,6 +251,7 @@ def _store(session: Session, answer: Answer) -> None:
     for message in messages:
         if message in refused:
             continue
+        before = message.flags
         match action:
             case b"+FLAGS":
                 folder.set_flags(message.uid, message.flags | flags)
@@ -257,9 +261,9 @@ def _store(session: Session, answer: Answer) -> None:
                 folder.set_flags(message.uid, flags)
             case _:
                 raise BadCommand("unknown STORE action")
-        items = ([b"UID"] if _by_uid(answer) else []) + ([] if silent else [b"FLAGS"])
-        items += [b"MODSEQ"] if session.enabled else []
-        if items != [b"UID"]:
+        items = ([b"MODSEQ"] if session.enabled else []) + ([] if silent else [b"FLAGS"])
+        if items and message.flags != before:  # Dovecot tells only of what changed
+            items = ([b"UID"] if _by_uid(answer) else []) + items
             values = b" ".join(_value(session, message, item) for item in items)
             answer.rows.append(b"* %d FETCH (%b)" % (session.view.index(message.uid) + 1, values))
     session.seen_modseq = folder.highest_modseq
@@ -281,8 +285,11 @@ def _expunge(session: Session, answer: Answer) -> None:
         if not session.can("UIDPLUS"):
             raise BadCommand("UIDPLUS is not announced")
         only = {message.uid for message in _chosen(session, answer, answer.command.arguments[0])}
+    before = folder.highest_modseq
     expunge_deleted(folder, only)
     answer.rows += session.updates()
+    if "QRESYNC" in session.enabled and folder.highest_modseq > before:
+        answer.completion = b"OK [HIGHESTMODSEQ %d] Expunge completed" % folder.highest_modseq
 
 
 def _copy(session: Session, answer: Answer) -> None:
@@ -308,6 +315,8 @@ def _copy(session: Session, answer: Answer) -> None:
             answer.completion = b"OK Move completed."
         source.expunge(*(message.uid for message in messages))
         answer.rows += session.updates()
+        if "QRESYNC" in session.enabled:
+            answer.completion = b"OK [HIGHESTMODSEQ %d] Move completed" % source.highest_modseq
 
 
 def _append(session: Session, answer: Answer) -> None:
