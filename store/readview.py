@@ -161,6 +161,14 @@ class ReadView:
             return iter(())
         return messages.flags_of(self._c, folder_id, epoch, UidSet.span(1, 2**63 - 1) if uids is None else uids)
 
+    def buried(self, folder_id: FolderId, uids: UidSet) -> Iterator[tuple[MessageKey, Uid, int | None]]:
+        """Yield key, UID and size (as the server reported it) of removed messages of *uids* that are still kept.
+
+        For ``WriteTransaction.revive``: a message that comes back costs no download. Raises UnknownFolder.
+        """
+        epoch = cursors.epoch_of(self._c, folder_id)
+        return iter(()) if epoch is None else messages.buried(self._c, folder_id, epoch, uids)
+
     def without_header(self, folder_id: FolderId) -> UidSet:
         """Return the UIDs of the rows that are listed but not visible yet."""
         return messages.without_header(self._c, folder_id)

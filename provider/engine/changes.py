@@ -52,7 +52,7 @@ def apply_changes(visit: Visit) -> UidSet:
 
 
 def prove(visit: Visit) -> None:
-    """Compare the count here with the server's; where they differ, search: remove what is gone, list what is missing."""
+    """Compare the count here with the server's; where they differ, search, then remove and list."""
     for _ in plan_proof(visit.local(), _gaps(visit), visit.opened):
         existing = visit.session.existing()
         below = visit.opened.uid_next or (existing.highest + 1 if existing else 1)

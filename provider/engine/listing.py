@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from store import FolderCursor, NewMessage
-from store.mail import UidSet
+from store import FolderCursor, NewMessage, WriteTransaction
+from store.mail import Uid, UidSet
 
 from ..events import Counts
 from ..phases import Phase
@@ -108,7 +108,7 @@ def _page_with_headers(visit: Visit, page: UidSet, cursor: FolderCursor) -> int:
     listed = UidSet(messages)
     came = read_headers(work, listed, rows)
     with visit.write("newest page", cursor) as tx:
-        new = tx.add_messages(work.folder.id, visit.epoch, list(messages.values()))
+        new = _write_rows(visit, tx, messages)
         tx.add_headers(work.folder.id, visit.epoch, came.blocks)
     work.item.count(Counts(new=new))
     settle_headers(visit.context, work, visit.epoch, listed, came)
@@ -119,9 +119,27 @@ def _add_rows(visit: Visit, summaries: Iterable[Summary], page: UidSet, cursor: 
     """Write a row for each of *summaries* within *page*, with *cursor*; return the UIDs that came."""
     rows = {summary.uid: _new_message(summary) for summary in summaries if summary.uid in page}
     with visit.write("rows", cursor) as tx:
-        new = tx.add_messages(visit.work.folder.id, visit.epoch, list(rows.values()))
+        new = _write_rows(visit, tx, rows)
     visit.work.item.count(Counts(new=new))
     return UidSet(rows)
+
+
+def _write_rows(visit: Visit, tx: WriteTransaction, messages: dict[Uid, NewMessage]) -> int:
+    """Write rows for *messages* that have none; return how many.
+
+    A message that was removed and is listed again under its old number and size was removed in error: it comes back
+    with its key, header and octets.
+    """
+    folder = visit.work.folder.id
+    known = [
+        (key, uid)
+        for key, uid, size in tx.view.buried(folder, UidSet(messages))
+        if uid in messages and size == messages[uid].size
+    ]
+    back = tx.revive(folder, visit.epoch, known) if known else 0
+    if back:
+        tx.set_flags(folder, visit.epoch, [(uid, messages[uid].flags, messages[uid].mod_seq) for _, uid in known])
+    return back + tx.add_messages(folder, visit.epoch, list(messages.values()))
 
 
 def _new_message(summary: Summary) -> NewMessage:

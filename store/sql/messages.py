@@ -14,7 +14,7 @@ from ..encode import senders_from_text
 from ..instants import from_micros_at
 from ..mail import AccountId, BlobId, FolderId, HeaderId, MessageKey, Uid, UidSet, UidValidity
 from ..messages import BodyNeed, BodyState, IdentityOfRow, Message, PageKey
-from ..tables import DATELESS, BlobRow, HeaderRow, MessageRow, TroubleRow, table
+from ..tables import DATELESS, BlobRow, HeaderRow, MessageRow, TombstoneRow, TroubleRow, table
 from .statements import p, sql
 from .values import INTEGER_MAX, unpacked
 
@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 _t, _headers, _blobs, _troubles = table(MessageRow), table(HeaderRow), table(BlobRow), table(TroubleRow)
+_graves = table(TombstoneRow)
 _flags: ColumnElement[Any] = func.coalesce(_t.c.local_flags, _t.c.server_flags)
 _keywords: ColumnElement[Any] = func.coalesce(_t.c.local_keywords, _t.c.server_keywords)
 _visible = _t.c.header_id.is_not(None)
@@ -85,6 +86,16 @@ FLAGS = sql(
     select(_t.c.uid, _t.c.server_flags, _t.c.server_keywords)
     .where(_in_folder, _t.c.epoch == p("at_epoch"), _t.c.uid.between(p("low"), p("high")))
     .order_by(_t.c.uid),
+    "folder at_epoch low high",
+)
+BURIED = sql(
+    select(_graves.c.key, _graves.c.uid, _graves.c.size)
+    .where(
+        _graves.c.folder_id == p("folder"),
+        _graves.c.epoch == p("at_epoch"),
+        _graves.c.uid.between(p("low"), p("high")),
+    )
+    .order_by(_graves.c.uid, _graves.c.key),
     "folder at_epoch low high",
 )
 HEADERLESS = sql(select(_t.c.uid).where(_in_folder, _t.c.header_id.is_(None)).order_by(_t.c.uid), "folder")
@@ -236,6 +247,15 @@ def flags_of(
     for low, high in uids.ranges:
         for uid, bits, others in connection.execute(FLAGS, (folder, epoch, low, high)):
             yield Uid(uid), unpacked(bits, others)
+
+
+def buried(
+    connection: sqlite3.Connection, folder: FolderId, epoch: UidValidity, uids: UidSet
+) -> Iterator[tuple[MessageKey, Uid, int | None]]:
+    """Yield key, UID and size of the tombstones that stand where *uids* were, ascending."""
+    for low, high in uids.ranges:
+        for key, uid, size in connection.execute(BURIED, (folder, epoch, low, high)):
+            yield MessageKey(key), Uid(uid), size
 
 
 def wanted_bodies(
