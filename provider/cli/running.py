@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -20,19 +20,14 @@ POLL_SECONDS = 0.1
 """How soon a signal is seen: Python runs its handlers between two waits of the main thread."""
 
 
-def wait_for(handle: "SyncHandle", on_cancel: Callable[[], None] | None = None) -> "SyncResult":
-    """Return the result of *handle*; the first SIGINT or SIGTERM cancels it, and says so.
-
-    *on_cancel* runs once before that is said: a display clears the line there.
-    """
+def wait_for(handle: "SyncHandle") -> "SyncResult":
+    """Return the result of *handle*; the first SIGINT or SIGTERM cancels it, and says so."""
     with _interrupts() as asked:
         told = False
         while not handle.done_event.wait(POLL_SECONDS):
             if asked.is_set() and not told:
                 told = True
                 handle.cancel()
-                if on_cancel is not None:
-                    on_cancel()
                 hint("Cancelling; what has arrived is kept. Ctrl-C again ends at once.")
         return handle.wait()
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from store import MailStore
 
     from .. import Account, SyncRequest
-    from .sync_display import Display
+    from .sync_display import ErrorsToStderr
 
 __all__ = ["display_for", "run_request", "sync"]
 
@@ -73,11 +73,11 @@ def run_request(store: "MailStore", accounts: "list[Account]", request: "SyncReq
     display = display_for(json=json)
     with MailStoreProvider(store, accounts) as provider:
         result = wait_for(provider.SynchronizeInBackground(replace(request, callback=display)))
-    display.close(result)
+        display.close(result)  # before the provider goes: what is still to be told comes from its threads
     return exit_of_result(result)
 
 
-def display_for(*, json: bool) -> "Display":
+def display_for(*, json: bool) -> "ErrorsToStderr":
     """Return the display that fits the output: JSON where asked for, bars on a terminal, lines elsewhere."""
     from .sync_display import BarsDisplay, JsonDisplay, LinesDisplay
 

@@ -6,7 +6,7 @@ from the main thread and silences it.
 
 import sys
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from .. import Counts, ItemStatus, Severity, as_json
 from .exits import hint_of
@@ -17,21 +17,10 @@ if TYPE_CHECKING:
 
     from .. import SyncError, SyncProgress, SyncResult
 
-__all__ = ["BarsDisplay", "Display", "ErrorsToStderr", "JsonDisplay", "LinesDisplay", "counters", "put_summary"]
+__all__ = ["BarsDisplay", "ErrorsToStderr", "JsonDisplay", "LinesDisplay", "counters", "put_summary"]
 
 DELIVERY_SECONDS_MAX = 5.0
 """How long the last event may take from the run to the display."""
-
-
-class Display(Protocol):
-    """A callback of ours, with its end."""
-
-    def progress(self, progress: "SyncProgress", /) -> None: ...
-    def error(self, error: "SyncError", /) -> None: ...
-    def done(self, result: "SyncResult", /) -> None: ...
-    def close(self, result: "SyncResult") -> None:
-        """Show how it ended; nothing is shown after it."""
-        ...
 
 
 class ErrorsToStderr:
@@ -136,10 +125,10 @@ class BarsDisplay(ErrorsToStderr):
             transient=True,
         )
         self._tasks: dict[tuple[str, str | None], TaskID] = {}
-        self._bars.start()
 
     def _show(self, progress: "SyncProgress") -> None:
         """Move a bar. A folder that ends gives its bar back; its line stays when something came."""
+        self._bars.start()  # at the first event: a request that is refused at once leaves the terminal as it was
         item = (progress.account, progress.folder)
         if progress.folder is not None and progress.status.terminal:
             task = self._tasks.pop(item, None)
