@@ -15,7 +15,7 @@ from ..sources.base import Exactness, FlagRow
 from .context import Visit
 from .listing import list_uids
 from .plan import ApplyFlags, CompareFlags, FindGone, ListNew, RemoveTold, plan_changes, plan_proof, suspicious
-from .resume import new_uids
+from .resume import new_uids, proof_due
 
 __all__ = ["apply_changes", "prove"]
 
@@ -38,7 +38,9 @@ def apply_changes(visit: Visit) -> UidSet:
                 gone = _believed(visit, uids, local)
             case CompareFlags(uids):
                 gone = _compare(visit, uids)
-                cursor = replace(cursor, proven_at=now)
+                # Where every visit compares, the time would be the only thing that each of them writes.
+                if visit.context.request.full or proof_due(cursor, now):
+                    cursor = replace(cursor, proven_at=now)
             case ListNew(uids):
                 new = uids
             case FindGone():

@@ -13,7 +13,7 @@ from store.mail import UidSet
 
 from ..sources.base import FolderStatus, Known, Opened
 
-__all__ = ["PROOF_EVERY", "Reason", "known_for", "left_to_list", "new_uids", "visit_reason", "windows"]
+__all__ = ["PROOF_EVERY", "Reason", "known_for", "left_to_list", "new_uids", "proof_due", "visit_reason", "windows"]
 
 PROOF_EVERY = timedelta(days=7)
 """How often a folder is compared in full although its deltas look right: finds servers that lie."""
@@ -52,7 +52,7 @@ def visit_reason(
         return Reason("its server's deltas are not trusted")
     if status.mod_seq is None or cursor.mod_seq is None or status.mod_seq != cursor.mod_seq:
         return Reason("flags may have changed")
-    if _proof_due(cursor, now):
+    if proof_due(cursor, now):
         return Reason("a full comparison is due")
     return None
 
@@ -61,11 +61,12 @@ def known_for(cursor: FolderCursor, uids: UidSet, *, compare: bool, now: datetim
     """Return what to tell the source; *compare*, or a proof that is due, keeps the cursor back: all is looked at."""
     if cursor.epoch is None:
         return None
-    believed = not compare and not cursor.distrust and not _proof_due(cursor, now)
+    believed = not compare and not cursor.distrust and not proof_due(cursor, now)
     return Known(epoch=cursor.epoch, mod_seq=cursor.mod_seq if believed else None, uids=uids, uid_next=cursor.uid_next)
 
 
-def _proof_due(cursor: FolderCursor, now: datetime) -> bool:
+def proof_due(cursor: FolderCursor, now: datetime) -> bool:
+    """Tell whether the last full comparison of the folder is too long ago."""
     return cursor.proven_at is None or now - cursor.proven_at > PROOF_EVERY
 
 

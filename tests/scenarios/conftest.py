@@ -1,11 +1,15 @@
 """Fixtures of the scenarios: the command in a home of its own."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from store import MailStore
+
 from ..servers.fakeimap import FakeImap
 from .cli_rig import Cli
+from .rig import checked_store
 
 
 @pytest.fixture
@@ -16,3 +20,10 @@ def maildock(
     cli = Cli(tmp_path / "home", capsys, monkeypatch, fake_imap.password)
     cli.add(fake_imap.port)
     return cli
+
+
+@pytest.fixture
+def mail_store(tmp_path: Path) -> Iterator[MailStore]:
+    """A new store; at the end of the test every invariant of it is checked, every octet included."""
+    with checked_store(tmp_path / "mail.db") as store:
+        yield store

@@ -24,6 +24,8 @@ from .rolenames import role_of_attributes, role_of_name
 __all__ = ["INBOX", "Folders", "Namespaces", "decoded", "key", "namespaces", "status_of"]
 
 INBOX = b"INBOX"
+_PASSING = frozenset({"\\marked", "\\unmarked"})
+"""Attributes that tell of this moment and not of the folder (RFC 9051 §7.3.1): kept, each delivery would change it."""
 _FORBIDDEN = re.compile(rb"[\0\r\n]")
 _COMMAND_OVERHEAD_OCTETS = 500
 """Room that a command needs beside the name: QRESYNC's list of UIDs goes only where it fits."""
@@ -107,6 +109,7 @@ class Folders:
         attributes = frozenset(
             translate.text(word).lower() for word in told[0] or () if isinstance(word, bytes) and len(word) < 200
         )
+        attributes -= _PASSING
         delimiter = told[1] if isinstance(told[1], bytes) else b""
         before = self.found.get(name)
         if before is not None:
