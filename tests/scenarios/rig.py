@@ -276,12 +276,15 @@ class WireTap(Relay):
         return [line.partition(b" ")[2] for line in lines]
 
 
-def bodies_asked(commands: list[bytes]) -> set[int]:
-    """Return the UIDs whose octets behind the header block were asked for, in whatever folder."""
-    uids: set[int] = set()
+def bodies_asked(commands: list[bytes]) -> dict[bytes, set[int]]:
+    """Return, by wire name of the folder, the UIDs whose octets behind the header block were asked for."""
+    asked: dict[bytes, set[int]] = {}
+    folder = b""
     for command in commands:
-        asked = re.match(rb"UID FETCH (\S+) .*BODY\.PEEK\[\]", command)
-        for part in asked[1].split(b",") if asked else ():
-            first, _, last = part.partition(b":")
-            uids.update(range(int(first), int(last or first) + 1))
-    return uids
+        if opened := re.match(rb'(?:EXAMINE|SELECT) (?:"((?:[^"\\]|\\.)*)"|([^ ]+))', command):
+            folder = re.sub(rb"\\(.)", rb"\1", opened[1]) if opened[1] is not None else opened[2]
+        if fetch := re.match(rb"UID FETCH (\S+) .*BODY\.PEEK\[\]", command):
+            for part in fetch[1].split(b","):
+                first, _, last = part.partition(b":")
+                asked.setdefault(folder, set()).update(range(int(first), int(last or first) + 1))
+    return asked

@@ -61,7 +61,7 @@ def test_a_server_without_mod_sequences_is_asked_for_flags_and_for_nothing_else(
     fetches = [command for command in commands if b"FETCH" in command]
     assert len(fetches) == 12
     assert {command.split(b" ", 3)[3] for command in fetches} == {b"(UID FLAGS)"}
-    assert bodies_asked(commands) == set()
+    assert bodies_asked(commands) == {}
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,13 @@ def test_twins_with_different_octets_are_not_guessed() -> None:
     assert match([here(1, "a"), here(2, "a")], [there(11, "a"), there(12, "a")]).kept == ()
 
 
+def test_copies_of_one_email_id_are_kept_even_as_headers_unless_the_octets_here_contradict() -> None:
+    copies = [there(11, email_id="E"), there(12, email_id="E")]
+    assert match([here(1, email_id="E"), here(2, email_id="E")], copies).kept == ((1, 11), (2, 12))
+    assert match([here(1, email_id="E", blob=5), here(2, email_id="E")], copies).kept == ((1, 11), (2, 12))
+    assert match([here(1, email_id="E", blob=5), here(2, email_id="E", blob=6)], copies).kept == ()
+
+
 rows = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 2)), max_size=8)
 
 
