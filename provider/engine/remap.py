@@ -2,8 +2,9 @@
 
 Evidence, strongest first: equal EMAILID (RFC 8474: proof); else equal Message-ID, size and internal date (a
 fingerprint). Matching is by multiset: a key that stands once here and once there is a match; a key that stands more
-often is a match only when all rows here hold the very same octets, since then no pairing can be wrong. Everything else
-is downloaded again: the worst that may happen is a download, never a wrong body.
+often is a match only when all rows here hold the very same octets (or, with equal EMAILID, none that differ), since
+then no pairing can be wrong. Everything else is downloaded again: the worst that may happen is a download, never a
+wrong body.
 """
 
 from collections import defaultdict
@@ -44,7 +45,7 @@ def match(here: Iterable[IdentityOfRow], there: Iterable[IdentityRow]) -> Remap:
 def _pair(old: dict[MessageKey, IdentityOfRow], new: list[IdentityRow]) -> list[tuple[MessageKey, Uid]]:
     kept: list[tuple[MessageKey, Uid]] = []
     rest = new
-    for evidence in (_proof, _fingerprint):
+    for evidence, alike in ((_proof, _no_octets_differ), (_fingerprint, _same_octets)):
         mine: dict[Hashable, list[IdentityOfRow]] = defaultdict(list)
         theirs: dict[Hashable, list[IdentityRow]] = defaultdict(list)
         for row in old.values():
@@ -54,7 +55,7 @@ def _pair(old: dict[MessageKey, IdentityOfRow], new: list[IdentityRow]) -> list[
             if (key := evidence(remote)) is not None:
                 theirs[key].append(remote)
         for key, rows in mine.items():
-            if key in theirs and (len(rows) == len(theirs[key]) == 1 or _same_octets(rows)):
+            if key in theirs and (len(rows) == len(theirs[key]) == 1 or alike(rows)):
                 kept.extend((row.key, remote.uid) for row, remote in zip(rows, theirs[key], strict=False))
         paired = {key for key, _ in kept}
         taken = {uid for _, uid in kept}
@@ -72,6 +73,10 @@ def _fingerprint(row: IdentityOfRow | IdentityRow) -> Hashable | None:
     if not row.message_id or row.size is None or not isinstance(row.internal_date, datetime):
         return None
     return row.message_id, row.size, int(row.internal_date.timestamp())
+
+
+def _no_octets_differ(rows: list[IdentityOfRow]) -> bool:
+    return len({row.blob_id for row in rows} - {None}) <= 1
 
 
 def _same_octets(rows: list[IdentityOfRow]) -> bool:
