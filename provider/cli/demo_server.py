@@ -4,7 +4,8 @@ Room: provider/cli. pymap comes with the extra `demo` and is imported when a ser
 server runs on an event loop of its own in one thread, holds one user with an empty INBOX and speaks plaintext
 on 127.0.0.1 only. pymap 0.36.7 offers IMAP4rev1 with LITERAL+, BINARY, UIDPLUS, MOVE, CHILDREN, IDLE, OBJECTID
 and MULTIAPPEND: no CONDSTORE, no LIST-STATUS, no SPECIAL-USE. It keeps keywords given to APPEND only, and its
-UIDs begin at 101. Every octet is kept as sent, NUL and lone LF included; an empty message is refused.
+UIDs begin at 101. Every octet is kept as sent, NUL and lone LF included; an empty message
+is refused, and one that ends inside its header loses its last octet.
 """
 
 from __future__ import annotations
