@@ -34,6 +34,7 @@ CHUNK_OCTETS = 262_144
 HEADER_OCTETS_MAX = 1_048_576
 DIGEST_OCTETS = 32
 _LEVEL = 1
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ class Encoder:
 
     def header(self, block: bytes) -> EncodedHeader:
         """Return a raw header *block* ready to be written; any octets will do, none raise."""
-        envelope = scan_header(block)
+        envelope = scan_header(block, listed_only=True)
         return EncodedHeader(
             digest=blake2b(block, digest_size=DIGEST_OCTETS).digest(),
             octets=len(block),
@@ -183,7 +184,7 @@ def expanded(data: bytes, octets: int) -> bytes:
 
 
 def _senders_as_text(senders: tuple[Address, ...]) -> str:
-    return json.dumps([[one.name, one.address] for one in senders], ensure_ascii=False)
+    return _as_json([[one.name, one.address] for one in senders])
 
 
 def senders_from_text(text: str) -> tuple[Address, ...]:

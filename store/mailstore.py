@@ -112,18 +112,32 @@ class MailStore:
     # --- runs --------------------------------------------------------------------------------------------------
 
     def start_run(
-        self, account: AccountId, *, trigger: str, flags: int, owner: str, lease_seconds: float = 60
+        self,
+        account: AccountId,
+        *,
+        trigger: str,
+        flags: int,
+        owner: str,
+        lease_seconds: float = 60,
+        is_gone: Callable[[str], bool] | None = None,
     ) -> RunId:
         """Begin a synchronization of *account* (made known when new): no other can begin until it is finished.
 
-        Also drops what an earlier run left half here. An expired run is closed as ``lost``. Raises Leased.
+        Also drops what an earlier run left half here. A run that expired, or whose owner is gone for certain (says
+        *is_gone*, quickly), is closed as ``lost``. Raises Leased.
         """
         if lease_seconds < 1:
             raise ValueError("a lease lasts a second at least")
         with self._unit("start run") as work:
             number = accounts.ensure_account(work, account)
             run, _ = runs.start(
-                work, number, trigger=trigger, flags=flags, owner=owner, lease_seconds=round(lease_seconds)
+                work,
+                number,
+                trigger=trigger,
+                flags=flags,
+                owner=owner,
+                lease_seconds=round(lease_seconds),
+                is_gone=is_gone,
             )
             blobs.drop_partials(work, number)
             return run

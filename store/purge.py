@@ -28,7 +28,7 @@ _blobs, _headers, _partials, _state = table(BlobRow), table(HeaderRow), table(Pa
 
 
 def _oldest(graves: Table, key: str) -> Select[tuple[int, int]]:
-    return select(graves.c[key], graves.c.seq).where(graves.c.removed_at < p("before")).limit(p("rows"))
+    return select(graves.c[key], graves.c.seq).where(graves.c.removed_at <= p("before")).limit(p("rows"))
 
 
 OLD = sql(_oldest(_graves, "key"), "before rows")
@@ -63,7 +63,7 @@ Unit = Callable[[str], AbstractContextManager[Writing]]
 
 
 def purge(database: Database, unit: Unit, before: int) -> PurgeReport:
-    """Purge tombstones of before *before* (microseconds) and all that follows from it."""
+    """Purge tombstones of *before* (microseconds) and older ones and all that follows from it."""
     tombstones = 0
     while step := _forget_tombstones(unit, before):
         tombstones += step

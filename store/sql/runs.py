@@ -7,7 +7,7 @@ make a lease change hands too early, which fencing makes harmless.
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -61,13 +61,23 @@ def _holds(now: int, expires_at: int, lease_seconds: int) -> bool:
 
 
 def start(
-    work: Writing, account: int, *, trigger: str, flags: int, owner: str, lease_seconds: int
+    work: Writing,
+    account: int,
+    *,
+    trigger: str,
+    flags: int,
+    owner: str,
+    lease_seconds: int,
+    is_gone: Callable[[str], bool] | None = None,
 ) -> tuple[RunId, bool]:
-    """Open a run, which is the lease; also return whether a lost one was closed for it. Raises Leased."""
+    """Open a run, which is the lease; also return whether a lost one was closed for it. Raises Leased.
+
+    A lease whose owner *is_gone* is not waited for.
+    """
     row = work.connection.execute(OPEN, (account,)).fetchone()
     if row is not None:
         run, holder, expires_at, seconds = row
-        if _holds(work.now, expires_at, seconds):
+        if _holds(work.now, expires_at, seconds) and not (is_gone is not None and is_gone(holder)):
             raise Leased(holder, from_micros(expires_at))
         work.connection.execute(FINISH, (work.now, "lost", "{}", "[]", run))
     expires_at = work.now + _micros(lease_seconds)

@@ -1,0 +1,81 @@
+"""One scenario of several transactions that touches every table, for the tests that make it fail or die anywhere."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from store import Encoder, FolderCursor, FolderState, MailStore, UidSet, open_store
+from store.mail import MessageKey, Uid, UidValidity
+
+from .store_kit import ACCOUNT, BEGIN, EPOCH, LARGE, Clock, Inbox, everything, listed, new, raw_mail
+
+__all__ = ["States", "allowed_states", "prepare", "scenario", "state_of"]
+
+States = list[dict[str, list[tuple[object, ...]]]]
+
+
+def prepare(path: Path) -> None:
+    """A store with an inbox of four messages and one that is half here."""
+    with open_store(path, clock=Clock()) as store:
+        run = store.start_run(ACCOUNT, trigger="test", flags=0, owner="earlier")
+        inbox = Inbox.made_in(store)
+        inbox.fill(4)
+        inbox.list(new(5))
+        with store.write("half") as tx:
+            tx.add_chunks(inbox.folder, EPOCH, Encoder().start(Uid(5)).chunk(raw_mail(5, LARGE), last=False)[:1])
+        store.finish_run(run, status="done", counts={})
+
+
+def scenario(store: MailStore) -> Iterator[None]:
+    """Do a bit of everything; yields after each transaction. Every value is fixed."""
+    encoder = Encoder()
+    with store.read() as view:
+        (folder,) = (folder.id for folder in view.folders())
+    run = store.start_run(ACCOUNT, trigger="test", flags=1, owner="scenario")
+    yield
+    with store.write("list", run=run) as tx:
+        tx.add_messages(folder, EPOCH, [new(uid) for uid in (6, 7, 8)])
+        tx.add_headers(folder, EPOCH, [(Uid(6), encoder.header(raw_mail(6)[:200]))])
+        tx.save_cursor(folder, FolderCursor(epoch=EPOCH, uid_next=9, listed_from=1))
+    yield
+    chunks = encoder.start(Uid(5)).chunk(raw_mail(5, LARGE), last=True)
+    with store.write("bodies", run=run, durable=True) as tx:
+        tx.add_chunks(folder, EPOCH, [*chunks[:2], *encoder.start(Uid(7)).chunk(raw_mail(7), last=True)])
+    yield
+    with store.write("bodies", run=run) as tx:
+        tx.add_chunks(folder, EPOCH, chunks[2:])
+        tx.set_flags(folder, EPOCH, [(Uid(1), frozenset({"\\Seen"}), None), (Uid(5), frozenset({"work"}), None)])
+        tx.set_trouble(folder, EPOCH, Uid(8), "missing", "not answered", BEGIN)
+    yield
+    with store.write("folders", run=run) as tx:
+        other = tx.add_folder(ACCOUNT, listed("Other"))
+        tx.update_folder(folder, listed("Renamed"))
+        tx.set_folder_state(other, FolderState.MISSING, BEGIN, "gone")
+    yield
+    with store.write("remove", run=run) as tx:
+        tx.remove_messages(folder, EPOCH, UidSet([2, 3, 8]))
+        tx.remove_folder(other)
+    yield
+    with store.write("revive and remap", run=run) as tx:
+        tx.revive(folder, EPOCH, [(MessageKey(2), Uid(2))])
+        keys = [row.key for row in tx.view.identities(folder)]
+        tx.remap(folder, EPOCH, [(key, Uid(key + 100)) for key in keys], UidValidity(8))
+    yield
+    store.finish_run(run, status="done", counts={"new": 3})
+    yield
+    store.purge(tombstones_older_than_days=0)
+    yield
+
+
+def state_of(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every row, without SQLite's own bookkeeping of ids (a rolled back insert does not move it)."""
+    return everything(path)
+
+
+def allowed_states(path: Path) -> States:
+    """Every state in which the scenario may be found: before it, and after each of its commits."""
+    states = [state_of(path)]
+    with open_store(path, clock=Clock()) as store:
+        store._database.tell = lambda: states.append(state_of(path))  # type: ignore[method-assign]
+        for _ in scenario(store):
+            continue
+    return states
