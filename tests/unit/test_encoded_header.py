@@ -1,14 +1,16 @@
-"""Wherever a message is cut on its way into the encoder, its header block is the same."""
+"""What the encoder keeps of a header: the same block wherever the message was cut, the same fields as a full scan."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from store import Encoder
 from store.encode import EncodedHeader
-from store.mail import Uid
-from store.mime import split_header
+from store.mail import Envelope, Uid
+from store.mime import scan_header, split_header
 
 _octets = st.lists(st.sampled_from([b"a", b":", b"\r", b"\n", b"\r\n", b"\r\n\r\n"]), max_size=12).map(b"".join)
 
@@ -27,3 +29,30 @@ def test_a_header_block_does_not_depend_on_where_the_message_was_cut(octets: byt
     assert isinstance(header, EncodedHeader)
     block, _ = split_header(octets)
     assert (header.octets, header.digest) == (len(block), encoder.header(block).digest)
+
+
+_lines = st.sampled_from(
+    [
+        b"From: Ann <ann@example.org>",
+        b"from : b@example.org, c@example.org",
+        b"To: d@example.org",
+        b"Subject: =?utf-8?q?caf=C3=A9?=",
+        b"Subject: second",
+        b" folded: <e@example.org>",
+        b"\tFrom: not a field",
+        b"Date: Fri, 20 Nov 2026 10:00:00 +0100",
+        b"Message-ID: <1@example.org>",
+        b"References: <0@example.org>",
+        b"Received: from a by b",
+        b"X-From: nobody",
+        b"",
+    ]
+)
+
+
+@given(lines=st.lists(_lines, max_size=14), end=st.sampled_from([b"\r\n", b"\n", b"\r"]))
+def test_a_scan_for_lists_says_of_their_fields_what_a_full_scan_says(lines: list[bytes], end: bytes) -> None:
+    block = end.join([*lines, b""])
+    whole = scan_header(block)
+    listed = replace(Envelope(), subject=whole.subject, from_=whole.from_, date=whole.date, message_id=whole.message_id)
+    assert scan_header(block, listed_only=True) == replace(listed, received=whole.received)
