@@ -40,6 +40,7 @@ READS: dict[str, Callable[[ReadView], object]] = {
     "uids": lambda view: view.uids(INBOX),
     "flags_of": lambda view: list(view.flags_of(INBOX)),
     "flags_of some": lambda view: list(view.flags_of(INBOX, UidSet.parse("1:2,5"))),
+    "buried": lambda view: list(view.buried(INBOX, UidSet.parse("1:2,5"))),
     "without_header": lambda view: view.without_header(INBOX),
     "wanted_bodies": lambda view: view.wanted_bodies(INBOX, size_max=9, newer_than=datetime(2026, 1, 1, tzinfo=UTC)),
     "identities": lambda view: view.identities(INBOX, after_key=1),
