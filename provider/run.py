@@ -4,8 +4,6 @@ The run holds the account's lease from beginning to end. A lost connection costs
 step is committed; three losses in one folder without progress cost that folder; one bad folder never stops the others.
 """
 
-import os
-import socket
 from collections.abc import Callable
 
 from store import Folder, FolderState, MailStore, StoreError
@@ -21,6 +19,7 @@ from .engine.resume import visit_reason
 from .engine.tree import synchronize_tree
 from .errors import Cancelled, SourceError, UnknownItem
 from .events import ItemStatus
+from .owner import is_gone, this_process
 from .phases import Phase
 from .report import Reporter
 from .request import SyncFlags, SyncRequest
@@ -67,7 +66,8 @@ def _held(
             account.id,
             trigger=request.trigger.value,
             flags=int(request.flags),
-            owner=f"{socket.gethostname()}:{os.getpid()}",
+            owner=this_process(),
+            is_gone=is_gone,
         )
     except Exception as error:
         return AccountOutcome(status=reporter.fail(error))
@@ -89,6 +89,7 @@ def _held(
         outcome = AccountOutcome(status=ItemStatus.SUCCEEDED, yielded=True)
     except Exception as error:
         outcome = AccountOutcome(status=reporter.fail(error))
+        context.remember(reporter.item(None).result.error)
     try:
         store.finish_run(
             run,
@@ -207,16 +208,18 @@ class _Run:
     def _visit(self, session: Session, pipe: Pipe, work: FolderWork, depth: Depth) -> bool:
         """Visit one folder; return True when it has ended, well or not."""
         context = self._context
-        self._lifeline.item = work.item
         try:
-            if not visit_folder(context, session, work, pipe, depth):
-                return False
-        except Cancelled:
+            with self._lifeline.at_work(work.item):
+                if not visit_folder(context, session, work, pipe, depth):
+                    return False
+        except (Cancelled, SourceError) as error:
             context.stop.checkpoint()
-            self._finish(work, ItemStatus.CANCELED)
-            raise Reconnect from None
-        except SourceError as error:
-            context.stop.checkpoint()
+            if work.item.stop.stopped:
+                self._finish(work, ItemStatus.CANCELED)
+                raise Reconnect from None
+            if isinstance(error, Cancelled):
+                # The folder before was cancelled just as it ended, and took the connection with it.
+                raise Reconnect from None
             if error.drops_connection:
                 work.breaks += 1
                 if work.breaks >= BREAKS_IN_A_FOLDER_MAX:

@@ -65,17 +65,16 @@ class RunContext:
     ) -> SyncError:
         """Tell the callback of *error* and keep it for the history of the run."""
         told = self.reporter.error(error, folder=folder, severity=severity, next_try=next_try)
-        if len(self.history) < HISTORY_ERRORS_MAX:
-            self.history.append(
-                RunError(
-                    kind=told.kind.value,
-                    text=told.text,
-                    folder=told.folder,
-                    uid=told.uid,
-                    severity=told.severity.name.lower(),
-                )
-            )
+        self.remember(told)
         return told
+
+    def remember(self, told: SyncError | None) -> None:
+        """Keep what was told for the history of the run, as long as there is room."""
+        if told is not None and len(self.history) < HISTORY_ERRORS_MAX:
+            severity = told.severity.name.lower()
+            self.history.append(
+                RunError(kind=told.kind.value, text=told.text, folder=told.folder, uid=told.uid, severity=severity)
+            )
 
     def warn(self, kind: ErrorKind, text: str, *, folder: str | None = None, uid: int | None = None) -> None:
         """Tell of something that stops nothing."""
