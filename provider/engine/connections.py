@@ -1,6 +1,7 @@
 """Work that survives its connections: a lost one costs a new one, as long as something gets done in between."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from ..backoff import Backoff
@@ -20,11 +21,23 @@ class Reconnect(Exception):
 
 
 class Lifeline:
-    """Passes a session's signs of life to the item at work."""
+    """Passes a session's signs of life to the item at work, and that item's cancel to the session."""
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
         self.item: ItemReporter = context.reporter.item(None)
+        self.stop = context.stop.child()
+        """Ends the connection at hand and nothing else; each connection has a new one."""
+
+    @contextmanager
+    def at_work(self, item: ItemReporter) -> Iterator[None]:
+        """While inside, *item* is at work: cancelling it ends the connection, however silent the server is.
+
+        Raises Cancelled at once when it was cancelled already.
+        """
+        self.item = item
+        with item.stop.waking(self.stop.stop):
+            yield
 
     def received(self, octets: int) -> None:
         """Octets are counted where they are understood; here they only end a silence."""
@@ -54,7 +67,8 @@ def over_connections(
     backoff = Backoff(first_seconds=context.account.limits.reconnect_seconds)
     while True:
         try:
-            session = source.connect(context.stop, lifeline)
+            lifeline.stop = context.stop.child()
+            session = source.connect(lifeline.stop, lifeline)
             try:
                 work(session)
                 return

@@ -46,6 +46,7 @@ __all__ = [
     "checked_store",
     "fetch",
     "folder_of",
+    "folders_opened",
     "keys_of",
     "mail_of",
     "rows_outside_runs",
@@ -276,13 +277,24 @@ class WireTap(Relay):
         return [line.partition(b" ")[2] for line in lines]
 
 
+def folders_opened(commands: list[bytes]) -> set[bytes]:
+    """Return the wire names of the folders that were opened."""
+    return {folder for command in commands if (folder := _opened(command))}
+
+
+def _opened(command: bytes) -> bytes | None:
+    opened = re.match(rb'(?:EXAMINE|SELECT) (?:"((?:[^"\\]|\\.)*)"|([^ ]+))', command)
+    if opened is None:
+        return None
+    return re.sub(rb"\\(.)", rb"\1", opened[1]) if opened[1] is not None else opened[2]
+
+
 def bodies_asked(commands: list[bytes]) -> dict[bytes, set[int]]:
     """Return, by wire name of the folder, the UIDs whose octets behind the header block were asked for."""
     asked: dict[bytes, set[int]] = {}
     folder = b""
     for command in commands:
-        if opened := re.match(rb'(?:EXAMINE|SELECT) (?:"((?:[^"\\]|\\.)*)"|([^ ]+))', command):
-            folder = re.sub(rb"\\(.)", rb"\1", opened[1]) if opened[1] is not None else opened[2]
+        folder = _opened(command) or folder
         if fetch := re.match(rb"UID FETCH (\S+) .*BODY\.PEEK\[\]", command):
             for part in fetch[1].split(b","):
                 first, _, last = part.partition(b":")
