@@ -7,12 +7,12 @@ from store import BodyNeed, BodyState, Message
 from store.mail import FolderId, MessageKey
 
 from ..account import Keep
-from ..errors import FolderUnusable, SourceError
+from ..errors import Cancelled, FolderUnusable, SourceError
 from ..events import ItemStatus
 from ..phases import Phase
 from ..sources.base import Session, Source
 from .bodies import fetch_bodies
-from .connections import Lifeline, over_connections
+from .connections import Lifeline, Reconnect, over_connections
 from .context import FolderWork, RunContext
 from .pipe import Pipe
 
@@ -28,11 +28,23 @@ def fetch_messages(context: RunContext, source: Source, keys: Sequence[MessageKe
         return
     pipe = Pipe.of(context)
     lifeline = Lifeline(context)
+    cancelled: set[FolderId] = set()
 
     def work(session: Session) -> None:
         context.reporter.item(None).phase(Phase.CONTENTS)
         for folder, messages in _missing(context, keys).items():
-            _fetch_of_folder(context, session, pipe, lifeline, folder, messages)
+            if folder in cancelled:
+                continue
+            try:
+                _fetch_of_folder(context, session, pipe, lifeline, folder, messages)
+            except (Cancelled, SourceError):
+                context.stop.checkpoint()
+                item = lifeline.item
+                if not item.stop.stopped:
+                    raise
+                cancelled.add(folder)
+                item.finish(ItemStatus.CANCELED)
+                raise Reconnect from None
 
     kept = False
     try:
@@ -64,20 +76,21 @@ def _fetch_of_folder(
         folder = view.folder(folder_id)
     item = context.reporter.item(str(folder.path))
     work = FolderWork(folder=folder, item=item, keep=Keep.FULL)
-    lifeline.item = item
     item.start(Phase.DOWNLOAD_BODIES, f"Downloading from {folder.path}")
     work.expect(messages=len(messages), octets=sum(message.size or 0 for message in messages))
     try:
-        opened = session.open(folder.name, None)
-        if opened.epoch != messages[0].epoch:
-            raise FolderUnusable(
-                f"The server renumbered {folder.path}; synchronize it first, then fetch again.", folder=str(folder.path)
-            )
-        needs = [BodyNeed(key=m.key, uid=m.uid, size=m.size, has_header=True) for m in messages]
-        fetch_bodies(context, session, work, opened.epoch, pipe, needs)
-        pipe.drain()
+        with lifeline.at_work(item):
+            opened = session.open(folder.name, None)
+            if opened.epoch != messages[0].epoch:
+                raise FolderUnusable(
+                    f"The server renumbered {folder.path}; synchronize it first, then fetch again.",
+                    folder=str(folder.path),
+                )
+            needs = [BodyNeed(key=m.key, uid=m.uid, size=m.size, has_header=True) for m in messages]
+            fetch_bodies(context, session, work, opened.epoch, pipe, needs)
+            pipe.drain()
     except SourceError as error:
-        if error.drops_connection:
+        if error.drops_connection or item.stop.stopped:
             raise
         item.finish(ItemStatus.FAILED, context.tell(error, folder=work.path))
     else:

@@ -4,7 +4,17 @@ from collections.abc import Callable
 
 import pytest
 
-from provider import Account, CancelRequest, ErrorKind, ItemStatus, Phase, ResultStatus, SyncProgress
+from provider import (
+    Account,
+    CancelRequest,
+    ErrorKind,
+    FolderPolicy,
+    ItemStatus,
+    Keep,
+    Phase,
+    ResultStatus,
+    SyncProgress,
+)
 from store import BodyState, MailStore
 from store.mail import Uid
 
@@ -127,6 +137,30 @@ def test_a_connection_cut_in_the_middle_costs_a_new_one_and_the_batch_in_flight(
     assert store_snapshot(mail_store) == there
     assert result.downloaded.bodies == result.downloaded.new == 2 * COUNT
     assert down < total + 2 * 8_000_000, "more than the group in flight came twice"
+
+
+def test_cancelling_one_folder_of_a_fetch_leaves_the_other_alone(
+    dovecot_profiles: Callable[..., DovecotAccount], mail_store: MailStore
+) -> None:
+    user = dovecot_profiles(Profile.FULL)
+    with user.client() as client:
+        client.create("Lists")
+        for folder in ("INBOX", "Lists"):
+            pour(client, folder, [NewMessage(octets=giant(1_000_000))])
+    with WireTap(user.port) as tap:
+        account = account_at(tap.port, user.user, user.password, policy=FolderPolicy(keep=Keep.HEADERS))
+        synchronize(mail_store, account)
+        keys = [mail_of(mail_store, folder)[0].key for folder in ("INBOX", "Lists")]
+        tap.forget()
+        tap.arm(Fault.STALL, at=500_000)
+
+        def answer(progress: SyncProgress) -> CancelRequest | None:
+            return CancelRequest.ITEM if progress.folder == "INBOX" and tap.struck.is_set() else None
+
+        result, _ = run_to_the_end(mail_store, account, keys=(keys[0], keys[1]), answer=answer)
+    status = {item.folder: item.status for item in result.items}
+    assert (status["INBOX"], status["Lists"]) == (ItemStatus.CANCELED, ItemStatus.SUCCEEDED)
+    assert (whole(mail_store, "INBOX"), whole(mail_store, "Lists")) == (set(), {1})
 
 
 def test_a_large_message_that_was_cancelled_half_way_comes_whole_next_time(
