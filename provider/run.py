@@ -97,6 +97,8 @@ def _held(
             counts=context.counts(),
             errors=context.history,
         )
+        if outcome.status is ItemStatus.SUCCEEDED and not outcome.yielded and store.purge_due():
+            store.purge()
     except StoreError as error:
         reporter.error(error)
     return outcome

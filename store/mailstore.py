@@ -10,7 +10,7 @@ from .changes import ChangePage
 from .check import check
 from .database import Database
 from .mail import AccountId
-from .purge import purge
+from .purge import is_due, purge
 from .readview import ReadView
 from .reports import CheckReport, PurgeReport
 from .runs import RunError, RunId
@@ -21,6 +21,8 @@ from .transaction import WriteTransaction
 __all__ = ["MailStore"]
 
 CHANGES_MAX = 10_000
+TOMBSTONE_DAYS = 7.0
+"""How long a removed message can come back without a download."""
 
 
 class MailStore:
@@ -160,9 +162,16 @@ class MailStore:
         """Look at every invariant; with *full* also read every octet of every message. Writes nothing."""
         return check(self._database, full=full)
 
-    def purge(self, *, tombstones_older_than_days: float = 7) -> PurgeReport:
+    def purge_due(self, *, tombstones_older_than_days: float = TOMBSTONE_DAYS) -> bool:
+        """Tell whether a purge would find tombstones that are old enough. Cheap; writes nothing."""
+        with self._database.reading() as connection:
+            return is_due(connection, self._micros_ago(tombstones_older_than_days))
+
+    def purge(self, *, tombstones_older_than_days: float = TOMBSTONE_DAYS) -> PurgeReport:
         """Remove for good what nobody needs any more, in short steps between which others may write."""
-        if tombstones_older_than_days < 0:
+        return purge(self._database, self._unit, self._micros_ago(tombstones_older_than_days))
+
+    def _micros_ago(self, days: float) -> int:
+        if days < 0:
             raise ValueError("an age is not negative")
-        before = int((self._clock() - tombstones_older_than_days * 86_400) * 1_000_000)
-        return purge(self._database, self._unit, before)
+        return int((self._clock() - days * 86_400) * 1_000_000)

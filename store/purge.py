@@ -4,6 +4,7 @@ Each step is a unit of work of its own with a bound on its rows, so that others 
 that is killed leaves the rest for the next purge. References are asked for and not counted: a counter can be wrong.
 """
 
+import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -17,7 +18,7 @@ from .sql.statements import names, p, sql
 from .sql.writing import Writing
 from .tables import BlobRow, FolderTombstoneRow, HeaderRow, MessageRow, PartialRow, StateRow, TombstoneRow, table
 
-__all__ = ["purge"]
+__all__ = ["is_due", "purge"]
 
 TOMBSTONES_A_STEP = 2_000
 IDS_A_STEP = 5_000
@@ -75,6 +76,12 @@ def purge(database: Database, unit: Unit, before: int) -> PurgeReport:
         headers=_sweep(unit, "purge headers", LAST_HEADER, FREE_HEADERS),
         pages=_give_pages_back(database),
     )
+
+
+def is_due(connection: sqlite3.Connection, before: int) -> bool:
+    """Tell whether there is a tombstone of *before* (microseconds) or older; two looks into an index."""
+    looks = (connection.execute(statement, (before, 1)) for statement in (OLD, OLD_FOLDERS))
+    return any(look.fetchone() is not None for look in looks)
 
 
 def _forget_tombstones(unit: Unit, before: int) -> int:

@@ -1,6 +1,8 @@
 """Messages that were taken away in error come back without a download."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,29 @@ def test_a_message_that_vanished_and_is_listed_again_comes_back_with_key_and_oct
     assert result.downloaded.bodies == 1
     assert set(before) < set(keys(store))
     assert store.check(full=True).problems == ()
+
+
+def test_a_run_purges_what_was_removed_a_week_ago_and_nothing_younger(tmp_path: Path) -> None:
+    now = [1_800_000_000.0]
+    server = MemoryServer()
+    for number in range(3):
+        server.append("INBOX", b"Subject: %d\r\n\r\nbody\r\n" % number)
+
+    def tombstones() -> int:
+        with closing(sqlite3.connect(tmp_path / "mail.db")) as connection:
+            return int(connection.execute("SELECT count(*) FROM tombstones").fetchone()[0])
+
+    with (
+        open_store(tmp_path / "mail.db", clock=lambda: now[0]) as store,
+        MailStoreProvider(store, [server.account()]) as dock,
+    ):
+        synchronize(dock)
+        server.expunge("INBOX", server.messages("INBOX")[0].uid)
+        synchronize(dock)
+        now[0] += 6.9 * 86_400
+        synchronize(dock)
+        assert tombstones() == 1
+        now[0] += 0.2 * 86_400
+        synchronize(dock)
+        assert tombstones() == 0
+        assert store.check(full=True).ok

@@ -188,7 +188,9 @@ def test_a_purge_removes_octets_only_when_their_last_message_is_gone_for_a_week(
     assert store.purge(tombstones_older_than_days=0).blobs == 0
     with store.write("remove") as tx:
         tx.remove_messages(inbox.folder, EPOCH, UidSet([2]))
+    assert not store.purge_due()
     assert store.purge().tombstones == 0
+    assert store.purge_due(tombstones_older_than_days=0)
     report = store.purge(tombstones_older_than_days=0)
     assert (report.tombstones, report.blobs, report.headers) == (1, 1, 1)
     assert report.pages >= LARGE // 16384
