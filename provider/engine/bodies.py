@@ -145,6 +145,7 @@ def fetch_bodies(
             if chunk.last:
                 del left[chunk.uid]
             if chunk.octets is None:
+                pipe.drop(target, chunk.uid)
                 poison.append((chunk.uid, "poison", chunk.reason))
                 continue
             octets += len(chunk.octets)
@@ -155,6 +156,8 @@ def fetch_bodies(
             _suspect(context, work, epoch, half, list(left))
         raise
     finally:
+        if half is not None:
+            pipe.drop(target, half)
         work.item.count(Counts(octets=octets))
     tell_trouble(context, work, epoch, poison)
     tell_trouble(context, work, epoch, [(uid, "missing", "asked for, but not answered") for uid in left])

@@ -2,7 +2,8 @@
 
 connection thread → (bounded in octets) → encoders → writer → commit → ``Target.committed``. Hashing, compressing and
 SQLite's step release the interpreter lock, so reading, encoding and writing overlap. Invariants: what is in the pipe is
-bounded by the budget, whatever the mailbox; a message is told as committed only after its transaction is.
+bounded by the budget, whatever the mailbox (beside it an encoder holds at most one chunk of a message under way); a
+message is told as committed only after its transaction is.
 """
 
 import queue
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from store import BodyEncoder, EncodedChunk, Encoder, MailStore, RunId
-from store.mail import FolderId, UidValidity
+from store.mail import FolderId, Uid, UidValidity
 
 from ..cancel import Stop
 from ..sources.base import BodyChunk
@@ -41,9 +42,9 @@ class Target:
 class _Barrier:
     """Passes through both encoders behind all that was put before it; the writer commits and opens it."""
 
-    def __init__(self) -> None:
+    def __init__(self, encoders_left: int = ENCODERS) -> None:
         self.open = threading.Event()
-        self.encoders_left = ENCODERS
+        self.encoders_left = encoders_left
 
 
 _Raw = tuple[Target, BodyChunk] | _Barrier | None
@@ -58,6 +59,7 @@ class Pipe:
 
     def __init__(self, store: MailStore, run: RunId, spawn: Spawn, stop: Stop, *, budget_octets: int) -> None:
         self._store, self._run, self._stop, self._budget = store, run, stop, budget_octets
+        self._batch_octets = min(BATCH_OCTETS, budget_octets // 2)  # else a small pipe is full before a batch is
         self._room = threading.Condition()
         self._in_flight = 0
         self._failure: BaseException | None = None
@@ -83,11 +85,18 @@ class Pipe:
         octets = len(chunk.octets or b"")
         with self._room:
             while self._in_flight and self._in_flight + octets > self._budget and self._failure is None:
-                self._room.wait(0.2)
+                if not self._room.wait(0.2):
+                    self._outbox.put(_Barrier(encoders_left=1))  # the batch at hand may wait for this very chunk
                 self._stop.checkpoint()
             self._raise_failure()
             self._in_flight += octets
         self._inboxes[self._lane_of(target, chunk)].put((target, chunk))
+
+    def drop(self, target: Target, uid: Uid) -> None:
+        """Forget what was put of a message that will not be finished; nothing when it is finished."""
+        lane = self._lanes.pop((target.folder, int(uid)), None)
+        if lane is not None:
+            self._inboxes[lane].put((target, BodyChunk(uid=uid, offset=0, octets=None, last=True)))
 
     def drain(self) -> None:
         """Return when everything put so far is committed. Raises Cancelled, StoreError."""
@@ -141,9 +150,16 @@ class Pipe:
             if self._abandoned:
                 continue
             key = (target.folder, int(chunk.uid))
+            if chunk.octets is None:
+                under_way.pop(key, None)
+                continue
             if chunk.offset == 0:
                 under_way[key] = encoder.start(chunk.uid)
-            for encoded in under_way[key].chunk(chunk.octets or b"", last=chunk.last):
+            made = under_way[key].chunk(chunk.octets, last=chunk.last)
+            with self._room:  # what an encoder holds back is not in the way of the chunk that would complete it
+                self._in_flight += sum(encoded.octets for encoded in made) - len(chunk.octets)
+                self._room.notify_all()
+            for encoded in made:
                 self._outbox.put((target, encoded))
             if chunk.last:
                 del under_way[key]
@@ -158,8 +174,7 @@ class Pipe:
             try:
                 item = self._outbox.get(timeout=max(0.0, due - time.monotonic()) if batch else None)
             except queue.Empty:
-                item = _Barrier()
-                item.encoders_left = 1
+                item = _Barrier(encoders_left=1)
             if item is None:
                 encoders_left -= 1
             elif isinstance(item, _Barrier):
@@ -174,7 +189,7 @@ class Pipe:
                 batch.append(item)
                 octets += item[1].octets
                 messages += item[1].last
-                if octets < BATCH_OCTETS and messages < BATCH_MESSAGES:
+                if octets < self._batch_octets and messages < BATCH_MESSAGES:
                     continue
             if batch:
                 self._commit(batch, octets)

@@ -1,14 +1,14 @@
 """Surviving a change of UIDVALIDITY: the same messages go on under new numbers.
 
 One transaction moves every row that is proven to be the same message; its key, header, body and flags stay, and not one
-octet of it is fetched. What has no counterpart becomes a tombstone, what has no row is listed by the proof of the
+octet of it is fetched. What has no counterpart becomes a tombstone, what has no row is listed as new mail by the same
 visit. A folder whose UIDVALIDITY changes again and again is left alone, and said to be unstable.
 """
 
 from dataclasses import replace
 
 from store import FolderCursor, FolderState, IdentityOfRow
-from store.mail import UidValidity
+from store.mail import UidSet, UidValidity
 
 from ..errors import ErrorKind, FolderUnusable
 from ..events import Counts
@@ -40,8 +40,12 @@ def survive_reset(visit: Visit, old_epoch: UidValidity) -> None:
         f"The server renumbered {work.path}; its messages are matched with those that are here.",
         folder=work.path,
     )
-    remap = match(_rows_here(visit), _messages_there(visit))
-    fresh_start = FolderCursor(epoch=visit.epoch, uid_next=visit.opened.uid_next, listed_from=1, epoch_changes=changes)
+    existing = visit.session.existing()
+    remap = match(_rows_here(visit), _messages_there(visit, existing))
+    # Invariant: the cursor says no more than what is committed with it; what has no row yet lies at or above UIDNEXT.
+    fresh = existing - UidSet(uid for _, uid in remap.kept)
+    uid_next = int(fresh.lowest) if fresh else visit.opened.uid_next
+    fresh_start = FolderCursor(epoch=visit.epoch, uid_next=uid_next, listed_from=1, epoch_changes=changes)
     with visit.write("reset", replace(fresh_start, distrust=visit.cursor.distrust)) as tx:
         tx.remap(work.folder.id, old_epoch, remap.kept, visit.epoch)
         removed = tx.remove_messages_by_key(remap.lost)
@@ -56,9 +60,9 @@ def _rows_here(visit: Visit) -> list[IdentityOfRow]:
     return rows
 
 
-def _messages_there(visit: Visit) -> list[IdentityRow]:
+def _messages_there(visit: Visit, existing: UidSet) -> list[IdentityRow]:
     rows: list[IdentityRow] = []
-    for page in visit.session.existing().pages(IDENTITIES_PER_PAGE):
+    for page in existing.pages(IDENTITIES_PER_PAGE):
         visit.work.item.stop.checkpoint()
         rows.extend(row for row in visit.session.identities(page) if row.uid in page)
     return rows

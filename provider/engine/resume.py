@@ -71,14 +71,14 @@ def proof_due(cursor: FolderCursor, now: datetime) -> bool:
 
 
 def new_uids(cursor: FolderCursor, local: UidSet, opened: Opened) -> UidSet:
-    """Return the span in which mail may have come since the cursor; empty when none can have.
+    """Return the UIDs, *local* ones left out, where mail may have come since the cursor; empty when none can have.
 
     A missing UIDNEXT leaves the span open above; one below what we know proves nothing and is not used.
     """
     first = max(cursor.uid_next or 1, local.highest + 1 if local and cursor.uid_next is None else 1)
     if opened.uid_next is not None and opened.uid_next >= first:
-        return UidSet.span(first, opened.uid_next - 1)
-    return UidSet.span(first, _UID_OF_IMAP_MAX)
+        return UidSet.span(first, opened.uid_next - 1) - local
+    return UidSet.span(first, _UID_OF_IMAP_MAX) - local
 
 
 _UID_OF_IMAP_MAX = 2**32 - 1

@@ -1,0 +1,56 @@
+"""What a child of the fork server does: open the store, synchronize, stop where it is told to.
+
+Room: tests/crash. Run as a program it is the fork server: everything is imported here, once.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import store.mailstore
+import store.migrate  # noqa: F401
+from provider import Account, Limits, MailStoreProvider, Password, Security, SyncRequest
+from provider import run as _run  # noqa: F401
+from provider.sources.imap import source as _source  # noqa: F401
+from store import open_store
+from store.mail import AccountId
+
+from .forks import serve
+from .stopping import Stopper, make_steps_small
+
+__all__ = ["ME", "account_of", "work"]
+
+ME = AccountId("me")
+WAIT_SECONDS = 60.0
+
+
+def account_of(job: dict[str, Any]) -> Account:
+    """Return the account that a job names: port, user, password, limits."""
+    return Account(
+        id=ME,
+        host="127.0.0.1",
+        port=job["port"],
+        user=job["user"],
+        security=Security.NONE,
+        credentials=Password(job["password"]),
+        limits=Limits(**job.get("limits", {})),
+    )
+
+
+def work(job: dict[str, Any]) -> dict[str, object]:
+    """Synchronize once; return how it ended and how often each place was met."""
+    stopper = Stopper(job.get("kind", ""), job.get("at", 0))
+    if job.get("small_steps"):
+        make_steps_small()
+    if "kind" in job:
+        stopper.install()
+    with open_store(Path(job["path"])) as store, MailStoreProvider(store, [account_of(job)]) as provider:
+        result = provider.SynchronizeInBackground(SyncRequest()).wait(WAIT_SECONDS)
+    return {
+        "status": result.status.value,
+        "errors": [error.kind.value for error in result.errors],
+        "counts": dict(stopper.counts),
+    }
+
+
+if __name__ == "__main__":
+    serve(work)
