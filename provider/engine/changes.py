@@ -30,12 +30,15 @@ def apply_changes(visit: Visit) -> UidSet:
     gone = UidSet()
     now = visit.context.clock.now()
     cursor = replace(visit.cursor, mod_seq=visit.opened.mod_seq)
-    for action in plan_changes(local, visit.opened, new_uids(visit.cursor, local, visit.opened)):
+    room = new_uids(visit.cursor, local, visit.opened)
+    for action in plan_changes(local, visit.opened, room):
         match action:
             case ApplyFlags(rows):
                 flags = rows
             case RemoveTold(uids):
-                gone = _believed(visit, uids, local)
+                gone = _believed(visit, uids, local, room)
+                if gone != uids:  # what else this delta says, or leaves out, is worth as little
+                    gone = gone | _compare(visit, local - gone)
             case CompareFlags(uids):
                 gone = _compare(visit, uids)
                 # Where every visit compares, the time would be the only thing that each of them writes.
@@ -57,11 +60,12 @@ def prove(visit: Visit) -> None:
     """Compare the count here with the server's; where they differ, search, then remove and list."""
     for _ in plan_proof(visit.local(), _gaps(visit), visit.opened):
         existing = visit.session.existing()
-        below = visit.opened.uid_next or (existing.highest + 1 if existing else 1)
+        quiet = len(existing) == visit.opened.messages
+        # What came since the folder was opened is the next visit's; a UIDNEXT below mail that was there is no border.
+        below = None if quiet else visit.opened.uid_next
         local = visit.local()
         lost = local - existing
-        absent = (existing & UidSet.span(1, below - 1)) - local
-        quiet = len(existing) == visit.opened.messages
+        absent = (existing if below is None else existing & UidSet.span(1, below - 1)) - local
         if quiet and (lost or absent - _gaps(visit)) and visit.opened.changes.exactness is Exactness.EXACT:
             visit.distrust("its QRESYNC delta did not add up with its own count")
         if suspicious(lost, local):
@@ -77,9 +81,10 @@ def prove(visit: Visit) -> None:
         list_uids(visit, absent)
 
 
-def _believed(visit: Visit, told: UidSet, local: UidSet) -> UidSet:
-    """Return which of the messages that are *told* to have vanished may be removed."""
-    if not suspicious(told, local):
+def _believed(visit: Visit, told: UidSet, local: UidSet, room: UidSet) -> UidSet:
+    """Return which of the messages that are *told* to have vanished may be removed; new ones can only lie in *room*."""
+    adds_up = len((local | _gaps(visit)) - told) + len(room) >= visit.opened.messages
+    if adds_up and not suspicious(told, local):
         return told
     return told - _contradicted(visit, told, visit.session.existing(within=told))
 
