@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from .secret_hunt import SecretHunt
 from .servers.certs import CertificateShop
 from .servers.dovecot import Dovecot, DovecotAccount, Profile
 from .servers.dovecot_socketpair import MailHome
@@ -24,6 +25,16 @@ from .servers.require import require_dovecot, require_dovecot_socketpair, requir
 DovecotProfiles = Callable[..., DovecotAccount]
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def secret_hunt(request: pytest.FixtureRequest) -> Iterator[SecretHunt]:
+    """The hunt that is on in every test. It comes first and ends last: stores are closed when their files are read."""
+    with SecretHunt() as hunt:
+        yield hunt
+    if directory := request.node.funcargs.get("tmp_path"):
+        hunt.look_below(directory)
+    assert hunt.leaks() == []
 
 
 @pytest.fixture(scope="session")
