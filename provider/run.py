@@ -19,7 +19,7 @@ from .engine.resume import visit_reason
 from .engine.tree import synchronize_tree
 from .errors import Cancelled, SourceError, UnknownItem
 from .events import ItemStatus
-from .owner import is_gone, this_process
+from .owner import is_gone, owning
 from .phases import Phase
 from .report import Reporter
 from .request import SyncFlags, SyncRequest
@@ -35,7 +35,8 @@ def run_account(
     store: MailStore, source: Source, account: Account, request: SyncRequest, reporter: Reporter, turn: Turn
 ) -> AccountOutcome:
     """Synchronize *account* once. Never raises: how it ended is in the outcome and with the *reporter*."""
-    return _held(store, account, request, reporter, turn, lambda context: _Run(context, source).whole())
+    with owning() as owner:
+        return _held(owner, store, account, request, reporter, turn, lambda context: _Run(context, source).whole())
 
 
 def run_fetch(
@@ -48,10 +49,14 @@ def run_fetch(
     turn: Turn,
 ) -> AccountOutcome:
     """Bring the whole messages *keys* of *account*, whatever its policy. Never raises."""
-    return _held(store, account, request, reporter, turn, lambda context: fetch_messages(context, source, keys))
+    with owning() as owner:
+        return _held(
+            owner, store, account, request, reporter, turn, lambda context: fetch_messages(context, source, keys)
+        )
 
 
 def _held(
+    owner: str,
     store: MailStore,
     account: Account,
     request: SyncRequest,
@@ -59,14 +64,14 @@ def _held(
     turn: Turn,
     work: Callable[[RunContext], None],
 ) -> AccountOutcome:
-    """Do *work* while holding the lease of *account*, and write the run's history whatever happens."""
+    """Do *work* while *owner* holds the lease of *account*, and write the run's history whatever happens."""
     reporter.item(None).start(Phase.SYNC, f"Connecting to {account.host or account.kind}")
     try:
         run = store.start_run(
             account.id,
             trigger=request.trigger.value,
             flags=int(request.flags),
-            owner=this_process(),
+            owner=owner,
             is_gone=is_gone,
         )
     except Exception as error:

@@ -43,12 +43,13 @@ def _two_folders(fake: FakeImap, size: int) -> None:
 
 def _much_happens(fake: FakeImap, size: int) -> None:
     _fill(fake, "INBOX", 20_000, size // 2)
-    _fill(fake, OTHER, 30_000, 3)
     for uid in range(2, size, 3):
         fake.set_flags("INBOX", uid, ["\\Seen", "$Done"])
     fake.set_flags(OTHER, 1, [])
     fake.expunge("INBOX", *range(4, size, 6))
-    fake.expunge(OTHER, 2)
+    if "OBJECTID" in fake.capabilities:  # without it, only a folder that is the same in all else is known again
+        fake.expunge(OTHER, 2)
+        _fill(fake, OTHER, 30_000, 3)
     fake.rename_folder(OTHER, "Archiv")
     fake.add_folder("New")
     _fill(fake, "New", 40_000, 4)
@@ -80,12 +81,14 @@ class Scene:
     fill: Callable[[FakeImap, int], None]
     happen: Callable[[FakeImap, int], None] = _nothing
     again: bool = False
+    quiet_runs: int = 0
+    """So many synchronizations after a complete one still write a row: a folder is called stable by a quiet visit."""
     limits: dict[str, object] = field(default_factory=dict)
 
 
 SCENES = {
     "first": Scene(fill=_two_folders),
     "second": Scene(fill=_two_folders, happen=_much_happens, again=True),
-    "renumbered": Scene(fill=_two_folders, happen=_renumbered, again=True),
+    "renumbered": Scene(fill=_two_folders, happen=_renumbered, again=True, quiet_runs=1),
     "large": Scene(fill=_large_ones, limits={"whole_octets": 30_000, "part_octets": 10_000}),
 }

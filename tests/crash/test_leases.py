@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from provider import ErrorKind, MailStoreProvider, ResultStatus, SyncRequest, SyncResult
-from provider.owner import is_gone, this_process
+from provider.owner import is_gone, owning
 from provider.testing import RecordingCallback
 from store import LeaseLost, MailStore, open_store
 
@@ -143,16 +143,28 @@ def test_a_run_that_was_taken_over_is_refused_at_every_write(tmp_path: Path) -> 
             tx.ensure_account(ME)
 
 
-def test_only_a_process_of_this_machine_that_runs_no_more_is_gone(forks: ForkServer, fake: FakeImap) -> None:
+def test_only_a_run_of_this_machine_that_is_over_is_gone(forks: ForkServer, fake: FakeImap) -> None:
     pid = forks.start(job_of(fake, Path("/dev/null/nowhere")))  # cannot be opened: the child ends by itself
     assert forks.wait(pid).code != 0
-    here = socket.gethostname()
+    here, ours = socket.gethostname(), os.getpid()
 
-    assert is_gone(f"{here}:{pid}")
-    assert not is_gone(this_process())
-    assert not is_gone(f"{here}:1")
-    for owner in (f"elsewhere.example:{pid}", f"{here}:", here, "", f"{here}:{10**30}", f"{here}:-1", f"{here}:²"):
+    assert is_gone(f"{here}:{pid}:1")
+    assert not is_gone(f"{here}:1:1")
+    for owner in (f"elsewhere.example:{pid}:1", f"{here}:{pid}", f"{here}::1", here, "", f"{here}:-1:1", f"{here}:²:1"):
         assert not is_gone(owner), owner
+    assert not is_gone(f"{here}:{10**30}:1")
+    with owning() as owner:
+        assert owner.startswith(f"{here}:{ours}:")
+        assert not is_gone(owner)
+    assert is_gone(owner)
+
+
+def test_a_program_that_got_the_process_id_of_a_dead_one_does_not_wait_for_its_lease(
+    fake: FakeImap, tmp_path: Path
+) -> None:
+    with open_store(tmp_path / "mail.db") as store:  # as in a container, where every program is number 1
+        store.start_run(ME, trigger="invoke", flags=0, owner=f"{socket.gethostname()}:{os.getpid()}:before")
+        assert run_once(store, fake)[0].ok
 
 
 def test_a_port_that_nobody_listens_on_any_more_leaves_no_lease_behind(fake: FakeImap, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ class Stage:
             "path": str(self.path),
         }
         self.account = account_of(self.job)
+        self._quiet_runs = scene.quiet_runs
         scene.fill(self.fake, size)
         with open_store(self._template) as store:
             if scene.again:
@@ -88,6 +89,8 @@ class Stage:
             again = self.ledger.take()
             assert again - allowed == Counter(), f"{where}: these bodies were here already"
             self._nothing_but_the_batch_twice(asked & again, where)
+            for _ in range(self._quiet_runs):
+                synchronize(store, self.account)
             before = rows_outside_runs(self.path)
             synchronize(store, self.account)
             assert self.ledger.take() == Counter(), f"{where}: a further run brought bodies"
