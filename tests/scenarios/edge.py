@@ -227,7 +227,8 @@ class Edge:
         """Each message that was here, and is there, is here with its key and its body."""
         after = dict(scene.here().values())
         with scene.fake.lock:
-            there = {(f.wire_name, uid) for f in scene.fake.mailbox.folders.values() for uid in f.messages}
+            folders = [folder for folder in scene.fake.mailbox.folders.values() if folder.selectable]
+            there = {(folder.wire_name, uid) for folder in folders for uid in folder.messages}
         kept = {key: body for place, (key, body) in before.items() if place in there}
         lost = {key for key, body in kept.items() if after.get(key) is not body}
         assert not lost, f"{len(lost)} of {len(kept)} messages were lost"

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable
 from datetime import datetime
+from urllib.parse import unquote
 
 from store.mail import AccountId, FolderPath, Role, Uid, UidValidity, clean_flags
 
@@ -192,6 +193,10 @@ class MemoryServer:
         if found is None:
             raise KeyError(str(_path(path)))
         return found
+
+    def named(self, name: bytes) -> MemoryFolder | None:
+        """Return the folder that is called *name* in the protocol, or None; read it while holding ``lock``."""
+        return self._folders.get(FolderPath(tuple(map(unquote, name.decode("utf-8", "replace").split("/")))))
 
     @property
     def calls(self) -> tuple[str, ...]:

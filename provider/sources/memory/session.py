@@ -114,8 +114,7 @@ class MemorySession:
     def open(self, name: bytes, known: Known | None) -> Opened:
         """Open a folder and tell what changed since *known*, as exactly as the server can."""
         with self._server.lock:
-            by_name = {self._server.folder(path).name: self._server.folder(path) for path in self._server.paths}
-            folder = by_name.get(name)
+            folder = self._server.named(name)
         text = str(folder.path) if folder else printable(name)
         with self._asking("open", text):
             self._folder = None
