@@ -134,7 +134,7 @@ class _Run:
             pipe.close(abandon=abandon)
 
     def _progress(self) -> int:
-        return len(self._finished) + sum(work.messages_done for work in self._works.values())
+        return len(self._finished) + sum(work.messages_done + work.rows_new for work in self._works.values())
 
     def _work(self, session: Session, pipe: Pipe) -> None:
         """Everything that one connection does; on a further one, what the last left undone."""
@@ -157,13 +157,17 @@ class _Run:
         context = self._context
         status_by_name = {remote.name: remote.status for remote in listing.folders}
         with context.store.read() as view:
-            folders = view.folders(context.account.id)
+            known = view.folders(context.account.id)
+        # A folder that is missing may have lost its name to another one: that one's mail must not come into it.
+        named = {folder.name for folder in known if folder.state is not FolderState.MISSING}
+        folders = tuple(one for one in known if one.state is not FolderState.MISSING or one.name not in named)
         chosen: list[FolderWork] = []
         quiet: list[FolderId] = []
         for folder in self._asked_for(folders):
             if folder.id in self._finished or folder.name not in status_by_name or not folder.selectable:
                 continue
             work = self._works.get(folder.id) or self._work_of(folder)
+            work.folder = folder  # it may have been renamed between two connections
             if work.keep is Keep.NONE:
                 continue
             self._works[folder.id] = work

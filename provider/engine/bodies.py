@@ -50,14 +50,25 @@ def still_wanted(work: FolderWork, view: ReadView, now: datetime, before: int | 
     )
 
 
-def bring_headers(context: RunContext, session: Session, work: FolderWork, epoch: UidValidity, uids: UidSet) -> None:
-    """Fetch and commit the header blocks of *uids*, newest first."""
+def bring_headers(
+    context: RunContext,
+    session: Session,
+    work: FolderWork,
+    epoch: UidValidity,
+    uids: UidSet,
+    *,
+    in_trouble: bool = False,
+) -> None:
+    """Fetch and commit the header blocks of *uids*, newest first. *in_trouble*: what does not come was told already."""
     for page in uids.pages(HEADERS_PER_COMMIT):
         work.item.stop.checkpoint()
         came = read_headers(work, page, session.headers(page))
         with context.store.write("headers", run=context.run) as tx:
             tx.add_headers(work.folder.id, epoch, came.blocks)
-        settle_headers(context, work, epoch, page, came)
+        if in_trouble:
+            work.item.count(Counts(octets=came.octets))
+        else:
+            settle_headers(context, work, epoch, page, came)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,9 +56,12 @@ def apply_changes(visit: Visit) -> UidSet:
     return new
 
 
-def prove(visit: Visit) -> None:
-    """Compare the count here with the server's; where they differ, search, then remove and list."""
-    for _ in plan_proof(visit.local(), _gaps(visit), visit.opened):
+def prove(visit: Visit, *, doubt_gaps: bool) -> None:
+    """Compare the count here with the server's; where they differ, search, then remove and list.
+
+    *doubt_gaps*: search although they are equal, if there are gaps.
+    """
+    for _ in plan_proof(visit.local(), _gaps(visit), visit.opened, doubt_gaps=doubt_gaps):
         existing = visit.session.existing()
         quiet = len(existing) == visit.opened.messages
         # What came since the folder was opened is the next visit's; a UIDNEXT below mail that was there is no border.

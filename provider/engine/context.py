@@ -13,7 +13,7 @@ from ..account import Account, Keep
 from ..cancel import Stop
 from ..clock import Clock
 from ..errors import ErrorKind
-from ..events import Severity, SyncError
+from ..events import Counts, Severity, SyncError
 from ..report import ItemReporter, Reporter
 from ..request import SyncFlags, SyncRequest
 from ..sources.base import Notice, Opened, Session
@@ -101,6 +101,8 @@ class FolderWork:
     """UIDs in flight when the connection broke: fetched last, one at a time."""
     messages_done: int = 0
     octets_done: int = 0
+    rows_new: int = 0
+    """Messages listed in this run that were not here before."""
 
     @property
     def path(self) -> str:
@@ -111,6 +113,13 @@ class FolderWork:
     def wants_bodies(self) -> bool:
         """True when whole messages are kept, and not header blocks alone."""
         return self.keep is Keep.FULL
+
+    def listed(self, new: int) -> None:
+        """Count *new* rows that are in the store now: progress, although no message is done yet."""
+        if new:
+            self.breaks = 0
+            self.rows_new += new
+            self.item.count(Counts(new=new))
 
     def committed(self, messages: int) -> None:
         """Count messages that are in the store now, as far as the policy wants them."""

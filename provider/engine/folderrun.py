@@ -70,8 +70,9 @@ def visit_folder(context: RunContext, session: Session, work: FolderWork, pipe: 
         list_new(visit, apply_changes(visit))
     if not list_rest(visit, all_of_it=depth is Depth.FULL):
         return False
-    list_uids(visit, _due_gaps(visit))
-    prove(visit)
+    due = _due_gaps(visit)
+    list_uids(visit, due)
+    prove(visit, doubt_gaps=bool(due) or context.request.full)
     if not _bring(visit, pipe, depth):
         return False
     _finish(visit, renumbered=cursor.epoch not in (None, opened.epoch))
@@ -89,9 +90,13 @@ def _bring(visit: Visit, pipe: Pipe, depth: Depth) -> bool:
     if messages:
         work.item.phase(Phase.DOWNLOAD_BODIES, f"Downloading {work.path}")
         bring_bodies(context, visit.session, work, visit.epoch, pipe)
-    if headers := _missing_headers(visit):
+    left = _missing_headers(visit)
+    # A message whose octets did not come just now may still show its header.
+    troubled = (headers & _headerless(visit)) - left
+    if left or troubled:
         work.item.phase(Phase.DOWNLOAD_HEADER, f"Headers of {work.path}")
-        bring_headers(context, visit.session, work, visit.epoch, headers)
+        bring_headers(context, visit.session, work, visit.epoch, left)
+        bring_headers(context, visit.session, work, visit.epoch, troubled, in_trouble=True)
     return True
 
 
@@ -99,13 +104,16 @@ def _outstanding(visit: Visit) -> tuple[int, int]:
     """Return how many messages, and how many octets of them, the policy still wants; one page in memory."""
     messages = octets = 0
     before: int | None = None
-    with visit.context.store.read() as view:
-        now = visit.context.clock.now()
-        while page := still_wanted(visit.work, view, now, before, PAGE_MESSAGES):
-            messages += len(page)
-            octets += sum(need.size or 0 for need in page)
-            before = page[-1].uid
-    return messages, octets
+    now = visit.context.clock.now()
+    while True:
+        visit.work.item.stop.checkpoint()
+        with visit.context.store.read() as view:
+            page = still_wanted(visit.work, view, now, before, PAGE_MESSAGES)
+        if not page:
+            return messages, octets
+        messages += len(page)
+        octets += sum(need.size or 0 for need in page)
+        before = page[-1].uid
 
 
 def _missing_headers(visit: Visit) -> UidSet:
@@ -113,6 +121,11 @@ def _missing_headers(visit: Visit) -> UidSet:
         now = visit.context.clock.now()
         waiting = UidSet(t.uid for t in view.troubles(visit.work.folder.id) if t.next_try_at > now)
         return view.without_header(visit.work.folder.id) - waiting
+
+
+def _headerless(visit: Visit) -> UidSet:
+    with visit.context.store.read() as view:
+        return view.without_header(visit.work.folder.id)
 
 
 def _due_gaps(visit: Visit) -> UidSet:
@@ -126,15 +139,19 @@ def _due_gaps(visit: Visit) -> UidSet:
 def _finish(visit: Visit, *, renumbered: bool) -> None:
     """Save what lets the next run skip this folder, and forget troubles that are over."""
     context, work = visit.context, visit.work
+    now = context.clock.now()
     with context.store.read() as view:
+        # One that is due still was not tried by this visit: the policy does not want that message any more.
         over = [
-            t.uid for t in view.troubles(work.folder.id) if _is_over(work, view.find_message(work.folder.id, t.uid))
+            t.uid
+            for t in view.troubles(work.folder.id)
+            if t.next_try_at <= now or _is_over(work, view.find_message(work.folder.id, t.uid))
         ]
     cursor = replace(
         visit.cursor,
         messages=visit.opened.messages,
         epoch_changes=visit.cursor.epoch_changes if renumbered else 0,
-        checked_at=context.clock.now(),
+        checked_at=now,
     )
     with visit.write("visited", cursor) as tx:
         for uid in over:

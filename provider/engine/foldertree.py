@@ -2,7 +2,9 @@
 
 Identity, strongest first (MAILBOXID is RFC 8474): the same object id; the same name, unless what the server says of
 its epoch contradicts; a *unique* match of UIDVALIDITY, UIDNEXT and count (a rename, a swap of two names); the same name
-after all (then the folder was recreated, and its messages are matched by content).
+after all (then the folder was recreated, and its messages are matched by content; where its epoch is the same one, only
+an equal object id, or none, makes it the same folder). A server that gave every folder another object id proves nothing
+by them.
 
 Absence means something in a complete listing only, and a listing that forgets INBOX, or most of what was there
 yesterday, is not believed: such folders are *missing*, and gone only when a later run misses them again.
@@ -57,13 +59,13 @@ def plan_tree(known: Sequence[KnownFolder], listing: FolderListing) -> TreePlan:
     taken = {remote.name for _, remote in pairs}
     absent = [old for old in known if old.id not in matched]
     doubt = _doubt(known, absent, listing)
-    gone = [old for old in absent if not doubt or (old.missing and listing.complete)]
+    gone = {old.id: None for old in absent if not doubt or (old.missing and listing.complete)}
     return TreePlan(
         added=tuple(remote for remote in listing.folders if remote.name not in taken),
         kept=tuple((old.id, remote) for old, remote in pairs),
         renamed=frozenset(old.id for old, remote in pairs if old.name != remote.name),
-        missing=tuple(old.id for old in absent if old not in gone),
-        gone=tuple(old.id for old in gone),
+        missing=tuple(old.id for old in absent if old.id not in gone),
+        gone=tuple(gone),
         suspicious=doubt,
     )
 
@@ -94,10 +96,11 @@ def _pairs(known: Sequence[KnownFolder], listed: Sequence[RemoteFolder]) -> list
     for object_id, remote in _unique((new.object_id, new) for new in listed if new.object_id).items():
         if object_id in by_object:
             pair(by_object[object_id], remote)
+    reissued = not pairs
     by_name = {remote.name: remote for remote in new_left}
     for old in list(old_left):
         same = by_name.get(old.name)
-        if same is not None and same in new_left and not _contradicts(old, same):
+        if same is not None and same in new_left and not _contradicts(old, same, reissued):
             pair(old, same)
     by_numbers = _unique((_numbers_of_old(old), old) for old in old_left)
     for numbers, remote in _unique((_numbers_of_new(new), new) for new in new_left).items():
@@ -105,20 +108,28 @@ def _pairs(known: Sequence[KnownFolder], listed: Sequence[RemoteFolder]) -> list
             pair(by_numbers[numbers], remote)
     for old in list(old_left):
         same = by_name.get(old.name)
-        if same is not None and same in new_left and not _other_object(old, same):
+        if (
+            same is not None
+            and same in new_left
+            and (reissued or not _other_object(old, same) or _renumbered(old, same))
+        ):
             pair(old, same)
     order = {remote: at for at, remote in enumerate(listed)}
     return sorted(pairs, key=lambda both: order[both[1]])
 
 
-def _contradicts(old: KnownFolder, remote: RemoteFolder) -> bool:
-    """Tell whether a folder of the same name is plainly another one."""
-    epoch = remote.status.uid_validity if remote.status else None
-    return _other_object(old, remote) or (epoch is not None and old.epoch is not None and epoch != old.epoch)
+def _contradicts(old: KnownFolder, remote: RemoteFolder, reissued: bool) -> bool:
+    """Tell whether a folder of the same name is plainly another one; *reissued*: its object id says nothing."""
+    return (not reissued and _other_object(old, remote)) or _renumbered(old, remote)
 
 
 def _other_object(old: KnownFolder, remote: RemoteFolder) -> bool:
     return bool(old.object_id and remote.object_id and old.object_id != remote.object_id)
+
+
+def _renumbered(old: KnownFolder, remote: RemoteFolder) -> bool:
+    epoch = remote.status.uid_validity if remote.status else None
+    return epoch is not None and old.epoch is not None and epoch != old.epoch
 
 
 Numbers = tuple[int, int, int] | None

@@ -6,9 +6,8 @@ from dataclasses import replace
 from store import FolderCursor, NewMessage, WriteTransaction
 from store.mail import Uid, UidSet
 
-from ..events import Counts
 from ..phases import Phase
-from ..sources.base import Summary
+from ..sources.base import Exactness, Summary
 from .bodies import read_headers, settle_headers, tell_trouble
 from .context import Visit
 from .resume import ROWS_PER_PAGE, left_to_list, windows
@@ -27,6 +26,9 @@ def list_new(visit: Visit, new: UidSet) -> None:
     """List mail that came since the cursor; UIDNEXT moves in the transaction that completes it."""
     cursor = replace(visit.cursor, uid_next=visit.opened.uid_next)
     coming = visit.opened.messages - len(visit.local()) if new else 0
+    if len(new) > NEW_AT_ONCE and _may_be_gone(visit):
+        new = visit.session.existing(within=new)
+        coming = len(new)
     if not new:
         with visit.write("cursor", cursor):
             pass
@@ -35,6 +37,7 @@ def list_new(visit: Visit, new: UidSet) -> None:
     else:
         if visit.opened.uid_next is None:
             new = visit.session.existing(within=new)
+            coming = len(new)
         pages = list(windows(new, coming, NEWEST_PAGE))[:1]
         for page in pages:
             _page_with_headers(visit, page, visit.cursor)
@@ -57,10 +60,11 @@ def list_rest(visit: Visit, *, all_of_it: bool) -> bool:
         return True
     left = left_to_list(visit.cursor, visit.opened)
     messages = visit.opened.messages - len(visit.local())
-    if messages <= 0:
+    if messages <= 0 and not _may_be_gone(visit):
         left = UidSet()
     elif (visit.opened.uid_next is None or len(left) > SPARSE * messages) and messages <= SEARCHABLE_MESSAGES:
         left = visit.session.existing(within=left)
+        messages = len(left)
     if visit.cursor.listed_from is None:
         left = _newest(visit, left, messages)
     if left and not all_of_it:
@@ -72,6 +76,11 @@ def list_rest(visit: Visit, *, all_of_it: bool) -> bool:
     with visit.write("cursor", replace(visit.cursor, listed_from=1)):
         pass
     return True
+
+
+def _may_be_gone(visit: Visit) -> bool:
+    """Tell whether rows here may be of messages that went unheard of: then counts do not tell how many are to come."""
+    return visit.opened.changes.exactness is Exactness.FLAGS and bool(visit.local())
 
 
 def list_uids(visit: Visit, uids: UidSet) -> None:
@@ -110,7 +119,7 @@ def _page_with_headers(visit: Visit, page: UidSet, cursor: FolderCursor) -> int:
     with visit.write("newest page", cursor) as tx:
         new = _write_rows(visit, tx, messages)
         tx.add_headers(work.folder.id, visit.epoch, came.blocks)
-    work.item.count(Counts(new=new))
+    work.listed(new)
     settle_headers(visit.context, work, visit.epoch, listed, came)
     return len(listed)
 
@@ -120,7 +129,7 @@ def _add_rows(visit: Visit, summaries: Iterable[Summary], page: UidSet, cursor: 
     rows = {summary.uid: _new_message(summary) for summary in summaries if summary.uid in page}
     with visit.write("rows", cursor) as tx:
         new = _write_rows(visit, tx, rows)
-    visit.work.item.count(Counts(new=new))
+    visit.work.listed(new)
     return UidSet(rows)
 
 

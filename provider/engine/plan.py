@@ -93,10 +93,13 @@ def plan_changes(local: UidSet, opened: Opened, new: UidSet) -> Iterator[Action]
         yield ListNew(new)
 
 
-def plan_proof(local: UidSet, gaps: UidSet, opened: Opened) -> Iterator[Action]:
-    """Yield nothing when *local* and *gaps* are as many as the server counted, else the search that tells."""
+def plan_proof(local: UidSet, gaps: UidSet, opened: Opened, *, doubt_gaps: bool = False) -> Iterator[Action]:
+    """Yield nothing when *local* and *gaps* are as many as the server counted, else the search that tells.
+
+    *doubt_gaps*: search although they are as many: a gap that went may hide a message that was never listed.
+    """
     here = len(local | gaps)
-    if here != opened.messages:
+    if here != opened.messages or (doubt_gaps and gaps):
         yield FindGone(expected=opened.messages, counted=here)
 
 

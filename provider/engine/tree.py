@@ -1,13 +1,15 @@
 """The folder tree of one run: list, compare, write, and say what became of it.
 
 A folder is removed when two listings in a row lack it (this run's second one, or the next run's), never on one answer;
-its messages become tombstones.
+its messages become tombstones. So do the messages of a folder that two listings in a row call not selectable: the
+mailbox was deleted, and its name only stays for the folders below it (RFC 9051 §6.3.5).
 """
 
 from dataclasses import replace
 
-from store import FolderState, RemoteFolderRow
-from store.mail import FolderId
+from store import FolderCursor, FolderState, RemoteFolderRow, WriteTransaction
+from store.mail import FolderId, UidSet
+from store.mail.ids import UID_MAX
 
 from ..errors import ErrorKind
 from ..events import Counts, ItemStatus, Severity
@@ -28,15 +30,24 @@ def synchronize_tree(context: RunContext, session: Session) -> FolderListing:
         return listing
     known = _known(context)
     plan = plan_tree(known, listing)
-    if plan.gone:
+    emptied = _emptied(context, plan)
+    if plan.gone or emptied:
         again = plan_tree(known, session.folders())
         gone = set(plan.gone) & set(again.gone)
         plan = replace(plan, gone=tuple(gone), missing=(*plan.missing, *(set(plan.gone) - gone)))
+        emptied &= _emptied(context, again)
     if plan.suspicious:
         kept = f"{len(plan.missing)} folders are kept as they are"
         context.warn(ErrorKind.LISTING_SUSPICIOUS, f"The listing is not believed: {plan.suspicious}; {kept}.")
-    _write(context, plan)
+    _write(context, plan, emptied)
     return listing
+
+
+def _emptied(context: RunContext, plan: TreePlan) -> set[FolderId]:
+    """Return folders that hold mail here and cannot be opened any more."""
+    closed = [id for id, remote in plan.kept if not remote.selectable]
+    with context.store.read() as view:
+        return {id for id in closed if view.folder(id).counts.listed}
 
 
 def _known(context: RunContext) -> list[KnownFolder]:
@@ -59,14 +70,16 @@ def _known(context: RunContext) -> list[KnownFolder]:
     return known
 
 
-def _write(context: RunContext, plan: TreePlan) -> None:
+def _write(context: RunContext, plan: TreePlan, emptied: set[FolderId]) -> None:
     with context.store.read() as view:
         before = {folder.id: folder for folder in view.folders(context.account.id)}
     gone_paths = [str(before[id].path) for id in plan.gone]
-    deleted = sum(before[id].counts.listed for id in plan.gone)
+    deleted = sum(before[id].counts.listed for id in (*plan.gone, *emptied))
     with context.store.write("folders", run=context.run) as tx:
         for id in plan.gone:
             tx.remove_folder(id)
+        for id in emptied:
+            _remove_mail(tx, id)
         for id in plan.missing:
             if before[id].state is not FolderState.MISSING:
                 tx.set_folder_state(id, FolderState.MISSING, context.clock.now(), plan.suspicious)
@@ -85,6 +98,14 @@ def _write(context: RunContext, plan: TreePlan) -> None:
         )
     )
     _tell_removed(context, gone_paths, plan.gone)
+
+
+def _remove_mail(tx: WriteTransaction, folder: FolderId) -> None:
+    """Remove all mail of *folder*; whatever is there under this name one day is listed from the beginning."""
+    epoch = tx.view.cursor(folder).epoch
+    if epoch is not None:
+        tx.remove_messages(folder, epoch, UidSet.span(1, UID_MAX))
+    tx.save_cursor(folder, FolderCursor())
 
 
 def _tell_removed(context: RunContext, paths: list[str], gone: tuple[FolderId, ...]) -> None:
