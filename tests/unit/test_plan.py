@@ -141,6 +141,11 @@ def test_a_uidnext_that_is_missing_or_went_down_leaves_the_span_open() -> None:
     assert str(new_uids(QUIET, TEN, opened(uid_next=3))) == "11:4294967295"
 
 
+def test_what_has_a_row_already_is_not_new() -> None:
+    after_reset = changed(QUIET, uid_next=4)  # 4 was not matched, 5 to 10 were
+    assert str(new_uids(after_reset, TEN - UidSet([4]), opened(uid_next=12))) == "4,11"
+
+
 def test_an_interrupted_listing_goes_on_below_where_it_stopped() -> None:
     assert str(left_to_list(changed(QUIET, listed_from=200), opened())) == "1:199"
     assert not left_to_list(changed(QUIET, listed_from=1), opened())
