@@ -12,7 +12,7 @@ from store.mail import UidSet
 from ..errors import ErrorKind
 from ..events import Counts
 from ..sources.base import Exactness, FlagRow
-from .context import Visit
+from .context import REMOVED_PER_COMMIT, Visit
 from .listing import list_uids
 from .plan import ApplyFlags, CompareFlags, FindGone, ListNew, RemoveTold, plan_changes, plan_proof, suspicious
 from .resume import new_uids, proof_due
@@ -50,9 +50,9 @@ def apply_changes(visit: Visit) -> UidSet:
                 raise AssertionError("the proof comes after the changes")
     cursor = replace(cursor, distrust=visit.cursor.distrust)
     _write_flags(visit, flags)
-    with visit.write("changes", cursor) as tx:
-        removed = tx.remove_messages(visit.work.folder.id, visit.epoch, gone) if gone else 0
-    visit.work.item.count(Counts(deleted=removed))
+    _remove(visit, gone)
+    with visit.write("changes", cursor):
+        pass
     return new
 
 
@@ -73,10 +73,7 @@ def prove(visit: Visit, *, doubt_gaps: bool) -> None:
             visit.distrust("its QRESYNC delta did not add up with its own count")
         if suspicious(lost, local):
             lost = lost - _contradicted(visit, lost, UidSet(row.uid for row in visit.session.flags(lost)))
-        if lost:
-            with visit.write("gone") as tx:
-                removed = tx.remove_messages(visit.work.folder.id, visit.epoch, lost)
-            visit.work.item.count(Counts(deleted=removed))
+        _remove(visit, lost)
         if over := _gaps(visit) - local - existing:
             with visit.write("gaps that are over") as tx:
                 for uid in over:
@@ -128,6 +125,15 @@ def _write_flags(visit: Visit, rows: Iterable[FlagRow]) -> None:
         with visit.write("flags") as tx:
             counts = tx.set_flags(visit.work.folder.id, visit.epoch, listed)
         visit.work.item.count(Counts(modified=counts.modified, read=counts.read))
+
+
+def _remove(visit: Visit, gone: UidSet) -> None:
+    """Remove messages, some at a time: whoever is told of them again after a crash finds them gone already."""
+    for page in gone.pages(REMOVED_PER_COMMIT):
+        visit.work.item.stop.checkpoint()
+        with visit.write("gone") as tx:
+            removed = tx.remove_messages(visit.work.folder.id, visit.epoch, page)
+        visit.work.item.count(Counts(deleted=removed))
 
 
 def _gaps(visit: Visit) -> UidSet:

@@ -19,10 +19,12 @@ from ..request import SyncFlags, SyncRequest
 from ..sources.base import Notice, Opened, Session
 from ..turn import Turn
 
-__all__ = ["FolderWork", "RunContext", "Visit", "Yielded"]
+__all__ = ["REMOVED_PER_COMMIT", "FolderWork", "RunContext", "Visit", "Yielded"]
 
 
 HISTORY_ERRORS_MAX = 100
+REMOVED_PER_COMMIT = 2_000
+"""Removals in one transaction: others may write, and a cancel is seen, in between."""
 
 
 class Yielded(Exception):
@@ -99,6 +101,10 @@ class FolderWork:
     """Connections lost in this folder without a commit in between."""
     suspects: set[int] = field(default_factory=set)
     """UIDs in flight when the connection broke: fetched last, one at a time."""
+    group_messages: int = 1_000
+    """Messages asked for together; fewer, once a connection broke and nobody knows by which."""
+    set_aside: int = 0
+    """Messages of this run that broke two connections: finding each of them is progress."""
     messages_done: int = 0
     octets_done: int = 0
     rows_new: int = 0

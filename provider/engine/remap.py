@@ -8,7 +8,7 @@ wrong body.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +20,10 @@ from ..sources.base import IdentityRow
 __all__ = ["Remap", "match"]
 
 
+_Evidence = tuple[Callable[[IdentityOfRow | IdentityRow], Hashable | None], Callable[[list[IdentityOfRow]], bool]]
+"""What two messages must share, and when several that share it may be paired in any way."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remap:
     """*kept*: rows that go on under a new UID; *lost*: rows without a counterpart; *fresh*: UIDs without a row."""
@@ -29,11 +33,14 @@ class Remap:
     fresh: tuple[Uid, ...]
 
 
-def match(here: Iterable[IdentityOfRow], there: Iterable[IdentityRow]) -> Remap:
-    """Pair the rows *here* with the messages *there*; each is used at most once, in ascending order of UIDs."""
+def match(here: Iterable[IdentityOfRow], there: Iterable[IdentityRow], *, drafts: bool = False) -> Remap:
+    """Pair the rows *here* with the messages *there*; each is used at most once, in ascending order of UIDs.
+
+    *drafts*: only proof counts, since all versions of a draft may have one Message-ID.
+    """
     old = sorted(here, key=lambda row: row.uid)
     new = sorted(there, key=lambda row: row.uid)
-    kept = _pair({row.key: row for row in old}, new)
+    kept = _pair({row.key: row for row in old}, new, _EVIDENCE[:1] if drafts else _EVIDENCE)
     keys, uids = {key for key, _ in kept}, {uid for _, uid in kept}
     return Remap(
         kept=tuple(sorted(kept)),
@@ -42,10 +49,12 @@ def match(here: Iterable[IdentityOfRow], there: Iterable[IdentityRow]) -> Remap:
     )
 
 
-def _pair(old: dict[MessageKey, IdentityOfRow], new: list[IdentityRow]) -> list[tuple[MessageKey, Uid]]:
+def _pair(
+    old: dict[MessageKey, IdentityOfRow], new: list[IdentityRow], evidences: Sequence[_Evidence]
+) -> list[tuple[MessageKey, Uid]]:
     kept: list[tuple[MessageKey, Uid]] = []
     rest = new
-    for evidence, alike in ((_proof, _no_octets_differ), (_fingerprint, _same_octets)):
+    for evidence, alike in evidences:
         mine: dict[Hashable, list[IdentityOfRow]] = defaultdict(list)
         theirs: dict[Hashable, list[IdentityRow]] = defaultdict(list)
         for row in old.values():
@@ -82,3 +91,6 @@ def _no_octets_differ(rows: list[IdentityOfRow]) -> bool:
 def _same_octets(rows: list[IdentityOfRow]) -> bool:
     blobs = {row.blob_id for row in rows}
     return len(blobs) == 1 and None not in blobs
+
+
+_EVIDENCE: Sequence[_Evidence] = ((_proof, _no_octets_differ), (_fingerprint, _same_octets))

@@ -8,7 +8,7 @@ visit. A folder whose UIDVALIDITY changes again and again is left alone, and sai
 from dataclasses import replace
 
 from store import FolderCursor, FolderState, IdentityOfRow
-from store.mail import UidSet, UidValidity
+from store.mail import Role, UidSet, UidValidity
 
 from ..errors import ErrorKind, FolderUnusable
 from ..events import Counts
@@ -41,7 +41,7 @@ def survive_reset(visit: Visit, old_epoch: UidValidity) -> None:
         folder=work.path,
     )
     existing = visit.session.existing()
-    remap = match(_rows_here(visit), _messages_there(visit, existing))
+    remap = match(_rows_here(visit), _messages_there(visit, existing), drafts=work.folder.role is Role.DRAFTS)
     # Invariant: the cursor says no more than what is committed with it; what has no row yet lies at or above UIDNEXT.
     fresh = existing - UidSet(uid for _, uid in remap.kept)
     uid_next = int(fresh.lowest) if fresh else visit.opened.uid_next

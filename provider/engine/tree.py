@@ -7,7 +7,7 @@ mailbox was deleted, and its name only stays for the folders below it (RFC 9051 
 
 from dataclasses import replace
 
-from store import FolderCursor, FolderState, RemoteFolderRow, WriteTransaction
+from store import FolderCursor, FolderState, RemoteFolderRow
 from store.mail import FolderId, UidSet
 from store.mail.ids import UID_MAX
 
@@ -15,7 +15,7 @@ from ..errors import ErrorKind
 from ..events import Counts, ItemStatus, Severity
 from ..phases import Phase
 from ..sources.base import FolderListing, RemoteFolder, Session
-from .context import RunContext
+from .context import REMOVED_PER_COMMIT, RunContext
 from .foldertree import KnownFolder, TreePlan, plan_tree
 
 __all__ = ["synchronize_tree"]
@@ -74,12 +74,15 @@ def _write(context: RunContext, plan: TreePlan, emptied: set[FolderId]) -> None:
     with context.store.read() as view:
         before = {folder.id: folder for folder in view.folders(context.account.id)}
     gone_paths = [str(before[id].path) for id in plan.gone]
-    deleted = sum(before[id].counts.listed for id in (*plan.gone, *emptied))
+    for id in (*plan.gone, *emptied):
+        _remove_mail(context, id)
+    deleted = 0
     with context.store.write("folders", run=context.run) as tx:
         for id in plan.gone:
-            tx.remove_folder(id)
+            deleted += tx.remove_folder(id)
         for id in emptied:
-            _remove_mail(tx, id)
+            # Whatever is there under this name one day is listed from the beginning.
+            tx.save_cursor(id, FolderCursor())
         for id in plan.missing:
             if before[id].state is not FolderState.MISSING:
                 tx.set_folder_state(id, FolderState.MISSING, context.clock.now(), plan.suspicious)
@@ -100,12 +103,18 @@ def _write(context: RunContext, plan: TreePlan, emptied: set[FolderId]) -> None:
     _tell_removed(context, gone_paths, plan.gone)
 
 
-def _remove_mail(tx: WriteTransaction, folder: FolderId) -> None:
-    """Remove all mail of *folder*; whatever is there under this name one day is listed from the beginning."""
-    epoch = tx.view.cursor(folder).epoch
-    if epoch is not None:
-        tx.remove_messages(folder, epoch, UidSet.span(1, UID_MAX))
-    tx.save_cursor(folder, FolderCursor())
+def _remove_mail(context: RunContext, folder: FolderId) -> None:
+    """Remove all mail of *folder*, some at a time; a run that ends in between leaves the rest to the next one."""
+    with context.store.read() as view:
+        epoch, uids = view.cursor(folder).epoch, view.uids(folder)
+    if epoch is None:
+        return
+    troubled = UidSet.span(1, UID_MAX)  # what never came has no row, but may be on the gap list
+    for page in (*uids.pages(REMOVED_PER_COMMIT), troubled):
+        context.stop.checkpoint()
+        with context.store.write("folder gone", run=context.run) as tx:
+            removed = tx.remove_messages(folder, epoch, page)
+        context.reporter.item(None).count(Counts(deleted=removed))
 
 
 def _tell_removed(context: RunContext, paths: list[str], gone: tuple[FolderId, ...]) -> None:

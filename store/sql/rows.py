@@ -213,16 +213,18 @@ def remap(work: Writing, folder: FolderId, pairs: Sequence[tuple[MessageKey, Uid
 def revive(work: Writing, at: Place, pairs: Sequence[tuple[MessageKey, Uid]]) -> int:
     """Bring tombstones of *at*'s account back as rows of *at*, with their old keys; return how many came.
 
-    A UID that has a row already is passed over.
+    A UID that has a row already, or stands in an earlier pair, is passed over.
     """
     risen: list[tuple[object, ...]] = []
+    taken: set[Uid] = set()
     unseen = bodies = 0
     for key, uid in pairs:
         row = work.connection.execute(GRAVE, (key,)).fetchone()
-        if row is None or row[0] != at.account:
+        if row is None or row[0] != at.account or uid in taken:
             continue
         if work.connection.execute(FLAGS_BY_UID, (at.folder, at.epoch, uid)).fetchone() is not None:
             continue
+        taken.add(uid)
         seq = work.take()
         bits, others, _, *about, header, blob = row[4:]
         *about, email_id = about

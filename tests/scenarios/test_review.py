@@ -4,8 +4,11 @@ Every scenario runs through the real provider on the memory server; the store is
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -14,7 +17,7 @@ from provider.errors import ConnectionLost
 from provider.events import ItemStatus
 from provider.sources.base import Exactness
 from provider.testing import ManualClock, MemoryServer
-from store import BodyState, Folder, FolderState, MailStore, Message, open_store
+from store import BodyState, Folder, FolderState, MailStore, Message, WriteTransaction, open_store
 from store.mail import UidSet
 
 GUARD_SECONDS = 20
@@ -209,3 +212,31 @@ def test_a_gap_that_is_gone_does_not_hide_a_message_that_was_not_listed_from_a_f
         inbox = view.folders()[0].id
         assert view.uids(inbox) == UidSet([1, 3, 4, 5])
         assert view.troubles() == ()
+
+
+@pytest.mark.parametrize("deleted", [True, False], ids=["a folder is deleted", "its messages are expunged"])
+def test_much_mail_is_removed_in_several_units_of_work(store: MailStore, deleted: bool) -> None:
+    server = MemoryServer()
+    server.add_folder("Work")
+    fill(server, "Work", 4_500, octets=1)
+    account = server.account(policy=FolderPolicy(size_octets_max=0))
+    synchronize(store, account)
+    if deleted:
+        server.delete_folder("Work")
+    else:
+        server.expunge("Work", *(one.uid for one in server.messages("Work")))
+    written: list[int] = []
+    write = store.write
+
+    @contextmanager
+    def counting(name: str, **more: Any) -> Iterator[WriteTransaction]:
+        with write(name, **more) as tx:
+            before = sum(folder.counts.listed for folder in tx.view.folders())
+            yield tx
+            written.append(before - sum(folder.counts.listed for folder in tx.view.folders()))
+
+    with patch.object(store, "write", counting):
+        result = synchronize(store, account)
+    assert result.downloaded.deleted == 4_500
+    assert sum(written) == 4_500
+    assert max(written) <= 2_000

@@ -36,6 +36,14 @@ def there(uid: int, message_id: str = "", size: int = 100, **more: object) -> Id
     )
 
 
+def test_versions_of_a_draft_are_told_apart_by_proof_only() -> None:
+    remap = match(
+        [here(1, "a"), here(2, "b", email_id="M2")], [there(11, "a"), there(12, "b", email_id="M2")], drafts=True
+    )
+    assert remap.kept == ((2, 12),)
+    assert remap.lost == (1,)
+
+
 def test_unique_fingerprints_match() -> None:
     remap = match([here(1, "a"), here(2, "b")], [there(11, "b"), there(12, "a")])
     assert remap.kept == ((1, 12), (2, 11))

@@ -246,6 +246,20 @@ def test_a_removed_message_comes_back_with_its_key_and_octets(inbox: Inbox) -> N
     assert counts(inbox) == FolderCounts(messages=2, unseen=2, bodies=2, listed=2)
 
 
+def test_of_two_removed_messages_of_one_uid_one_comes_back(inbox: Inbox) -> None:
+    inbox.fill(1)
+    with inbox.store.write("remove") as tx:
+        tx.remove_messages(inbox.folder, EPOCH, UidSet([1]))
+    inbox.fill(1)
+    with inbox.store.write("remove again") as tx:
+        tx.remove_messages(inbox.folder, EPOCH, UidSet([1]))
+    with inbox.store.write("revive") as tx:
+        pairs = [(key, uid) for key, uid, _ in tx.view.buried(inbox.folder, UidSet([1]))]
+        assert len(pairs) == 2
+        assert tx.revive(inbox.folder, EPOCH, pairs) == 1
+    assert counts(inbox) == FolderCounts(messages=1, unseen=1, bodies=1, listed=1)
+
+
 def test_keys_are_never_used_again(inbox: Inbox) -> None:
     inbox.fill(3)
     with inbox.store.write("remove") as tx:
