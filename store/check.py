@@ -86,10 +86,10 @@ def epochs_are_current(connection: sqlite3.Connection) -> Iterator[Finding]:
     return _found(connection, q.OLD_EPOCH, "messages are left from another UIDVALIDITY")
 
 
-def cursors_do_not_run_ahead(connection: sqlite3.Connection) -> Iterator[Finding]:
-    """A cursor has an epoch, counts UIDNEXT above every row it covers, and says "complete" only when all is listed."""
+def cursors_make_sense(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """A cursor that covers anything has an epoch, and its numbers are ones that a source can have."""
     yield from _found(connection, q.CURSOR_WITHOUT_EPOCH, "folders have a cursor without an epoch (ids of folders)")
-    yield from _found(connection, q.CURSOR_INCOMPLETE, "folders are complete but not listed (ids of folders)")
+    yield from _found(connection, q.CURSOR_IMPOSSIBLE, "folders have a cursor with impossible numbers (ids of folders)")
 
 
 def uids_are_positive(connection: sqlite3.Connection) -> Iterator[Finding]:
@@ -137,7 +137,7 @@ INVARIANTS: tuple[Callable[[sqlite3.Connection], Iterator[Finding]], ...] = (
     half_blobs_are_hidden,
     uids_are_unique,
     epochs_are_current,
-    cursors_do_not_run_ahead,
+    cursors_make_sense,
     uids_are_positive,
     tombstones_are_not_alive,
     change_numbers_are_given_once,

@@ -21,8 +21,6 @@ class FolderCursor:
     messages: int | None = None
     listed_from: int | None = None
     """Every existing UID from here to below ``uid_next`` has a row; None: nothing is listed yet; 1: all."""
-    complete: bool = False
-    """At ``checked_at`` everything that the policy wants was here."""
     distrust: str = ""
     """Why change reports about this folder are not believed; empty: they are."""
     epoch_changes: int = 0

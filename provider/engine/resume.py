@@ -5,7 +5,6 @@ existing UID has a row. New mail lies at or above ``FolderCursor.uid_next``, whi
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from store import FolderCursor
@@ -13,7 +12,7 @@ from store.mail import UidSet
 
 from ..sources.base import FolderStatus, Known, Opened
 
-__all__ = ["PROOF_EVERY", "Reason", "known_for", "left_to_list", "new_uids", "proof_due", "visit_reason", "windows"]
+__all__ = ["PROOF_EVERY", "known_for", "left_to_list", "new_uids", "proof_due", "visit_reason", "windows"]
 
 PROOF_EVERY = timedelta(days=7)
 """How often a folder is compared in full although its deltas look right: finds servers that lie."""
@@ -22,38 +21,31 @@ ROWS_PER_PAGE = 2_000
 """Messages of one listing page, about: small enough to commit often, large enough to hide the wait."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a folder is visited, for the log."""
-
-    text: str
-
-
 def visit_reason(
     cursor: FolderCursor, status: FolderStatus | None, *, work_left: bool, full: bool, now: datetime
-) -> Reason | None:
+) -> str | None:
     """Return why a folder must be opened, or None when nothing can have changed.
 
     Without a modification sequence flags may have changed unseen (RFC 4549 §3): then every folder is opened.
     """
     if cursor.epoch is None:
-        return Reason("never visited")
+        return "never visited"
     if full:
-        return Reason("a full comparison was asked for")
+        return "a full comparison was asked for"
     if status is None:
-        return Reason("its status is not known")
+        return "its status is not known"
     if cursor.listed_from != 1 or work_left:
-        return Reason("the last visit did not finish")
+        return "the last visit did not finish"
     if status.uid_validity != cursor.epoch:
-        return Reason("its UIDVALIDITY is another")
+        return "its UIDVALIDITY is another"
     if status.messages != cursor.messages or status.uid_next != cursor.uid_next:
-        return Reason("mail came or went")
+        return "mail came or went"
     if cursor.distrust:
-        return Reason("its server's deltas are not trusted")
+        return "its server's deltas are not trusted"
     if status.mod_seq is None or cursor.mod_seq is None or status.mod_seq != cursor.mod_seq:
-        return Reason("flags may have changed")
+        return "flags may have changed"
     if proof_due(cursor, now):
-        return Reason("a full comparison is due")
+        return "a full comparison is due"
     return None
 
 

@@ -51,7 +51,6 @@ CREATE TABLE cursors (
     uid_next INTEGER,
     messages INTEGER,
     listed_from INTEGER,
-    complete INTEGER DEFAULT 0 NOT NULL,
     distrust TEXT DEFAULT '' NOT NULL,
     epoch_changes INTEGER DEFAULT 0 NOT NULL,
     proven_at INTEGER,

@@ -29,9 +29,7 @@ __all__ = [
 ]
 
 _t, _troubles = table(CursorRow), table(TroubleRow)
-_COLUMNS = (
-    "epoch mod_seq uid_next messages listed_from complete distrust epoch_changes proven_at checked_at"  # table order
-)
+_COLUMNS = "epoch mod_seq uid_next messages listed_from distrust epoch_changes proven_at checked_at"  # table order
 _TROUBLE = "folder_id epoch uid kind reason tries next_try_at"
 _of_folder = _t.c.folder_id == p("folder")
 _read_troubles = select(*(_troubles.c[name] for name in _TROUBLE.split()))
@@ -74,14 +72,13 @@ FORGET = sql(
 
 
 def _cursor(row: tuple[Any, ...]) -> FolderCursor:
-    epoch, mod_seq, uid_next, messages, listed_from, complete, distrust, epoch_changes, proven_at, checked_at = row
+    epoch, mod_seq, uid_next, messages, listed_from, distrust, epoch_changes, proven_at, checked_at = row
     return FolderCursor(
         epoch=None if epoch is None else UidValidity(epoch),
         mod_seq=None if mod_seq is None else ModSeq(mod_seq),
         uid_next=uid_next,
         messages=messages,
         listed_from=listed_from,
-        complete=bool(complete),
         distrust=distrust,
         epoch_changes=epoch_changes,
         proven_at=None if proven_at is None else from_micros(proven_at),
@@ -117,7 +114,6 @@ def save_cursor(work: Writing, folder: FolderId, cursor: FolderCursor) -> bool:
             cursor.uid_next,
             cursor.messages,
             cursor.listed_from,
-            int(cursor.complete),
             storable(cursor.distrust),
             cursor.epoch_changes,
             micros_or_none(cursor.proven_at),

@@ -24,7 +24,7 @@ from .values import INTEGER_MAX, SEEN
 __all__ = [
     "BODY_WITHOUT_HEADER",
     "COUNTS",
-    "CURSOR_INCOMPLETE",
+    "CURSOR_IMPOSSIBLE",
     "CURSOR_WITHOUT_EPOCH",
     "DOUBLED",
     "FLAGS",
@@ -121,18 +121,10 @@ OLD_EPOCH = sql(
 CURSOR_WITHOUT_EPOCH = sql(
     select(_c.c.folder_id).where(
         _c.c.epoch.is_(None),
-        or_(_c.c.mod_seq.is_not(None), _c.c.listed_from.is_not(None), _c.c.complete == 1),
+        or_(_c.c.mod_seq.is_not(None), _c.c.listed_from.is_not(None)),
     )
 )
-CURSOR_INCOMPLETE = sql(
-    select(_c.c.folder_id).where(
-        or_(
-            and_(_c.c.complete == 1, or_(_c.c.listed_from.is_(None), _c.c.listed_from != 1)),
-            _c.c.listed_from < 1,
-            _c.c.mod_seq < 1,
-        )
-    )
-)
+CURSOR_IMPOSSIBLE = sql(select(_c.c.folder_id).where(or_(_c.c.listed_from < 1, _c.c.mod_seq < 1, _c.c.uid_next < 1)))
 IMPOSSIBLE_NUMBERS = sql(
     select(_m.c.key).where(or_(_m.c.uid < 1, _m.c.epoch < 0, _m.c.size < 0, _m.c.uid > INTEGER_MAX))
 )

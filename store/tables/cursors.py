@@ -17,7 +17,6 @@ class CursorRow(StoreTable, table=True):
     uid_next: int | None = integer("UIDNEXT when last looked; NULL: not told", None)
     messages: int | None = integer("EXISTS when last looked; NULL: never looked", None)
     listed_from: int | None = integer("every existing UID from here to below uid_next has a row; NULL: none yet", None)
-    complete: int = integer("1: at checked_at everything that the policy wants was here")
     distrust: str = words("why change reports about this folder are not believed; empty: they are")
     epoch_changes: int = integer("changes of UIDVALIDITY in a row without a quiet visit between")
     proven_at: int | None = integer("when it was last compared in full; NULL: never", None)

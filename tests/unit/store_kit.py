@@ -92,7 +92,7 @@ class Inbox:
         self.bring(range(1, count + 1))
         with self.store.write("cursor") as tx:
             tx.save_cursor(
-                self.folder, FolderCursor(epoch=EPOCH, uid_next=count + 1, listed_from=1, complete=True, messages=count)
+                self.folder, FolderCursor(epoch=EPOCH, uid_next=count + 1, listed_from=1, messages=count)
             )
 
 

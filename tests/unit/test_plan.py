@@ -81,8 +81,8 @@ STATUS = FolderStatus(messages=10, uid_next=11, uid_validity=EPOCH, mod_seq=ModS
 
 
 def reason(cursor: FolderCursor, status: FolderStatus | None, **more: bool) -> str:
-    found = visit_reason(cursor, status, work_left=more.get("work_left", False), full=more.get("full", False), now=NOW)
-    return found.text if found else ""
+    work_left, full = more.get("work_left", False), more.get("full", False)
+    return visit_reason(cursor, status, work_left=work_left, full=full, now=NOW) or ""
 
 
 def test_a_folder_in_which_nothing_can_have_changed_is_not_visited() -> None:

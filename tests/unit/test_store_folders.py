@@ -121,7 +121,6 @@ def test_a_cursor_comes_back_as_it_was_saved(store: MailStore) -> None:
         uid_next=10,
         messages=3,
         listed_from=1,
-        complete=True,
         distrust="it lost a deletion",
         epoch_changes=2,
         proven_at=BEGIN,
