@@ -40,6 +40,6 @@ class Limits:
     """A command's total deadline, plus one second for each ``octets_per_second`` expected."""
     octets_per_second: int = 10_000
     reconnect_seconds: float = 1.0
-    """The wait after the second loss of a connection without progress; it doubles from there."""
+    """The wait after a connection was lost without progress; it doubles from there. After progress there is none."""
     queue_octets: int = 16_000_000
     """Octets between the connection and the writer."""
