@@ -134,7 +134,9 @@ class _Run:
             pipe.close(abandon=abandon)
 
     def _progress(self) -> int:
-        return len(self._finished) + sum(work.messages_done + work.rows_new for work in self._works.values())
+        return len(self._finished) + sum(
+            work.messages_done + work.rows_new + work.set_aside for work in self._works.values()
+        )
 
     def _work(self, session: Session, pipe: Pipe) -> None:
         """Everything that one connection does; on a further one, what the last left undone."""

@@ -13,7 +13,7 @@ from itertools import islice
 from .cursors import FolderCursor, Trouble
 from .errors import BodyNotHere, StoreClosed, UnknownMessage
 from .folders import Folder
-from .instants import micros_or_none
+from .instants import micros, micros_or_none
 from .mail import AccountId, BlobId, Envelope, FolderId, FolderPath, HeaderId, MessageKey, Uid, UidSet
 from .messages import BodyNeed, IdentityOfRow, Message, MessagePage, PageKey
 from .mime import scan_header
@@ -180,11 +180,13 @@ class ReadView:
         size_max: int | None = None,
         newer_than: datetime | None = None,
         before_uid: int | None = None,
+        now: datetime | None = None,
         limit: int = 5000,
     ) -> list[BodyNeed]:
         """Return messages whose octets are not here, newest UID first, below *before_uid*.
 
-        A message in trouble is left out until its next try; an unknown size or date excludes nothing.
+        A message in trouble is left out until its next try (*now* None: by the store's clock); an unknown size or
+        date excludes nothing.
         """
         return messages.wanted_bodies(
             self._c,
@@ -192,7 +194,7 @@ class ReadView:
             size_max=size_max,
             since=micros_or_none(newer_than),
             before_uid=before_uid,
-            now=int(self._clock() * 1_000_000),
+            now=int(self._clock() * 1_000_000) if now is None else micros(now),
             rows=limit,
         )
 

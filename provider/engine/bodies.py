@@ -34,8 +34,8 @@ SMALL_OCTETS = 64_000
 PAGE_MESSAGES = 2_000
 HEADERS_PER_COMMIT = 500
 GROUP_OCTETS = 8_000_000
-GROUP_MESSAGES = 1_000
-SUSPECTS_PER_BREAK = 4
+SUSPECTS_MAX = 32
+"""From so few messages the one that breaks connections is found by asking for each alone."""
 RETRY_FIRST = timedelta(hours=1)
 RETRY_LAST = timedelta(days=7)
 
@@ -46,7 +46,7 @@ def still_wanted(work: FolderWork, view: ReadView, now: datetime, before: int | 
         return []
     oldest = now - timedelta(days=work.age_days_max) if work.age_days_max is not None else None
     return view.wanted_bodies(
-        work.folder.id, size_max=work.size_octets_max, newer_than=oldest, before_uid=before, limit=limit
+        work.folder.id, size_max=work.size_octets_max, newer_than=oldest, before_uid=before, now=now, limit=limit
     )
 
 
@@ -60,9 +60,16 @@ def bring_headers(
     in_trouble: bool = False,
 ) -> None:
     """Fetch and commit the header blocks of *uids*, newest first. *in_trouble*: what does not come was told already."""
-    for page in uids.pages(HEADERS_PER_COMMIT):
+    suspects = UidSet(uid for uid in uids if uid in work.suspects)
+    pages = (uids - suspects).pages(min(HEADERS_PER_COMMIT, work.group_messages))
+    for page in (*pages, *suspects.pages(1)):
         work.item.stop.checkpoint()
-        came = read_headers(work, page, session.headers(page))
+        try:
+            came = read_headers(work, page, session.headers(page))
+        except SourceError as error:
+            if error.drops_connection:
+                _suspect(context, work, epoch, error.uid, list(page))
+            raise
         with context.store.write("headers", run=context.run) as tx:
             tx.add_headers(work.folder.id, epoch, came.blocks)
         if in_trouble:
@@ -120,7 +127,7 @@ def bring_bodies(context: RunContext, session: Session, work: FolderWork, epoch:
         large = [need for need in needs if (need.size or 0) > SMALL_OCTETS]
         bring_headers(context, session, work, epoch, UidSet(need.uid for need in large if not need.has_header))
         small = [need for need in needs if (need.size or 0) <= SMALL_OCTETS]
-        for group in (*_groups(small, work.suspects), *_groups(large, work.suspects)):
+        for group in (*_groups(small, work), *_groups(large, work)):
             fetch_bodies(context, session, work, epoch, pipe, group)
             if context.turn.wanted():
                 pipe.drain()
@@ -164,7 +171,7 @@ def fetch_bodies(
             pipe.put(target, chunk)
     except SourceError as error:
         if error.drops_connection:
-            _suspect(context, work, epoch, half, list(left))
+            _suspect(context, work, epoch, half if half is not None else error.uid, list(left))
         raise
     finally:
         if half is not None:
@@ -194,31 +201,40 @@ def tell_trouble(
             context.warn(ErrorKind.MESSAGE_MISSING, f"A message did not come: {reason}.", folder=work.path, uid=uid)
 
 
-def _suspect(context: RunContext, work: FolderWork, epoch: UidValidity, half: Uid | None, left: list[Uid]) -> None:
-    """Remember which messages were on their way when the connection broke.
+def _suspect(context: RunContext, work: FolderWork, epoch: UidValidity, culprit: int | None, left: list[Uid]) -> None:
+    """Remember which messages were on their way when the connection broke: *culprit*, if known, else what was *left*.
 
-    Next time they come last and one at a time; one that breaks the connection again, alone, is quarantined.
+    Next time suspects come last and one at a time; one that breaks the connection again, alone, is quarantined, but
+    for a second one only when others came in between: else it is hardly the messages. Where too many are left for
+    asking one at a time, the next groups are so small that it can be done after one more break.
     """
     if len(left) == 1 and left[0] in work.suspects:
+        if work.set_aside and not work.came_since:
+            return
         work.suspects.discard(left[0])
-        work.breaks = 0
+        work.breaks, work.came_since = 0, False
+        work.set_aside += 1
         tell_trouble(context, work, epoch, [(left[0], "poison", "the connection broke twice while it came")])
+    elif culprit in left:
+        work.suspects.add(culprit)
+    elif len(left) <= SUSPECTS_MAX:
+        work.suspects.update(left)
     else:
-        work.suspects.update([half] if half is not None else left[:SUSPECTS_PER_BREAK])
+        work.group_messages = SUSPECTS_MAX
 
 
-def _groups(needs: Sequence[BodyNeed], suspects: set[int]) -> Iterator[list[BodyNeed]]:
+def _groups(needs: Sequence[BodyNeed], work: FolderWork) -> Iterator[list[BodyNeed]]:
     """Yield *needs* in groups bounded by octets and count, suspects alone and last."""
     group: list[BodyNeed] = []
     octets = 0
     for need in needs:
-        if need.uid in suspects:
+        if need.uid in work.suspects:
             continue
-        if group and (octets + (need.size or 0) > GROUP_OCTETS or len(group) >= GROUP_MESSAGES):
+        if group and (octets + (need.size or 0) > GROUP_OCTETS or len(group) >= work.group_messages):
             yield group
             group, octets = [], 0
         group.append(need)
         octets += need.size or 0
     if group:
         yield group
-    yield from ([need] for need in needs if need.uid in suspects)
+    yield from ([need] for need in needs if need.uid in work.suspects)

@@ -105,6 +105,8 @@ class FolderWork:
     """Messages asked for together; fewer, once a connection broke and nobody knows by which."""
     set_aside: int = 0
     """Messages of this run that broke two connections: finding each of them is progress."""
+    came_since: bool = False
+    """Whether a message came since the last one was set aside."""
     messages_done: int = 0
     octets_done: int = 0
     rows_new: int = 0
@@ -129,7 +131,7 @@ class FolderWork:
 
     def committed(self, messages: int) -> None:
         """Count messages that are in the store now, as far as the policy wants them."""
-        self.breaks = 0
+        self.breaks, self.came_since = 0, True
         self.messages_done += messages
         self.item.committed(messages)
 

@@ -111,6 +111,8 @@ def _newest(visit: Visit, left: UidSet, messages: int) -> UidSet:
 def _page_with_headers(visit: Visit, page: UidSet, cursor: FolderCursor) -> int:
     """List *page* with header blocks and commit it at once, with *cursor*; return how many messages it had."""
     work = visit.work
+    if work.breaks:  # one of these headers may have broken the connection: each comes by itself, after the rows
+        return len(_add_rows(visit, visit.session.summaries(page), page, cursor))
     work.item.phase(Phase.DOWNLOAD_HEADER, f"Newest mail of {work.path}")
     rows = [row for row in visit.session.headers(page, with_summary=True) if row.uid in page]
     messages = {row.uid: _new_message(row.summary) for row in rows if row.summary is not None}

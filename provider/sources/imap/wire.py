@@ -25,6 +25,7 @@ from ...errors import (
     ProtocolBroken,
     ProviderError,
     ServerBusy,
+    SourceError,
     printable,
 )
 from ...limits import Limits
@@ -275,9 +276,13 @@ class Wire:
         if count > CHUNK_OCTETS:
             self._row = row
             return row
-        row.octets = self._channel.read(count)
-        row.remaining = 0
-        self._read_end(row)
+        try:
+            row.octets = self._channel.read(count)
+            row.remaining = 0
+            self._read_end(row)
+        except SourceError as error:
+            error.uid = row.uid  # what breaks here again and again is to be left out
+            raise
         return row
 
     def _tolerant_row(self, number: int, first: bytes) -> Row:
