@@ -195,7 +195,10 @@ def tell_trouble(
     for uid, kind, reason in troubles:
         if kind == "poison":
             context.warn(
-                ErrorKind.MESSAGE_QUARANTINED, f"A message was set aside: {reason}.", folder=work.path, uid=uid
+                ErrorKind.MESSAGE_QUARANTINED,
+                f"A message was set aside: {reason.rstrip('.')}.",
+                folder=work.path,
+                uid=uid,
             )
         else:
             context.warn(ErrorKind.MESSAGE_MISSING, f"A message did not come: {reason}.", folder=work.path, uid=uid)

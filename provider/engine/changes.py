@@ -16,6 +16,7 @@ from .context import REMOVED_PER_COMMIT, Visit
 from .listing import list_uids
 from .plan import ApplyFlags, CompareFlags, FindGone, ListNew, RemoveTold, plan_changes, plan_proof, suspicious
 from .resume import new_uids, proof_due
+from .reuse import reused_uids
 
 __all__ = ["apply_changes", "prove"]
 
@@ -44,6 +45,7 @@ def apply_changes(visit: Visit) -> UidSet:
                 # Where every visit compares, the time would be the only thing that each of them writes.
                 if visit.context.request.full or proof_due(cursor, now):
                     cursor = replace(cursor, proven_at=now)
+                    gone = gone | reused_uids(visit)  # the count, which does not add up then, lists them anew
             case ListNew(uids):
                 new = uids
             case FindGone():

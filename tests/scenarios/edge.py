@@ -187,7 +187,7 @@ class Edge:
                 assert result.ok and host.errors == ()
                 if self.stirred:
                     scene.stir()
-            before = scene.here()
+            before = self._on_both_sides(scene)
             fake.commands.clear()
             self.lie(scene)
             knocks = fake.connections
@@ -226,15 +226,19 @@ class Edge:
         if "L" in self.outcome:
             assert ErrorKind.LIMIT in self.kinds
 
-    def _nothing_lost(self, scene: Scene, before: dict[tuple[bytes, int], tuple[int, BodyState]]) -> None:
+    def _on_both_sides(self, scene: Scene) -> list[tuple[int, BodyState, bytes]]:
+        """Return key, state and the server's octets of each message that is here, and there."""
+        with scene.fake.lock:
+            octets = _octets_there(scene.fake)
+        return [(key, body, octets[place]) for place, (key, body) in scene.here().items() if place in octets]
+
+    def _nothing_lost(self, scene: Scene, before: list[tuple[int, BodyState, bytes]]) -> None:
         """Each message that was here, and is there, is here with its key and its body."""
         after = dict(scene.here().values())
         with scene.fake.lock:
-            folders = [folder for folder in scene.fake.mailbox.folders.values() if folder.selectable]
-            there = {(folder.wire_name, uid) for folder in folders for uid in folder.messages}
-        kept = {key: body for place, (key, body) in before.items() if place in there}
-        lost = {key for key, body in kept.items() if after.get(key) is not body}
-        assert not lost, f"{len(lost)} of {len(kept)} messages were lost"
+            there = set(_octets_there(scene.fake).values())
+        lost = [key for key, body, octets in before if octets in there and after.get(key) is not body]
+        assert not lost, f"{len(lost)} of {len(before)} messages were lost"
 
     def _become_honest(self, scene: Scene) -> None:
         scene.fake.faults.clear()
@@ -247,6 +251,11 @@ class Edge:
         assert [error.text for error in host.errors if error.severity is Severity.ERROR] == []
         if self.heals:
             scene.equals_server()
+
+
+def _octets_there(fake: FakeImap) -> dict[tuple[bytes, int], bytes]:
+    folders = [folder for folder in fake.mailbox.folders.values() if folder.selectable]
+    return {(f.wire_name, uid): message.octets for f in folders for uid, message in f.messages.items()}
 
 
 def bend(
