@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from provider import ErrorKind
+from provider.limits import Limits
 from store import BodyState
 
 from ..servers.fake_answer import Answer, drop_rows_without_uid, nil_bodies, omit_uids
 from ..servers.fakeimap import BARE, NO_CONDSTORE
+from ..wire.canned import EXAMINE as CANNED_EXAMINE
+from ..wire.canned import canned
+from ..wire.rig import scripted_session
 from .edge import BODIES, FOLDER, Edge, Scene, add, bend, drop, ends, fetch, honest, opening, swap
 from .rig import mail_of
 
@@ -248,3 +253,24 @@ ROWS = [
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_an_edge_case_ends_as_stated(row: Edge, tmp_path: Path) -> None:
     row.play(tmp_path)
+
+
+def test_e19_a_search_over_a_million_messages_comes_in_pages_that_fit_a_line() -> None:
+    """A server that answers in one line whatever is asked: each answer stays far below the cap, none is held whole."""
+    longest = 0
+
+    def reply(tag: bytes, rest: bytes) -> bytes | None:
+        nonlocal longest
+        if (page := re.match(rb"UID SEARCH (\d+):(\d+|\*)", rest)) is None:
+            million = CANNED_EXAMINE.replace(b"3 EXISTS", b"1000000 EXISTS").replace(b"UIDNEXT 4", b"UIDNEXT 3000001")
+            return canned({"EXAMINE": million})(tag, rest)
+        numbers = range(int(page[1]), 1_000_001 if page[2] == b"*" else int(page[2]) + 1)
+        line = b"* SEARCH " + b" ".join(b"%d" % (3 * number) for number in numbers) + b"\r\n"
+        longest = max(longest, len(line))
+        return line + tag + b" OK done\r\n"
+
+    with scripted_session(reply) as (session, _):
+        assert session.open(b"INBOX", None).messages == 1_000_000
+        found = session.existing()
+    assert (len(found), found.lowest, found.highest) == (1_000_000, 3, 3_000_000)
+    assert longest < Limits().line_octets // 2

@@ -1,0 +1,125 @@
+"""No number of the two catalogues is forgotten: E of the edge cases, H of the hostile servers, as far as reading goes.
+
+A number counts as proven when a test row names it: a row of ``tests/scenarios/edge.py``, a ``Hostile`` row or a
+``row 9`` of the wire tests, a test named after it, or a test that is named here and exists. What cannot apply yet says why.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+EDGES = [f"E{number}" for number in (*range(1, 37), *range(50, 53), *range(56, 60))]
+HOSTILE = [f"H{number}" for number in range(1, 80)]
+
+ELSEWHERE = {
+    "E50": (
+        "unit/test_store_runs.py",
+        "test_a_clock_that_jumps_blocks_nobody_and_corrupts_nothing",
+    ),
+    "E51": (
+        "wire/test_starttls.py",
+        "test_a_doubtful_upgrade_ends_before_any_secret",
+    ),
+    "E52": (
+        "wire/test_tls_matrix.py",
+        "test_a_bad_connection_is_refused_before_any_secret",
+    ),
+    "E56": (
+        "contract/test_callback_contract.py",
+        "test_a_host_that_misbehaves_at_one_kind_of_event_still_hears_a_lawful_log",
+    ),
+    "E57": (
+        "crash/test_full_disk.py",
+        "test_a_synchronization_onto_a_full_disk_says_so_keeps_what_it_has_and_goes_on_with_more_room",
+    ),
+    "E58": (
+        "contract/test_store_processes.py",
+        "test_a_process_that_dies_at_any_statement_leaves_a_sound_store_between_two_transactions",
+    ),
+    "E59": (
+        "crash/test_leases.py",
+        "test_a_killed_process_is_followed_at_once_and_nothing_is_lost",
+    ),
+    "H8": (
+        "wire/test_starttls.py",
+        "test_nothing_said_before_tls_is_believed",
+    ),
+    "H9": (
+        "wire/test_starttls.py",
+        "test_a_doubtful_upgrade_ends_before_any_secret",
+    ),
+}
+"""Rows whose test has a table of its own."""
+
+CANNOT_APPLY = {
+    "H29": "the reset behind an APPEND: nothing is sent to a server by this part of the program",
+    "H79": "IDLE comes with the manager; a session is not kept when a run is over",
+}
+
+NAMES = re.compile(r"[EH]\d{1,2}(?: [EH]\d{1,2})*")
+
+
+def trees(*patterns: str) -> Iterator[ast.Module]:
+    for pattern in patterns:
+        for path in sorted(TESTS.glob(pattern)):
+            yield ast.parse(path.read_text("utf-8"), str(path))
+
+
+@cache
+def scenario_rows() -> frozenset[str]:
+    """Return what rows of whole synchronizations name, and tests that are called after a number."""
+    found: set[str] = set()
+    for tree in trees("scenarios/test_edges*.py", "scenarios/test_hostile_runs*.py"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and NAMES.fullmatch(node.value):
+                found |= set(node.value.split())
+            if isinstance(node, ast.FunctionDef) and (named := re.match(r"test_([eh]\d+)_", node.name)):
+                found.add(named[1].upper())
+    return frozenset(found)
+
+
+@cache
+def wire_rows() -> frozenset[str]:
+    """Return what rows and tests of the wire name."""
+    found: set[str] = set()
+    for tree in trees("wire/test_*.py"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Hostile":
+                first = node.args[0]
+                assert isinstance(first, ast.Constant), "a row names its number itself"
+                found.add(f"H{first.value}")
+            if isinstance(node, ast.Dict):
+                keys = [key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+                found |= {f"H{named[1]}" for key in keys if (named := re.match(r"row (\d+)\b", key))}
+            if isinstance(node, ast.FunctionDef) and (named := re.match(r"test_(?:row|line)_(\d+)_", node.name)):
+                found.add(f"H{named[1]}")
+    return frozenset(found)
+
+
+def functions_in(path: str) -> set[str]:
+    tree = ast.parse((TESTS / path).read_text("utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+@pytest.mark.parametrize("number", [*EDGES, *HOSTILE])
+def test_each_number_of_the_catalogues_is_named_by_a_row(number: str) -> None:
+    proven = number in scenario_rows() | wire_rows() or number in ELSEWHERE
+    assert proven is not (number in CANNOT_APPLY), f"{number}: {'both' if proven else 'neither'} proven and excused"
+
+
+@pytest.mark.parametrize("place", sorted(set(ELSEWHERE.values())), ids=" ".join)
+def test_what_is_proven_elsewhere_is_there(place: tuple[str, str]) -> None:
+    path, name = place
+    assert name in functions_in(path)
+
+
+def test_no_row_names_a_number_that_the_catalogues_do_not_have() -> None:
+    named = scenario_rows() | {row for row in wire_rows() if row[1:].isdigit()}
+    assert named <= {*EDGES, *HOSTILE}, sorted(named - {*EDGES, *HOSTILE})
