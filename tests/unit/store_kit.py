@@ -91,9 +91,7 @@ class Inbox:
         self.list(*(new(uid) for uid in range(1, count + 1)))
         self.bring(range(1, count + 1))
         with self.store.write("cursor") as tx:
-            tx.save_cursor(
-                self.folder, FolderCursor(epoch=EPOCH, uid_next=count + 1, listed_from=1, messages=count)
-            )
+            tx.save_cursor(self.folder, FolderCursor(epoch=EPOCH, uid_next=count + 1, listed_from=1, messages=count))
 
 
 def everything(path: Path) -> dict[str, list[tuple[object, ...]]]:
