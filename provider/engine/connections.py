@@ -1,8 +1,10 @@
 """Work that survives its connections: a lost one costs a new one, as long as something gets done in between."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+
+from store import StoreError
 
 from ..backoff import Backoff
 from ..errors import Needs, SourceError
@@ -14,6 +16,8 @@ from .context import RunContext
 __all__ = ["Lifeline", "Reconnect", "over_connections"]
 
 BREAKS_WITHOUT_PROGRESS_MAX = 3
+RENEW_SECONDS = 20.0
+"""A third of a lease."""
 
 
 class Reconnect(Exception):
@@ -28,6 +32,7 @@ class Lifeline:
         self.item: ItemReporter = context.reporter.item(None)
         self.stop = context.stop.child()
         """Ends the connection at hand and nothing else; each connection has a new one."""
+        self._renewed_at = context.clock.monotonic()
 
     @contextmanager
     def at_work(self, item: ItemReporter) -> Iterator[None]:
@@ -40,15 +45,25 @@ class Lifeline:
             yield
 
     def received(self, octets: int) -> None:
-        """Octets are counted where they are understood; here they only end a silence."""
+        """Keep the lease; octets are counted where they are understood."""
+        self._keep_lease()
 
     def waiting(self, seconds: float) -> None:
-        """Tell that nothing comes."""
+        """Tell that nothing comes, and keep the lease."""
+        self._keep_lease()
         self.item.waiting(seconds)
 
     def notice(self, notice: Notice) -> None:
         """Tell of something odd."""
         self._context.tell(notice, folder=notice.folder)
+
+    def _keep_lease(self) -> None:
+        """Renew the run's lease now and then: a long answer, or a long silence, commits nothing that would do it."""
+        now = self._context.clock.monotonic()
+        if now - self._renewed_at > RENEW_SECONDS:
+            self._renewed_at = now
+            with suppress(StoreError):  # a lease that is lost is met by the next write
+                self._context.store.renew_run(self._context.run)
 
 
 def over_connections(

@@ -18,6 +18,7 @@ PLACES = frozenset(
     {"connect", "folders", "open", "existing", "summaries", "flags", "headers", "identities", "bodies", "close"}
 )
 ANYWHERE = ""
+TICK_SECONDS = 0.25
 
 
 class Hang:
@@ -36,12 +37,16 @@ class Hang:
             self._changed.notify_all()
 
     def hang(self, stop: Stop, waiting: Callable[[float], None]) -> None:
-        """Block until ``release``; tell *waiting* once. Raises Cancelled as soon as *stop* says so."""
+        """Block until ``release``; tell *waiting* four times a second. Raises Cancelled as soon as *stop* says so."""
+        seconds = 0.0
         with stop.waking(self._wake):
             self.entered.set()
-            waiting(0.0)
-            with self._changed:
-                self._changed.wait_for(lambda: self._released or stop.stopped)
+            while True:
+                waiting(seconds)
+                with self._changed:
+                    if self._changed.wait_for(lambda: self._released or stop.stopped, TICK_SECONDS):
+                        break
+                seconds += TICK_SECONDS
         stop.checkpoint()
 
     def _wake(self) -> None:
