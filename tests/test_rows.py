@@ -1,7 +1,8 @@
 """No number of the two catalogues is forgotten: E of the edge cases, H of the hostile servers, as far as reading goes.
 
 A number counts as proven when a test row names it: a row of ``tests/scenarios/edge.py``, a ``Hostile`` row or a
-``row 9`` of the wire tests, a test named after it, or a test that is named here and exists. What cannot apply yet says why.
+``row 9`` of the wire tests, a test named after it, or a test that is named here and exists. What cannot apply yet says
+why.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def wire_rows() -> frozenset[str]:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Hostile":
                 first = node.args[0]
                 assert isinstance(first, ast.Constant), "a row names its number itself"
-                found.add(f"H{first.value}")
+                found.add(f"H{first.value!s}")
             if isinstance(node, ast.Dict):
                 keys = [key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
                 found |= {f"H{named[1]}" for key in keys if (named := re.match(r"row (\d+)\b", key))}
