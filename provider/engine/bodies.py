@@ -58,8 +58,12 @@ def bring_headers(
     uids: UidSet,
     *,
     in_trouble: bool = False,
+    last: bool = True,
 ) -> None:
-    """Fetch and commit the header blocks of *uids*, newest first. *in_trouble*: what does not come was told already."""
+    """Fetch and commit the header blocks of *uids*, newest first.
+
+    *in_trouble*: what does not come was told already. *last*: as in ``settle_headers``.
+    """
     suspects = UidSet(uid for uid in uids if uid in work.suspects)
     pages = (uids - suspects).pages(min(HEADERS_PER_COMMIT, work.group_messages))
     for page in (*pages, *suspects.pages(1)):
@@ -75,7 +79,7 @@ def bring_headers(
         if in_trouble:
             work.item.count(Counts(octets=came.octets))
         else:
-            settle_headers(context, work, epoch, page, came)
+            settle_headers(context, work, epoch, page, came, last=last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +109,20 @@ def read_headers(work: FolderWork, asked: UidSet, rows: Iterable[HeaderRow]) -> 
     return Headers(list(blocks.items()), UidSet(empty), octets)
 
 
-def settle_headers(context: RunContext, work: FolderWork, epoch: UidValidity, asked: UidSet, came: Headers) -> None:
-    """Count headers that are committed now, and note what of the *asked* did not come."""
+def settle_headers(
+    context: RunContext, work: FolderWork, epoch: UidValidity, asked: UidSet, came: Headers, *, last: bool
+) -> None:
+    """Count headers that are committed now, and note what of the *asked* did not come.
+
+    Unless this is the *last* question of the visit, a message without a header block is no trouble yet: the block may
+    be too large by itself, and come with the octets.
+    """
     work.item.count(Counts(octets=came.octets))
     if not work.wants_bodies:
         work.committed(len(came.blocks))
     missing = asked - UidSet(uid for uid, _ in came.blocks) - came.empty
-    tell_trouble(context, work, epoch, [(uid, "poison", "the server has no header for it") for uid in came.empty])
+    if last:
+        tell_trouble(context, work, epoch, [(uid, "poison", "its header does not come") for uid in came.empty])
     tell_trouble(context, work, epoch, [(uid, "missing", "asked for, but not answered") for uid in missing])
 
 
@@ -125,7 +136,8 @@ def bring_bodies(context: RunContext, session: Session, work: FolderWork, epoch:
             break
         before = needs[-1].uid
         large = [need for need in needs if (need.size or 0) > SMALL_OCTETS]
-        bring_headers(context, session, work, epoch, UidSet(need.uid for need in large if not need.has_header))
+        headerless = UidSet(need.uid for need in large if not need.has_header)
+        bring_headers(context, session, work, epoch, headerless, last=False)
         small = [need for need in needs if (need.size or 0) <= SMALL_OCTETS]
         for group in (*_groups(small, work), *_groups(large, work)):
             fetch_bodies(context, session, work, epoch, pipe, group)

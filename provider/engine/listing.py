@@ -122,7 +122,7 @@ def _page_with_headers(visit: Visit, page: UidSet, cursor: FolderCursor) -> int:
         new = _write_rows(visit, tx, messages)
         tx.add_headers(work.folder.id, visit.epoch, came.blocks)
     work.listed(new)
-    settle_headers(visit.context, work, visit.epoch, listed, came)
+    settle_headers(visit.context, work, visit.epoch, listed, came, last=False)
     return len(listed)
 
 

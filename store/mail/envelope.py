@@ -42,3 +42,5 @@ class Envelope:
     list_id: str = ""
     received: bool = False
     """True when at least one Received field is there: the message travelled (evidence for identity)."""
+    cut: bool = False
+    """True when a limit hid something of these fields; the raw header block has it."""

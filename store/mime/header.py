@@ -63,11 +63,12 @@ def scan_header(block: bytes, limits: MimeLimits = DEFAULT_LIMITS, *, listed_onl
 
     Of a field that may stand once only, the first counts; address fields that stand several times are joined. Beyond
     *limits* is not looked: fields after ``header_octets``, a line after ``line_octets``, addresses after
-    ``addresses``.
+    ``addresses``; ``Envelope.cut`` tells that there was more.
 
     >>> scan_header(b"Subject: =?utf-8?q?caf=C3=A9?=\\r\\n").subject
     'café'
     """
+    cut = len(block) > limits.header_octets
     block = block[: limits.header_octets]
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -83,16 +84,20 @@ def scan_header(block: bytes, limits: MimeLimits = DEFAULT_LIMITS, *, listed_onl
         elif name in _JOINED:
             fields[name].append(value)
     received = fields.pop(b"received", None) is not None
+    cut = cut or any(_is_cut(name, value, limits.line_octets) for name, values in fields.items() for value in values)
     text = {
         name: _unfolded(b",".join(values), limits.line_octets, whole=name in _LONG) for name, values in fields.items()
     }
     get = text.get
 
     def people(name: bytes) -> tuple[Address, ...]:
+        nonlocal cut
         field = get(name)
-        return parse_addresses(field, limits.addresses) if field else ()
+        found = parse_addresses(field, limits.addresses + 1) if field else ()
+        cut = cut or len(found) > limits.addresses
+        return found[: limits.addresses]
 
-    return Envelope(
+    return Envelope(  # its arguments are made in this order: ``cut`` is known when all addresses are
         subject=clean_line(decode_words(get(b"subject", ""))),
         from_=people(b"from"),
         sender=people(b"sender"),
@@ -106,7 +111,15 @@ def scan_header(block: bytes, limits: MimeLimits = DEFAULT_LIMITS, *, listed_onl
         references=_ids(get(b"references", "")),
         list_id=_one_id(get(b"list-id", "")),
         received=received,
+        cut=cut,
     )
+
+
+def _is_cut(name: bytes, value: bytes, line_octets: int) -> bool:
+    """Tell whether ``_unfolded`` loses something of a field's *value*."""
+    if len(value) <= line_octets:
+        return False
+    return name not in _LONG or max(map(len, value.split(b"\n"))) > line_octets
 
 
 def _unfolded(value: bytes, line_octets: int, *, whole: bool) -> str:
