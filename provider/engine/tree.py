@@ -2,13 +2,14 @@
 
 A folder is removed when two listings in a row lack it (this run's second one, or the next run's), never on one answer;
 its messages become tombstones. So do the messages of a folder that two listings in a row call not selectable: the
-mailbox was deleted, and its name only stays for the folders below it (RFC 9051 §6.3.5).
+mailbox was deleted, and its name only stays for the folders below it (RFC 9051 §6.3.5); but where INBOX, or most of
+what was there, is said to be so, the server's disk is gone rather than the mail, and nothing is removed.
 """
 
 from dataclasses import replace
 
 from store import FolderCursor, FolderState, RemoteFolderRow
-from store.mail import FolderId, UidSet
+from store.mail import FolderId, Role, UidSet
 from store.mail.ids import UID_MAX
 
 from ..errors import ErrorKind
@@ -36,6 +37,9 @@ def synchronize_tree(context: RunContext, session: Session) -> FolderListing:
         gone = set(plan.gone) & set(again.gone)
         plan = replace(plan, gone=tuple(gone), missing=(*plan.missing, *(set(plan.gone) - gone)))
         emptied &= _emptied(context, again)
+    if closed := _doubt_closed(known, emptied):
+        context.warn(ErrorKind.LISTING_SUSPICIOUS, f"The listing is not believed: {closed}; their mail is kept.")
+        emptied = set()
     if plan.suspicious:
         kept = f"{len(plan.missing)} folders are kept as they are"
         context.warn(ErrorKind.LISTING_SUSPICIOUS, f"The listing is not believed: {plan.suspicious}; {kept}.")
@@ -48,6 +52,15 @@ def _emptied(context: RunContext, plan: TreePlan) -> set[FolderId]:
     closed = [id for id, remote in plan.kept if not remote.selectable]
     with context.store.read() as view:
         return {id for id in closed if view.folder(id).counts.listed}
+
+
+def _doubt_closed(known: list[KnownFolder], emptied: set[FolderId]) -> str:
+    """Return why it is not believed that the mail of the *emptied* folders is gone, or nothing."""
+    if any(old.id in emptied and old.role is Role.INBOX for old in known):
+        return "it calls INBOX a name without mail"
+    if len(emptied) > max(3, len(known) // 2):
+        return f"it calls {len(emptied)} of {len(known)} folders names without mail"
+    return ""
 
 
 def _known(context: RunContext) -> list[KnownFolder]:

@@ -319,6 +319,17 @@ ROWS = [
     ),
     *(
         Edge(
+            row="H40",
+            title=f"{title} cannot be opened any more, says LIST: its disk is gone, not the mail",
+            outcome="N",
+            stirred=False,
+            lie=bend("LIST", swap(rb"\* LIST \((.*" + name + rb")", rb"* LIST (\\Noselect \1"), folder=None),
+            kinds={K.LISTING_SUSPICIOUS},
+        )
+        for title, name in (("INBOX", b"INBOX"), ("every folder", b""))
+    ),
+    *(
+        Edge(
             row="H37",
             title=f"LIST {title}",
             outcome="N",
