@@ -79,6 +79,7 @@ class Stage:
         self.reset()
         ended = self.forks.run({**self.job, "kind": kind, "at": at})
         assert ended.code in (0, STOPPED), where
+        self.fake.wait_quiet()
         asked = self.ledger.take()
         with open_store(self.path) as store:
             assert store.check(full=True).problems == (), where

@@ -10,6 +10,7 @@ import base64
 import socket
 import ssl
 import struct
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -40,6 +41,7 @@ class Session:
         self.seen_modseq = 0
         self.authenticated = server.preauth
         self.sent = bytearray()
+        self.ended = threading.Event()
         self._stream: BinaryIO = sock.makefile("rb")
 
     @property

@@ -132,6 +132,12 @@ class FakeImap:
             with contextlib.suppress(OSError):  # already closed by the client
                 session.sock.shutdown(socket.SHUT_RDWR)
 
+    def wait_quiet(self) -> None:
+        """Wait until every connection has ended: a client that died leaves commands behind that are still answered."""
+        for session in list(self._sessions):
+            if not session.ended.wait(HANG_GUARD_SECONDS):
+                raise RuntimeError("a session of the fake does not end")
+
     def _accept_all(self, listener: socket.socket) -> None:
         while True:
             try:
@@ -151,6 +157,8 @@ class FakeImap:
             session.run()
         except Exception as fault:
             self._failures.append(fault)
+        finally:
+            session.ended.set()
 
     def _spawn(self, target: object, *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, name=f"fakeimap-{len(self._threads)}", daemon=True)  # type: ignore[arg-type]
