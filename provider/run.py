@@ -12,10 +12,11 @@ from store.mail import FolderId, FolderPath, MessageKey
 from .account import Account, Keep
 from .engine.connections import Lifeline, Reconnect, over_connections
 from .engine.context import FolderWork, RunContext, Yielded
-from .engine.folderrun import Depth, visit_folder, work_left
+from .engine.folderrun import Depth, settle, visit_folder, work_left
 from .engine.ondemand import fetch_messages
 from .engine.pipe import Pipe
 from .engine.resume import visit_reason
+from .engine.tours import TourReport, tour_folders
 from .engine.tree import synchronize_tree
 from .errors import Cancelled, SourceError, UnknownItem
 from .events import ItemStatus
@@ -23,7 +24,7 @@ from .owner import is_gone, owning
 from .phases import Phase
 from .report import Reporter
 from .request import SyncFlags, SyncRequest
-from .sources.base import FolderListing, FolderStatus, Session, Source
+from .sources.base import FolderListing, FolderStatus, Session, Source, TouringSession
 from .turn import AccountOutcome, Turn
 
 __all__ = ["run_account", "run_fetch"]
@@ -117,6 +118,7 @@ class _Run:
         self._lifeline = Lifeline(context)
         self._works: dict[FolderId, FolderWork] = {}
         self._finished: set[FolderId] = set()
+        self._touring = True
 
     def whole(self) -> None:
         """Run to the end, over as many connections as it takes. Raises what ends the run."""
@@ -149,10 +151,37 @@ class _Run:
             return
         item.phase(Phase.CONTENTS, "Looking for mail")
         todo = self._chosen(listing)
-        if len(todo) > 1:
+        if isinstance(session, TouringSession) and self._touring:
+            todo = self._tour(session, pipe, todo, listing)
+        elif len(todo) > 1:
             todo = [work for work in todo if not self._visit(session, pipe, work, Depth.NEWEST)]
         for work in todo:
             self._visit(session, pipe, work, Depth.FULL)
+
+    def _tour(
+        self, session: TouringSession, pipe: Pipe, todo: list[FolderWork], listing: FolderListing
+    ) -> list[FolderWork]:
+        """Visit what can be visited without waiting in between; return what has to be visited by itself.
+
+        A tour that loses its connection is the last of this run: one by one it shows which folder it is.
+        """
+        status_by_name = {remote.name: remote.status for remote in listing.folders}
+        with_status = [(work, status_by_name.get(work.folder.name)) for work in todo]
+        report = TourReport()
+        self._touring = False
+        try:
+            tour_folders(self._context, session, with_status, pipe, self._lifeline, report)
+            self._touring = True
+        except Reconnect:
+            self._touring = True
+            raise
+        finally:
+            if not self._context.stop.stopped:
+                pipe.drain()
+                settle(self._context, report.finished)
+                for work in (*(finished.work for finished in report.finished), *report.cancelled):
+                    self._finish(work, ItemStatus.CANCELED if work.item.stop.stopped else ItemStatus.SUCCEEDED)
+        return report.rest
 
     def _chosen(self, listing: FolderListing) -> list[FolderWork]:
         """Return the folders to visit, INBOX first; tell of those that need no visit, and of unknown ones."""
@@ -223,8 +252,11 @@ class _Run:
         context = self._context
         try:
             with self._lifeline.at_work(work.item):
-                if not visit_folder(context, session, work, pipe, depth):
+                finished = visit_folder(context, session, work, pipe, depth)
+                if finished is None:
                     return False
+                pipe.drain()
+                settle(context, [finished])
         except (Cancelled, SourceError) as error:
             context.stop.checkpoint()
             if work.item.stop.stopped:

@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 from time import monotonic
 
 from store import MailStore, open_store
-from store.mail import AccountId
+from store.mail import AccountId, MessageKey
 
 from .. import Account, Password, Security, SyncRequest
 from .demo_mail import DemoMessage, demo_messages, late_messages
@@ -81,7 +81,9 @@ def _acts(store: MailStore, account: Account, mailbox: "_Mailbox", home: Home) -
 
     report = store.check(full=True)
     _title("The store is whole." if report.ok else f"The store has {count(len(report.problems), 'problem')}.")
-    _what_next(home)
+    with store.read() as view:
+        newest = view.all_messages(limit=1).messages[0]
+    _what_next(home, newest.key)
     return max(first, second, ExitCode.COMPLETE if report.ok else ExitCode.STORE)
 
 
@@ -98,9 +100,10 @@ def _title(text: str) -> None:
     put("─" * min(len(text), 100))
 
 
-def _what_next(home: Home) -> None:
+def _what_next(home: Home, message: MessageKey) -> None:
     put(f"The store is {home.store_path}; the server ends with this demo, the mail stays. Try:")
-    for words in ("list --all", "list INBOX --json --limit 3", "show 1", "show 1 --raw", "status", "check --full"):
+    show = f"show {message}"
+    for words in ("list --all", "list INBOX --json --limit 3", show, f"{show} --raw", "status", "check --full"):
         put(f"  maildock --home {home.path} {words}")
     put("With an account of your own:")
     put("  maildock account add NAME --host imap.example.org --user U --password-command 'pass show mail'")

@@ -127,7 +127,10 @@ def settle_headers(
 
 
 def bring_bodies(context: RunContext, session: Session, work: FolderWork, epoch: UidValidity, pipe: Pipe) -> None:
-    """Fetch every body the policy wants, newest first. Raises Yielded when somebody more urgent waits."""
+    """Fetch every body the policy wants, newest first, into the *pipe*.
+
+    Raises Yielded, with the pipe drained, when somebody more urgent waits.
+    """
     before: int | None = None
     while True:
         with context.store.read() as view:
@@ -144,7 +147,6 @@ def bring_bodies(context: RunContext, session: Session, work: FolderWork, epoch:
             if context.turn.wanted():
                 pipe.drain()
                 raise Yielded
-    pipe.drain()
 
 
 def fetch_bodies(

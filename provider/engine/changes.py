@@ -71,7 +71,9 @@ def prove(visit: Visit, *, doubt_gaps: bool) -> None:
         local = visit.local()
         lost = local - existing
         absent = (existing if below is None else existing & UidSet.span(1, below - 1)) - local
-        if quiet and (lost or absent - _gaps(visit)) and visit.opened.changes.exactness is Exactness.EXACT:
+        # What never came is no lie of the delta; what it forgot to tell is, and what it told to be gone and is not.
+        lied = lost or absent & visit.opened.changes.vanished
+        if quiet and lied and visit.opened.changes.exactness is Exactness.EXACT:
             visit.distrust("its QRESYNC delta did not add up with its own count")
         if suspicious(lost, local):
             lost = lost - _contradicted(visit, lost, UidSet(row.uid for row in visit.session.flags(lost)))

@@ -167,9 +167,9 @@ class Visit:
     def write(self, name: str, cursor: FolderCursor | None = None) -> Iterator[WriteTransaction]:
         """A transaction of this run that saves *cursor* together with what is written in it."""
         with self.context.store.write(name, run=self.context.run) as tx:
-            yield tx
-            if cursor is not None and cursor != self.cursor:
+            if cursor is not None:
                 tx.save_cursor(self.work.folder.id, cursor)
+            yield tx
         self.cursor = cursor or self.cursor
 
     def distrust(self, why: str) -> None:

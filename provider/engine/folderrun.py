@@ -5,11 +5,12 @@ anywhere, and the next one goes on there. Two depths: NEWEST makes the newest pa
 small work, FULL does the rest.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from store import BodyState, FolderCursor, FolderState, Message
-from store.mail import UidSet
+from store.mail import Uid, UidSet
 
 from ..errors import FolderUnusable
 from ..phases import Phase
@@ -22,7 +23,7 @@ from .pipe import Pipe
 from .reset import survive_reset
 from .resume import known_for
 
-__all__ = ["Depth", "visit_folder", "work_left"]
+__all__ = ["Depth", "Finished", "settle", "visit_folder", "work_left"]
 
 SMALL_WORK_OCTETS = 500_000
 """Bodies up to so many octets are brought on the first visit, which saves opening the folder twice."""
@@ -32,7 +33,20 @@ class Depth(Enum):
     """How much one visit does."""
 
     NEWEST = "newest"
+    """The newest page; small work to its end."""
+    LOOK = "look"
+    """Everything but bodies."""
     FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A folder in which nothing is left to do in this run; ``settle`` writes it, for any number of folders at once."""
+
+    work: FolderWork
+    cursor: FolderCursor
+    over: tuple[Uid, ...]
+    """UIDs whose trouble is over."""
 
 
 def work_left(context: RunContext, work: FolderWork) -> bool:
@@ -46,8 +60,10 @@ def work_left(context: RunContext, work: FolderWork) -> bool:
         )
 
 
-def visit_folder(context: RunContext, session: Session, work: FolderWork, pipe: Pipe, depth: Depth) -> bool:
-    """Visit one folder; return True when nothing is left to do there in this run.
+def visit_folder(context: RunContext, session: Session, work: FolderWork, pipe: Pipe, depth: Depth) -> Finished | None:
+    """Visit one folder; return how it is to be left when nothing is left to do there in this run, else None.
+
+    Bodies may still be in the *pipe*: drain it before ``settle``.
 
     Raises SourceError (of this folder, or of the connection), StoreError, Cancelled, Yielded.
     """
@@ -59,24 +75,34 @@ def visit_folder(context: RunContext, session: Session, work: FolderWork, pipe: 
     opened = session.open(work.folder.name, known)
     if opened.epoch is None:
         raise FolderUnusable(f"{work.path} has no usable UIDVALIDITY, so nothing of it can be kept.", folder=work.path)
-    visit = Visit(context=context, session=session, work=work, opened=opened, epoch=opened.epoch, cursor=cursor)
+    first = FolderCursor(epoch=opened.epoch, mod_seq=opened.mod_seq, uid_next=opened.uid_next)
     if cursor.epoch is None:
-        first = FolderCursor(epoch=opened.epoch, mod_seq=opened.mod_seq, uid_next=opened.uid_next)
-        with visit.write("first visit", replace(first, proven_at=context.clock.now())):
-            pass
-    else:
-        if cursor.epoch != opened.epoch:
-            survive_reset(visit, cursor.epoch)
+        cursor = replace(first, proven_at=context.clock.now())  # saved with the first page
+    visit = Visit(context=context, session=session, work=work, opened=opened, epoch=opened.epoch, cursor=cursor)
+    if known is not None:
+        if known.epoch != opened.epoch:
+            survive_reset(visit, known.epoch)
         list_new(visit, apply_changes(visit))
-    if not list_rest(visit, all_of_it=depth is Depth.FULL):
-        return False
+    if not list_rest(visit, all_of_it=depth is not Depth.NEWEST):
+        return None
     due = _due_gaps(visit)
     list_uids(visit, due)
     prove(visit, doubt_gaps=bool(due) or context.request.full)
     if not _bring(visit, pipe, depth):
-        return False
-    _finish(visit, renumbered=cursor.epoch not in (None, opened.epoch))
-    return True
+        return None
+    return _finished(visit, renumbered=known is not None and known.epoch != opened.epoch)
+
+
+def settle(context: RunContext, folders: Sequence[Finished]) -> None:
+    """Save what lets the next run skip *folders*, and forget troubles that are over; in one transaction."""
+    with context.store.write("visited", run=context.run) as tx:
+        for finished in folders:
+            folder = finished.work.folder
+            tx.save_cursor(folder.id, finished.cursor)
+            for uid in finished.over:
+                tx.clear_trouble(folder.id, uid)
+            if folder.state is not FolderState.ACTIVE:
+                tx.set_folder_state(folder.id, FolderState.ACTIVE, None, "")
 
 
 def _bring(visit: Visit, pipe: Pipe, depth: Depth) -> bool:
@@ -85,11 +111,13 @@ def _bring(visit: Visit, pipe: Pipe, depth: Depth) -> bool:
     messages, octets = _outstanding(visit)
     headers = _missing_headers(visit)
     work.expect(messages=messages if work.wants_bodies else len(headers), octets=octets if work.wants_bodies else None)
-    if depth is Depth.NEWEST and octets > SMALL_WORK_OCTETS:
+    if (depth is Depth.NEWEST and octets > SMALL_WORK_OCTETS) or (depth is Depth.LOOK and messages):
         return False
     if messages:
         work.item.phase(Phase.DOWNLOAD_BODIES, f"Downloading {work.path}")
         bring_bodies(context, visit.session, work, visit.epoch, pipe)
+        if _headerless(visit):
+            pipe.drain()  # headers of small messages come with their bodies
     left = _missing_headers(visit)
     # A message whose octets did not come just now may still show its header.
     troubled = (headers & _headerless(visit)) - left
@@ -136,28 +164,22 @@ def _due_gaps(visit: Visit) -> UidSet:
     return due - visit.local() if due else due
 
 
-def _finish(visit: Visit, *, renumbered: bool) -> None:
-    """Save what lets the next run skip this folder, and forget troubles that are over."""
-    context, work = visit.context, visit.work
-    now = context.clock.now()
-    with context.store.read() as view:
+def _finished(visit: Visit, *, renumbered: bool) -> Finished:
+    work, now = visit.work, visit.context.clock.now()
+    with visit.context.store.read() as view:
         # One that is due still was not tried by this visit: the policy does not want that message any more.
-        over = [
+        over = tuple(
             t.uid
             for t in view.troubles(work.folder.id)
             if t.next_try_at <= now or _is_over(work, view.find_message(work.folder.id, t.uid))
-        ]
+        )
     cursor = replace(
         visit.cursor,
         messages=visit.opened.messages,
         epoch_changes=visit.cursor.epoch_changes if renumbered else 0,
         checked_at=now,
     )
-    with visit.write("visited", cursor) as tx:
-        for uid in over:
-            tx.clear_trouble(work.folder.id, uid)
-        if work.folder.state is not FolderState.ACTIVE:
-            tx.set_folder_state(work.folder.id, FolderState.ACTIVE, None, "")
+    return Finished(work=work, cursor=cursor, over=over)
 
 
 def _is_over(work: FolderWork, message: Message | None) -> bool:

@@ -12,7 +12,7 @@ from .bodies import read_headers, settle_headers, tell_trouble
 from .context import Visit
 from .resume import ROWS_PER_PAGE, left_to_list, windows
 
-__all__ = ["list_new", "list_rest", "list_uids"]
+__all__ = ["NEWEST_PAGE", "NEW_AT_ONCE", "list_new", "list_rest", "list_uids"]
 
 NEWEST_PAGE = 50
 NEW_AT_ONCE = 200
@@ -69,6 +69,8 @@ def list_rest(visit: Visit, *, all_of_it: bool) -> bool:
         left = _newest(visit, left, messages)
     if left and not all_of_it:
         return False
+    if visit.cursor.listed_from == 1:
+        return True
     visit.work.item.phase(Phase.DOWNLOAD_TABLE, f"Listing {visit.work.path}")
     for page in windows(left, messages):
         visit.work.item.stop.checkpoint()
@@ -98,13 +100,17 @@ def list_uids(visit: Visit, uids: UidSet) -> None:
 
 
 def _newest(visit: Visit, left: UidSet, messages: int) -> UidSet:
-    """List the newest page with headers; return what is left below it. Empty windows grow until mail is met."""
-    rows, listed = NEWEST_PAGE, 0
+    """List the newest page with headers, or all of a small folder; return what is left below it.
+
+    Empty windows grow until mail is met.
+    """
+    rows, listed = messages if messages <= NEW_AT_ONCE else NEWEST_PAGE, 0
     while left and listed < min(NEWEST_PAGE, messages):
         page = next(windows(left, messages, rows))
-        cursor = replace(visit.cursor, listed_from=int(page.lowest))
+        below = left - page
+        cursor = replace(visit.cursor, listed_from=int(page.lowest) if below else 1)
         came = _page_with_headers(visit, page, cursor)
-        left, listed, rows = left - page, listed + came, rows if came else rows * 4
+        left, listed, rows = below, listed + came, rows if came else rows * 4
     return left
 
 

@@ -57,7 +57,7 @@ def folders(store: MailStore, path: str) -> list[Folder]:
 
 def test_expunges_that_nobody_told_of_do_not_hide_as_many_messages_that_were_not_listed_yet(store: MailStore) -> None:
     server = MemoryServer(exactness=Exactness.FLAGS)
-    fill(server, "INBOX", 100)
+    fill(server, "INBOX", 300)
     # The newest page of 50 is committed, then the line breaks until the run gives up.
     server.faults.refuse("summaries", ConnectionLost("The connection broke."))
     assert not synchronize(store, server.account()).ok

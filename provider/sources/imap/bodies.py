@@ -20,7 +20,7 @@ from .rows import Row
 from .searching import SET_OCTETS
 from .wire import CHUNK_OCTETS
 
-__all__ = ["no_body", "small_bodies"]
+__all__ = ["grouped", "no_body", "small_bodies", "whole_body", "whole_command"]
 
 _GROUP_OCTETS = 1_000_000
 _GROUP_MESSAGES = 200
@@ -29,7 +29,7 @@ _GROUP_MESSAGES = 200
 def small_bodies(room: FetchRoom, wanted: Sequence[BodyWanted]) -> Iterator[BodyChunk]:
     """Yield the octets of *wanted*, in groups."""
     size_by_uid = {one.uid: one.size for one in wanted}
-    asked = {_whole(uids, size_by_uid): uids for uids in _grouped(wanted)}
+    asked = {whole_command(uids, size_by_uid): uids for uids in grouped(wanted)}
     commands = deque(asked)
     open_uids = {one.uid for one in wanted}
     done: set[Uid] = set()
@@ -44,23 +44,23 @@ def small_bodies(room: FetchRoom, wanted: Sequence[BodyWanted]) -> Iterator[Body
                 uid = response.uid
             if uid is not None and uid in open_uids and uid not in done:
                 done.add(uid)
-                yield from _body(room, response, uid, size_by_uid[uid])
+                yield from whole_body(room, response, uid, size_by_uid[uid])
         elif isinstance(response, Completion):
             part = asked.pop(response.command)
             if not response.status.ok:
                 refuse_if_busy(response.status)
                 for half in halves(part, done):
-                    command = _whole(half, size_by_uid)
+                    command = whole_command(half, size_by_uid)
                     asked[command] = half
                     commands.append(command)
 
 
-def _whole(uids: UidSet, size_by_uid: dict[Uid, int | None]) -> Command:
+def whole_command(uids: UidSet, size_by_uid: dict[Uid, int | None]) -> Command:
     octets = sum(size_by_uid.get(uid) or 0 for uid in uids)
     return Command((b"UID FETCH", str(uids).encode(), b"(UID BODY.PEEK[])"), octets)
 
 
-def _grouped(wanted: Sequence[BodyWanted]) -> Iterator[UidSet]:
+def grouped(wanted: Sequence[BodyWanted]) -> Iterator[UidSet]:
     """Yield groups in the order of *wanted*: bounded in octets, messages, and the length of the command."""
     group: list[Uid] = []
     octets = 0
@@ -75,7 +75,7 @@ def _grouped(wanted: Sequence[BodyWanted]) -> Iterator[UidSet]:
         yield from UidSet(group).split(SET_OCTETS)
 
 
-def _body(room: FetchRoom, row: Row, uid: Uid, size: int | None) -> Iterator[BodyChunk]:
+def whole_body(room: FetchRoom, row: Row, uid: Uid, size: int | None) -> Iterator[BodyChunk]:
     """Yield the chunks of one whole literal."""
     if not row.remaining:
         reason = no_body(row.octets, size)

@@ -25,7 +25,7 @@ from .listing import Abilities, refuse_if_busy
 from .rows import Row
 from .wire import Wire
 
-__all__ = ["View", "leaving", "open_folder"]
+__all__ = ["Attempt", "View", "attempt", "leaving", "open_folder", "opened_by", "refusal"]
 
 _KNOWN_UIDS_OCTETS = 6_000
 _FLAG_ROW_OCTETS = 120
@@ -143,7 +143,7 @@ def leaving(view: View | None, abilities: Abilities, *, implicit: bool) -> list[
 
 
 @dataclass(slots=True)
-class _Visit:
+class Attempt:
     """One attempt to open a folder: its commands, and how they ended."""
 
     leave: list[Command]
@@ -165,7 +165,7 @@ def open_folder(
     """
     notices = []
     while True:
-        visit = _planned(abilities, view.name, known, leave)
+        visit = attempt(abilities, view.name, known, leave)
         _play(wire, view, visit)
         ending = visit.ending
         if ending is None:
@@ -174,7 +174,7 @@ def open_folder(
             break
         refuse_if_busy(ending)
         if len(visit.examine.pieces) == 2:
-            raise _refusal(view.name, ending)
+            raise refusal(view.name, ending)
         # A parameter that was announced is refused: the folder may still open without.
         words = ("QRESYNC",) if visit.by_qresync else ("CONDSTORE", "QRESYNC")
         if ending.word == b"BAD":
@@ -190,13 +190,13 @@ def open_folder(
             leave = []
             view.begin()
             continue
-        raise _refusal(view.name, ending)
+        raise refusal(view.name, ending)
     if ending.code == b"READ-ONLY":
         view.read_only = True
-    return _opened(abilities, view, visit, known), notices
+    return opened_by(abilities, view, visit, known), notices
 
 
-def _planned(abilities: Abilities, name: bytes, known: Known | None, leave: list[Command]) -> _Visit:
+def attempt(abilities: Abilities, name: bytes, known: Known | None, leave: list[Command]) -> Attempt:
     since = known.mod_seq if known is not None and known.uids else None
     large = known is not None and len(known.uids) > 2 * _PAGE_UIDS
     parameter, by_qresync = b"", False
@@ -214,7 +214,7 @@ def _planned(abilities: Abilities, name: bytes, known: Known | None, leave: list
         modifier = b"(CHANGEDSINCE %d%b)" % (since, vanished)
         for uids in _ranges(known.uids):
             deltas.append(Command((b"UID FETCH", uids, b"(UID FLAGS)", modifier), _FLAG_ROW_OCTETS * 100))
-    return _Visit(leave=leave, examine=examine, deltas=deltas, by_qresync=by_qresync)
+    return Attempt(leave=leave, examine=examine, deltas=deltas, by_qresync=by_qresync)
 
 
 def _ranges(uids: UidSet) -> list[bytes]:
@@ -230,7 +230,7 @@ def _ranges(uids: UidSet) -> list[bytes]:
     return [b"%d:%d" % pair for pair in zip(lows, highs, strict=True)]
 
 
-def _play(wire: Wire, view: View, visit: _Visit) -> None:
+def _play(wire: Wire, view: View, visit: Attempt) -> None:
     commands = deque([*visit.leave, visit.examine, *visit.deltas])
     for response in wire.converse(commands):
         match response:
@@ -248,7 +248,7 @@ def _play(wire: Wire, view: View, visit: _Visit) -> None:
                 continue  # the session's observer showed it to the view
 
 
-def _refusal(name: bytes, ending: Status) -> FolderUnusable | CommandRefused:
+def refusal(name: bytes, ending: Status) -> FolderUnusable | CommandRefused:
     folder, code = printable(name), ending.code.decode("ascii", "replace") or None
     if quirks.folder_is_gone(ending):
         return FolderUnusable(
@@ -270,7 +270,7 @@ def _refusal(name: bytes, ending: Status) -> FolderUnusable | CommandRefused:
     )
 
 
-def _opened(abilities: Abilities, view: View, visit: _Visit, known: Known | None) -> Opened:
+def opened_by(abilities: Abilities, view: View, visit: Attempt, known: Known | None) -> Opened:
     epoch = view.uid_validity
     cursor = view.mod_seq if abilities.condstore else None
     same = known is not None and epoch is not None and known.epoch == epoch
@@ -290,7 +290,7 @@ def _opened(abilities: Abilities, view: View, visit: _Visit, known: Known | None
     )
 
 
-def _report(abilities: Abilities, view: View, visit: _Visit, known: Known) -> ChangeReport:
+def _report(abilities: Abilities, view: View, visit: Attempt, known: Known) -> ChangeReport:
     if not known.uids:
         return ChangeReport(exactness=Exactness.EXACT)  # nothing known: nothing of it changed
     if not visit.deltas_ok and view.exists:

@@ -24,7 +24,7 @@ from .rows import Row
 from .searching import SET_OCTETS, existing
 from .wire import Wire
 
-__all__ = ["FetchRoom", "flags", "headers", "identities", "summaries"]
+__all__ = ["FetchRoom", "flags", "header_block", "headers", "identities", "summaries", "summary_items", "summary_of"]
 
 _SUMMARY_PAGE, _FLAGS_PAGE, _HEADERS_PAGE, _IDENTITY_PAGE = 2_000, 10_000, 250, 2_000
 _SUMMARY_OCTETS, _FLAGS_OCTETS, _HEADERS_OCTETS, _IDENTITY_OCTETS = 200, 80, 4_000, 250
@@ -123,7 +123,7 @@ def _joined(first: Row, second: Row) -> Row:
     return second
 
 
-def _summary_items(room: FetchRoom) -> bytes:
+def summary_items(room: FetchRoom) -> bytes:
     items = [b"UID FLAGS INTERNALDATE RFC822.SIZE"]
     if room.abilities.condstore and room.view.mod_seq is not None:
         items.append(b"MODSEQ")
@@ -141,7 +141,7 @@ def _has_summary(row: Row) -> bool:
     return row.flags is not None and row.size is not None and row.internal_date is not None
 
 
-def _summary(row: Row, uid: Uid) -> Summary | None:
+def summary_of(row: Row, uid: Uid) -> Summary | None:
     """Return what *row* tells; None when it does not tell the flags: a guess would be taken for the server's word."""
     if row.flags is None:
         return None
@@ -157,9 +157,9 @@ def _summary(row: Row, uid: Uid) -> Summary | None:
 
 def summaries(room: FetchRoom, uids: UidSet) -> Iterator[Summary]:
     """Yield flags, size, date, mod-sequence and EMAILID of *uids*."""
-    question = _Question(items=_summary_items(room), page=_SUMMARY_PAGE, octets=_SUMMARY_OCTETS)
+    question = _Question(items=summary_items(room), page=_SUMMARY_PAGE, octets=_SUMMARY_OCTETS)
     for row in _rows(room, uids, question, _has_summary):
-        summary = None if row.uid is None else _summary(row, row.uid)
+        summary = None if row.uid is None else summary_of(row, row.uid)
         if summary is not None:
             yield summary
 
@@ -175,7 +175,7 @@ def flags(room: FetchRoom, uids: UidSet) -> Iterator[FlagRow]:
 def headers(room: FetchRoom, uids: UidSet, *, with_summary: bool) -> Iterator[HeaderRow]:
     """Yield raw header blocks; one larger than ``Limits.header_octets`` comes as None, and is told of."""
     items = b"BODY.PEEK[HEADER]"
-    items = b"%b %b" % (_summary_items(room), items) if with_summary else b"UID " + items
+    items = b"%b %b" % (summary_items(room), items) if with_summary else b"UID " + items
     question = _Question(items=items, page=_HEADERS_PAGE, octets=_HEADERS_OCTETS)
 
     def whole(row: Row) -> bool:
@@ -184,13 +184,13 @@ def headers(room: FetchRoom, uids: UidSet, *, with_summary: bool) -> Iterator[He
     for row in _rows(room, uids, question, whole):
         if row.uid is None or row.section != b"BODY[HEADER]":
             continue
-        block = _block(room, row, row.uid)
-        summary = _summary(row, row.uid) if with_summary else None
+        block = header_block(room, row, row.uid)
+        summary = summary_of(row, row.uid) if with_summary else None
         if summary is not None or not with_summary:
             yield HeaderRow(uid=row.uid, block=block, summary=summary)
 
 
-def _block(room: FetchRoom, row: Row, uid: Uid) -> bytes | None:
+def header_block(room: FetchRoom, row: Row, uid: Uid) -> bytes | None:
     octets = row.remaining or len(row.octets or b"")
     if octets <= room.limits.header_octets:
         return b"".join(room.wire.chunks(row)) if row.remaining else row.octets

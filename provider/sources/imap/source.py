@@ -4,7 +4,7 @@ Room: sources/imap. The door (``connect``) gives a channel that is logged in; th
 session belongs to one thread; everything it knows of the server is in ``Abilities``, of the open folder in ``View``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import TypeVar
@@ -23,6 +23,8 @@ from ..base import (
     HeaderRow,
     IdentityRow,
     Known,
+    Leg,
+    LegEvent,
     Listener,
     Notice,
     Opened,
@@ -41,6 +43,7 @@ from .grammar import Status
 from .listing import Abilities, list_folders, prepare
 from .parts import large_body
 from .searching import existing
+from .tour import tour
 from .wire import Wire
 
 __all__ = ["ImapSession", "ImapSource", "imap_source", "session_on"]
@@ -86,6 +89,16 @@ class ImapSession:
             self._listener.notice(notice)
         return opened
 
+    def tour(self, legs: Iterable[Leg]) -> Iterator[LegEvent]:
+        """Visit many folders back to back; none is open afterwards."""
+        with self._guarded():
+            prepare(self._wire, self._abilities, limits=self._limits)
+            before, self._view = self._view, None
+            try:
+                yield from tour(self._room_of, map(_sendable, legs), before, self._at)
+            finally:
+                self._opening = None
+
     def existing(self, within: UidSet | None = None) -> UidSet:
         """Ask which UIDs exist, by SEARCH."""
         room = self._room()
@@ -119,13 +132,19 @@ class ImapSession:
         """LOGOUT, and close."""
         self._wire.close()
 
+    def _at(self, view: View | None) -> None:
+        self._opening = view
+
     def _room(self) -> fetching.FetchRoom:
         if self._view is None:
             raise InvalidRequest("No folder is open.")
+        return self._room_of(self._view)
+
+    def _room_of(self, view: View) -> fetching.FetchRoom:
         return fetching.FetchRoom(
             wire=self._wire,
             abilities=self._abilities,
-            view=self._view,
+            view=view,
             limits=self._limits,
             notice=self._listener.notice,
         )
@@ -162,6 +181,12 @@ class ImapSession:
         view = self._opening or self._view
         if view is not None:
             view.note(told)
+
+
+def _sendable(leg: Leg) -> Leg:
+    """Refuse a name that is never sent before anything of its folder is."""
+    String(leg.name)
+    return leg
 
 
 def session_on(

@@ -1,0 +1,147 @@
+"""Many folders without a wait between them: EXAMINE and FETCH of one folder behind those of the one before.
+
+Room: sources/imap. Rules (design of the pipeline, measured on Dovecot):
+
+- An EXAMINE waits for everything before it, so an answer belongs to the first folder whose commands are not all
+  completed; a completion that would jump that border is a fault. What the server says between two folders is cut off
+  by ``[CLOSED]`` (RFC 7162 §3.2.11) or by an UNSELECT of ours.
+- FETCH rides behind its EXAMINE; its rows are handed on only where UIDVALIDITY is the one they were asked for.
+- Commands are taken from the legs as room allows: something is always under way, so a tour is one flight.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from store.mail import Uid
+
+from ...errors import IncompleteAnswer, ProtocolBroken, SourceError, printable
+from ..base import HeaderRow, Leg, LegBody, LegEnded, LegEvent, LegHeader, LegOpened, Opened
+from .answers import Completion
+from .bodies import grouped, whole_body, whole_command
+from .changes import Attempt, View, attempt, leaving, opened_by, refusal
+from .commands import Command
+from .fetching import FetchRoom, header_block, summary_items, summary_of
+from .listing import refuse_if_busy
+from .rows import Row
+
+__all__ = ["tour"]
+
+HEADER_OCTETS = 4_000
+COMMANDS_AHEAD = 64
+
+
+@dataclass(slots=True, eq=False)
+class _Stage:
+    """One folder on its way: its commands, and what came of them."""
+
+    leg: Leg
+    room: FetchRoom
+    opening: Attempt
+    fetches: list[Command]
+    left: set[Command] = field(default_factory=set)
+    opened: Opened | None = None
+    error: SourceError | None = None
+    done: set[Uid] = field(default_factory=set)
+
+    def commands(self) -> list[Command]:
+        return [*self.opening.leave, self.opening.examine, *self.opening.deltas, *self.fetches]
+
+
+def tour(
+    room_of: Callable[[View], FetchRoom], legs: Iterable[Leg], before: View | None, at: "At"
+) -> Iterator[LegEvent]:
+    """Visit *legs*; *before* is the folder that is open now, *at* hears whose answers come next."""
+    ahead: deque[_Stage] = deque()
+    commands: deque[Command] = deque()
+    rest = iter(legs)
+    last = before
+
+    def top_up() -> None:
+        nonlocal last
+        while len(commands) < COMMANDS_AHEAD and (leg := next(rest, None)) is not None:
+            stage = _stage(room_of(View(leg.name)), leg, last)
+            last = stage.room.view
+            ahead.append(stage)
+            commands.extend(stage.commands())
+
+    top_up()
+    if not ahead:
+        return
+    first = ahead[0].room
+    at(first.view)
+    for response in first.wire.converse(commands, ahead_octets=first.limits.queue_octets):
+        stage = ahead[0]
+        if isinstance(response, Row):
+            yield from _row(stage, response)
+        elif isinstance(response, Completion):
+            if response.command not in stage.left:
+                raise ProtocolBroken("The server answered about one folder while another one was open.")
+            yield from _completed(stage, response)
+            if not stage.left:
+                ahead.popleft()
+                yield LegEnded(stage.leg, stage.error)
+                top_up()
+                at(ahead[0].room.view if ahead else None)
+
+
+At = Callable[[View | None], None]
+
+
+def _stage(room: FetchRoom, leg: Leg, before: View | None) -> _Stage:
+    fetches = []
+    if leg.headers:
+        items = b"(%b BODY.PEEK[HEADER])" % summary_items(room)
+        fetches.append(Command((b"UID FETCH", str(leg.headers).encode(), items), HEADER_OCTETS * leg.messages))
+    sizes = {one.uid: one.size for one in leg.bodies}
+    fetches.extend(whole_command(group, sizes) for group in grouped(leg.bodies))
+    opening = attempt(room.abilities, leg.name, leg.known, leaving(before, room.abilities, implicit=True))
+    stage = _Stage(leg=leg, room=room, opening=opening, fetches=fetches)
+    stage.left.update(stage.commands())
+    return stage
+
+
+def _row(stage: _Stage, row: Row) -> Iterator[LegEvent]:
+    leg, uid = stage.leg, row.uid
+    if stage.opened is None:
+        stage.room.view.note_row(row)
+        return
+    if uid is None or uid in stage.done or stage.opened.epoch != leg.epoch:
+        return  # the wire reads over what is still to come of it
+    if row.section == b"BODY[HEADER]" and uid in leg.headers:
+        summary = summary_of(row, uid)
+        if summary is not None:
+            stage.done.add(uid)
+            yield LegHeader(leg, HeaderRow(uid=uid, block=header_block(stage.room, row, uid), summary=summary))
+    elif row.section == b"BODY[]" and row.origin is None:
+        size = next((one.size for one in leg.bodies if one.uid == uid), -1)
+        if size != -1:
+            stage.done.add(uid)
+            for chunk in whole_body(stage.room, row, uid, size):
+                yield LegBody(leg, chunk)
+
+
+def _completed(stage: _Stage, response: Completion) -> Iterator[LegEvent]:
+    command, status, opening, view = response.command, response.status, stage.opening, stage.room.view
+    stage.left.discard(command)
+    if not status.ok:
+        refuse_if_busy(status)
+    if command is opening.examine:
+        opening.ending = status
+        view.settled, opening.messages = status.ok, view.exists or 0
+        if not status.ok:
+            stage.error = refusal(stage.leg.name, status)
+    elif command in opening.deltas:
+        opening.deltas_ok = opening.deltas_ok and status.ok
+    elif command in opening.leave:
+        view.begin()
+    elif not status.ok and stage.error is None:
+        stage.error = IncompleteAnswer(
+            "The server refused a part of what was asked for.",
+            folder=printable(stage.leg.name),
+            server_text=status.text,
+        )
+    waiting = opening.examine in stage.left or any(delta in stage.left for delta in opening.deltas)
+    if stage.opened is None and not waiting and opening.ending is not None and opening.ending.ok:
+        stage.opened = opened_by(stage.room.abilities, view, opening, stage.leg.known)
+        yield LegOpened(stage.leg, stage.opened)

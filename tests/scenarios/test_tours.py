@@ -1,0 +1,125 @@
+"""Many folders cost a few waits on the network, whatever their number; and a tour changes nothing else."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from provider import SyncFlags, SyncRequest
+from provider.sources.imap.wire import Wire
+from store import MailStore
+from tests.scenarios.rig import account_at, run_to_the_end, synchronize
+from tests.servers.fake_answer import Answer, refuse
+from tests.servers.fakeimap import FakeImap
+
+FOLDERS = 30
+MESSAGES = 8
+LOGIN_AND_LOGOUT = 2
+
+
+@dataclass
+class Flights:
+    """Waits of the wire: client octets sent while no command is outstanding. Login and LOGOUT are not counted here."""
+
+    count: int = 0
+
+    def take(self) -> int:
+        taken, self.count = self.count, 0
+        return taken
+
+
+@pytest.fixture
+def flights(monkeypatch: pytest.MonkeyPatch) -> Flights:
+    counted = Flights()
+    fill: Callable[..., None] = Wire._fill
+
+    def counting(wire: Wire, commands: deque[Any], ahead_octets: int) -> None:
+        idle = not wire._outstanding
+        fill(wire, commands, ahead_octets)
+        counted.count += idle and bool(wire._outstanding)
+
+    monkeypatch.setattr(Wire, "_fill", counting)
+    return counted
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeImap]:
+    with FakeImap() as fake:
+        for folder in names():
+            if folder != "INBOX":
+                fake.add_folder(folder)
+            for number in range(MESSAGES):
+                fake.append(folder, mail(folder, number))
+        yield fake
+
+
+def names() -> list[str]:
+    return ["INBOX", *(f"F{number:02}" for number in range(FOLDERS - 1))]
+
+
+def mail(folder: str, number: int) -> bytes:
+    return f"Subject: {number} of {folder}\r\nMessage-ID: <{number}.{folder}@x.example>\r\n\r\nbody\r\n".encode()
+
+
+def test_a_first_synchronization_waits_as_often_for_thirty_folders_as_for_one(
+    fake: FakeImap, flights: Flights, mail_store: MailStore
+) -> None:
+    account = account_at(fake.port, fake.user, fake.password)
+    result, _ = synchronize(mail_store, account)
+    assert result.downloaded.bodies == FOLDERS * MESSAGES
+    assert flights.take() + LOGIN_AND_LOGOUT <= 5
+    # One commit shows each folder's first page; all bodies share the rest.
+    assert mail_store.commits <= FOLDERS + FOLDERS * MESSAGES / 200 + 6
+
+    synchronize(mail_store, account)
+    assert flights.take() + LOGIN_AND_LOGOUT <= 3
+
+
+def test_changes_in_many_folders_are_brought_in_two_tours(
+    fake: FakeImap, flights: Flights, mail_store: MailStore
+) -> None:
+    account = account_at(fake.port, fake.user, fake.password)
+    synchronize(mail_store, account)
+    flights.take()
+    for folder in names()[:20]:
+        fake.append(folder, mail(folder, 99))
+        fake.set_flags(folder, 2, [b"\\Flagged"])
+        fake.expunge(folder, 1)
+    before = len(fake.commands)
+    result, _ = synchronize(mail_store, account)
+    assert flights.take() + LOGIN_AND_LOGOUT <= 5
+    done = result.downloaded
+    assert (done.new, done.modified, done.deleted, done.bodies) == (20, 20, 20, 20)
+    opened = {command.arguments[0] for command in fake.commands[before:] if command.name == "EXAMINE"}
+    assert opened == {name.encode() for name in names()[:20]}
+
+
+def test_a_folder_that_is_refused_in_a_tour_costs_only_itself(fake: FakeImap, mail_store: MailStore) -> None:
+    fake.faults.on("EXAMINE", refuse(b"F07"))
+    result, host = run_to_the_end(mail_store, account_at(fake.port, fake.user, fake.password))
+    assert [item.folder for item in result.items if item.error is not None] == ["F07"]
+    assert result.downloaded.bodies == (FOLDERS - 1) * MESSAGES
+    assert [error.folder for error in host.errors] == ["F07"]
+
+
+def test_mail_that_came_between_the_listing_and_the_tour_comes_too(fake: FakeImap, mail_store: MailStore) -> None:
+    account = account_at(fake.port, fake.user, fake.password)
+    synchronize(mail_store, account)
+    fake.append("F03", mail("F03", 50))
+
+    def one_more(answer: Answer) -> None:
+        fake.append("F03", mail("F03", 51))
+
+    fake.faults.on("EXAMINE", one_more, times=1)
+    result, _ = synchronize(mail_store, account)
+    assert result.downloaded.bodies + synchronize(mail_store, account)[0].downloaded.bodies == 2
+
+
+def test_headers_only_needs_a_single_tour(fake: FakeImap, flights: Flights, mail_store: MailStore) -> None:
+    request = SyncRequest(flags=SyncFlags.ALL_DIRECTIONS | SyncFlags.SYNC_GLOBAL_HEADERS)
+    result, _ = synchronize(mail_store, account_at(fake.port, fake.user, fake.password), request)
+    assert (result.downloaded.new, result.downloaded.bodies) == (FOLDERS * MESSAGES, 0)
+    assert flights.take() + LOGIN_AND_LOGOUT <= 4
+    assert not any(b"BODY.PEEK[]" in command.raw for command in fake.commands)
