@@ -97,7 +97,7 @@ class BodyNeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityOfRow:
-    """What is known here of which message this is, to match it after the epoch changed (design decision 12)."""
+    """What is known here of which message this is, to match it after the epoch changed."""
 
     key: MessageKey
     uid: Uid

@@ -1,7 +1,7 @@
 """From Core statements to SQLite's text: built from the table classes, compiled once, run by plain ``sqlite3``.
 
 So the schema is declared once and a column that does not exist fails when this room is imported, and yet no call pays
-for an expression tree (design decision 7). Parameters are positional; the order is written beside each statement and
+for an expression tree (docs/decisions/0002). Parameters are positional; the order is written beside each statement and
 checked here.
 """
 

@@ -1,4 +1,4 @@
-"""Sixty strings with which outsiders try to say more than they were asked (reliability.md T23).
+"""Sixty strings with which outsiders try to say more than they were asked.
 
 Room: tests/servers. Each may arrive as a user, a password, a host, a folder name, a header name or a search term;
 wherever it gets to, the wire must hold exactly one command, or none.

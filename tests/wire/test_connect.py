@@ -1,4 +1,4 @@
-"""The way to the door: address, greeting, cancelling; rows 1 to 10 of reliability.md section 5.
+"""The way to the door: address, greeting, cancelling; rows 1 to 10 of the catalogue of hostile servers.
 
 TLS itself is in test_tls_matrix and test_starttls (rows 8 and 9), the login in test_login (rows 11 to 15).
 """

@@ -1,4 +1,4 @@
-"""Hostile servers, lines 16 to 29 of the catalogue (reliability.md section 5): framing. One row a case, by number."""
+"""Hostile servers, lines 16 to 29 of the catalogue: framing. One row a case, by number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hostile servers, lines 70 to 79 of the catalogue (reliability.md section 5): SEARCH, CONDSTORE, QRESYNC."""
+"""Hostile servers, lines 70 to 79 of the catalogue: SEARCH, CONDSTORE, QRESYNC."""
 
 from __future__ import annotations
 

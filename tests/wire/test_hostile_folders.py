@@ -1,4 +1,4 @@
-"""Hostile servers, lines 30 to 51 of the catalogue (reliability.md section 5): listing and opening. One row a case."""
+"""Hostile servers, lines 30 to 51 of the catalogue: listing and opening. One row a case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hostile servers, lines 52 to 69 of the catalogue (reliability.md section 5): FETCH. One row a case."""
+"""Hostile servers, lines 52 to 69 of the catalogue: FETCH. One row a case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Injection (reliability.md T23): sixty strings in every argument of the session that can reach a command.
+"""Injection: sixty strings in every argument of the session that can reach a command.
 
 Whatever is given, the server sees exactly the commands that were meant, with the very octets as one argument; or the
 request is refused before anything is sent. Numbers and sets of UIDs are typed, so the only free strings are folder

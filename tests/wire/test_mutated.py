@@ -1,4 +1,4 @@
-"""Mutated answers (reliability.md T7, the short form): whatever comes, what leaves the session is an error of ours.
+"""Mutated answers: whatever comes, what leaves the session is an error of ours.
 
 Each seed damages one answer of a whole visit, and the connection ends behind it, so that nothing waits for ever.
 """

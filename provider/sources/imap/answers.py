@@ -55,7 +55,7 @@ class Reply:
 
 @contextmanager
 def answers_understood() -> Iterator[None]:
-    """Turn whatever a strange answer makes our own code raise into ProtocolBroken (reliability.md M5).
+    """Turn whatever a strange answer makes our own code raise into ProtocolBroken.
 
     The text names the place and the class only: the exception's own text may quote mail.
     """

@@ -220,7 +220,7 @@ def attempt(abilities: Abilities, name: bytes, known: Known | None, leave: list[
 def _ranges(uids: UidSet) -> list[bytes]:
     """Return ranges that cover everything, so that no answer is longer than about one page of rows.
 
-    The last one is spelled ``n:4294967295``: Cyrus omits the highest UID from ``n:*`` (reliability.md, line 76).
+    The last one is spelled ``n:4294967295``: Cyrus omits the highest UID from ``n:*``.
     """
     if len(uids) <= 2 * _PAGE_UIDS:
         return [b"1:%d" % UID_LAST]

@@ -4,7 +4,7 @@ Rules of the room:
 
 - One thread owns a channel. Only ``abort`` may be called from another one.
 - Nothing here waits longer than ``TICK_SECONDS`` without looking at the ``Stop`` and at the deadline.
-- A deadline is total: a server that dribbles one octet a second does not restart it (reliability.md M8, C3).
+- A deadline is total: a server that dribbles one octet a second does not restart it.
 - After any error of ``provider.errors`` the channel is good for nothing but ``close``: a late answer would be taken
   for the answer to the next command.
 

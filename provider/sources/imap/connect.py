@@ -1,6 +1,6 @@
 """The door of an IMAP server: address, protection, greeting, login; then the stream belongs to ``wire`` for good.
 
-Order, and no other (reliability.md X1, X2):
+Order, and no other:
 
 1. Plain text is refused before any connection, unless the account says so for loopback or for one named host.
 2. TLS from the first octet, or STARTTLS whatever the server announces; all said before it is forgotten.

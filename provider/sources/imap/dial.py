@@ -22,7 +22,7 @@ __all__ = ["READ", "TICK_SECONDS", "WRITE", "Countdown", "dial", "wait_ready"]
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 TICK_SECONDS = 0.2
-"""Longest sleep in one piece: below the 250 ms in which a cancellation must be seen (reliability.md C1)."""
+"""Longest sleep in one piece: below the 250 ms in which a cancellation must be seen."""
 
 ADDRESSES_MAX = 16
 """Addresses of one name that are tried: a name server may answer with thousands."""

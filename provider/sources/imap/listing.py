@@ -1,6 +1,6 @@
 """One look at the whole account: what the server can, which folders there are, and how each stands, in one flight.
 
-Room: sources/imap. Ladder (design decision 4): LIST with STATUS (RFC 5819), else LIST and then STATUS of each folder,
+Room: sources/imap. Ladder: LIST with STATUS (RFC 5819), else LIST and then STATUS of each folder,
 pipelined, else no status at all. ENABLE, ID and NAMESPACE ride in the same batch. Rules: a LIST that was refused, or
 lists nothing, proves nothing; one folder without STATUS costs that folder its status. ENABLED tells what was enabled,
 the capability list does not (iCloud announces QRESYNC and enables nothing).

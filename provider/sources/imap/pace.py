@@ -1,7 +1,7 @@
 """How long an answer may take: a total deadline that grows with what comes, and rests while we do not read.
 
 Room: sources/imap. One command has ``command_seconds`` and one second more for each ``octets_per_second`` expected or
-announced (reliability.md C3): octets that dribble in slower than that buy no time.
+announced: octets that dribble in slower than that buy no time.
 """
 
 import time

@@ -21,7 +21,7 @@ def is_not_connected(status: Status) -> bool:
     """Tell Exchange's "you are in, but your mailbox is not": the login was accepted, no command ever will be.
 
     Exchange 2010 to Exchange Online answer ``BAD User is authenticated but not connected`` when the user's mailbox
-    cannot be opened (reliability.md section 5, line 12). A new connection later helps, another command does not.
+    cannot be opened. A new connection later helps, another command does not.
     """
     return not status.ok and _NOT_CONNECTED.search(status.text[:500]) is not None
 

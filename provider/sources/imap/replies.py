@@ -1,7 +1,7 @@
 """What a server's words mean before we are in: the greeting, a refused login, a goodbye. Pure.
 
 This is the whole grammar that strangers meet: small, and strict where a wrong guess would cost a password
-(RFC 3501 §7.1, RFC 5530; reliability.md section 5, rows 1 to 15).
+(RFC 3501 §7.1, RFC 5530).
 """
 
 import re

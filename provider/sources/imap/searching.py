@@ -71,7 +71,7 @@ def _everything(wire: Wire, abilities: Abilities, view: View) -> UidSet:
     if answer.whole and not (pages and answer.shifted) and len(answer.uids) >= min(before, view.exists or 0):
         return answer.uids
     if not before and answer.refused:
-        return UidSet()  # some servers refuse to search nothing (engines.md C36)
+        return UidSet()  # some servers refuse to search nothing
     before = view.exists or 0
     pages = _pages(before)
     second = _fetch(wire, pages)

@@ -1,6 +1,6 @@
 """The one place that decides what protected means: TLS 1.2 or newer, a certificate that checks out, the right name.
 
-There is no switch that turns a check off (reliability.md T21, X1). A private authority is trusted by naming its
+There is no switch that turns a check off. A private authority is trusted by naming its
 certificates in ``Account.ca_file``. What OpenSSL says is sorted into ``ErrorKind`` values here, each with a sentence
 that says what helps.
 """

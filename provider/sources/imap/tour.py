@@ -1,6 +1,6 @@
 """Many folders without a wait between them: EXAMINE and FETCH of one folder behind those of the one before.
 
-Room: sources/imap. Rules (design of the pipeline, measured on Dovecot):
+Room: sources/imap. Rules (measured on Dovecot):
 
 - An EXAMINE waits for everything before it, so an answer belongs to the first folder whose commands are not all
   completed; a completion that would jump that border is a fault. What the server says between two folders is cut off

@@ -1,6 +1,6 @@
 """The house behind the door: every command and every answer of a session, in the order in which they come.
 
-Room: sources/imap. One thread owns a wire. Rules (design decision 2, RFC 9051 §5.5, §7):
+Room: sources/imap. One thread owns a wire. Rules (RFC 9051 §5.5, §7):
 
 - Any *outstanding* tag may complete, in any order; a completion of another tag, a continuation that nobody waits for,
   and an answer that is no IMAP end the connection.
