@@ -1,7 +1,7 @@
 """IMAPClient and imaplib, made to work at the door: everything goes through a ``Channel``, nothing is kept or logged.
 
-imaplib documents ``open``, ``read``, ``readline``, ``send`` and ``shutdown`` as meant to be overridden; IMAPClient makes
-its imaplib object in ``_create_IMAP4``. What is overridden besides, and why:
+imaplib documents ``open``, ``read``, ``readline``, ``send`` and ``shutdown`` as meant to be overridden; IMAPClient
+makes its imaplib object in ``_create_IMAP4``. What is overridden besides, and why:
 
 - ``_get_capabilities``: no question when the greeting told already; nothing is asked before STARTTLS.
 - ``_new_tag``: tags that cannot be guessed, so that a completion sent in advance matches nothing (M16).
