@@ -370,8 +370,15 @@ def test_a_callback_that_cancels_one_folder_loses_that_folder_for_this_run_only(
         inbox = isinstance(event, SyncProgress) and event.folder == "INBOX"
         return CancelRequest.ITEM if inbox else None
 
+    def hold_until_the_next_connection(answer: Answer) -> None:
+        # Else a quick machine has the whole folder before the host's answer is heard.
+        tick = threading.Event()
+        if answer.folder == b"INBOX" and b"BODY.PEEK[]" in answer.command.raw:
+            assert any(fake.connections > 1 or tick.wait(0.02) for _ in range(int(GUARD_SECONDS / 0.02)))
+
     for number in range(3):
         fake.append("INBOX", mail(500 + number, 300_000))  # too much for the first visit
+    fake.faults.on("UID FETCH", hold_until_the_next_connection)
     host = Host(stop_the_inbox)
     with MailStoreProvider(store, [account_on(fake)]) as provider:
         result = provider.SynchronizeInBackground(SyncRequest(callback=host)).wait(GUARD_SECONDS)
