@@ -6,7 +6,7 @@ code that visits folders one by one, on a session that knows nothing but what ca
 be, and the folder is visited by itself afterwards. So a tour decides nothing; it only saves waits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -69,12 +69,8 @@ def tour_folders(
     in the middle of an answer, StoreError, Cancelled, Yielded.
     """
     tourist = _Tourist(context, session, pipe, lifeline, report)
-    looks = {leg: work for work, status in todo if (leg := _look(context, work, status)) is not None}
-    report.rest = [work for work, _ in todo if work not in looks.values()]
-    wanting = tourist.play(looks, Depth.LOOK)
-    bodies = {leg: work for work in wanting if (leg := _bodies(context, work)) is not None}
-    report.rest += [work for work in wanting if work not in bodies.values()]
-    report.rest += tourist.play(bodies, Depth.FULL)
+    wanting = tourist.play(((_look(context, work, status), work) for work, status in todo), Depth.LOOK)
+    report.rest += tourist.play(((_bodies(context, work), work) for work in wanting), Depth.FULL)
     order = {work.folder.id: at for at, (work, _) in enumerate(todo)}
     report.rest.sort(key=lambda work: order[work.folder.id])
 
@@ -126,8 +122,17 @@ class _Tourist:
         self._context, self._session, self._pipe = context, session, pipe
         self._lifeline, self._report = lifeline, report
 
-    def play(self, works: dict[Leg, FolderWork], depth: Depth) -> list[FolderWork]:
-        """Tour *works*; return those that only lack bodies. Those that need a visit of their own are in the report."""
+    def play(self, planned: Iterable[tuple[Leg | None, FolderWork]], depth: Depth) -> list[FolderWork]:
+        """Tour the *planned* folders; return those that only lack bodies.
+
+        Those that need a visit of their own, as all without a leg do, are in the report.
+        """
+        works: dict[Leg, FolderWork] = {}
+        for leg, work in planned:
+            if leg is None:
+                self._report.rest.append(work)
+            else:
+                works[leg] = work
         left: list[FolderWork] = []
         events = _Events(self._session.tour(iter(works)))
         for leg, work in works.items():
