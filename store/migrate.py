@@ -39,11 +39,12 @@ def statements_of(script: str) -> Iterator[str]:
 
 
 def schema_of(connection: sqlite3.Connection) -> int:
-    """Return the schema's number; 0: an empty file, to become a store. Raises StoreForeign, StoreNewer."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    """Return the schema's number; 0: an empty file, to become a store. Raises StoreForeign, StoreNewer.
+
+    Must be called outside of a transaction.
+    """
+    application, version, objects = _marks(connection)
     if application != APPLICATION_ID:
-        (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if application or version or objects:
             raise StoreForeign("this is a database of another program, not a mail store; nothing was changed")
         return 0
@@ -51,6 +52,22 @@ def schema_of(connection: sqlite3.Connection) -> int:
     if version > newest:
         raise StoreNewer(f"this store was made by a newer maildock (schema {version}, known here: {newest}); update it")
     return int(version)
+
+
+def _marks(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    """Return application id, user version and how many objects there are, all of one moment.
+
+    Read one by one they may be those of before and after somebody else's migration.
+    """
+    connection.execute("BEGIN")
+    try:
+        (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    return application, version, objects
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Table, create_engine
@@ -46,6 +47,27 @@ def test_the_released_sql_makes_the_schema_that_the_classes_declare(migrated: sq
         StoreTable.metadata.create_all(engine)
         assert facts(migrated) == facts(declared)
         engine.dispose()
+
+
+def test_a_migration_that_another_process_commits_meanwhile_does_not_make_the_file_look_foreign(tmp_path: Path) -> None:
+    file = tmp_path / "mail.db"
+    file.touch()
+
+    class Overtaken(sqlite3.Connection):
+        """Between any two of its reads somebody else may bring the schema up to date."""
+
+        def execute(self, statement: str, *parameters: object) -> sqlite3.Cursor:  # type: ignore[override]
+            cursor = super().execute(statement, *parameters)  # type: ignore[arg-type]
+            if statement.startswith("PRAGMA application_id"):
+                with closing(sqlite3.connect(file, isolation_level=None)) as other:
+                    migrate(other)
+            return cursor
+
+    with closing(sqlite3.connect(file, isolation_level=None)) as first:
+        first.execute("PRAGMA journal_mode = WAL")
+    with closing(sqlite3.connect(file, isolation_level=None, factory=Overtaken)) as late:
+        assert schema_of(late) == 0
+        assert schema_of(late) == max(migrations())
 
 
 def test_the_comparison_sees_a_column_a_default_and_an_index_that_differ(migrated: sqlite3.Connection) -> None:
