@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .phases import Phase
     from .request import Deliver, SyncFlags, SyncRequest, Trigger
+    from .shortcuts import Shortcuts
 
 __all__ = [
     "MOBSYNC",
@@ -97,6 +98,7 @@ __all__ = [
     "Security",
     "ServerBusy",
     "Severity",
+    "Shortcuts",
     "SourceError",
     "SyncError",
     "SyncFlags",
@@ -171,6 +173,7 @@ _HOME = {
     "SyncFlags": "request",
     "SyncRequest": "request",
     "Trigger": "request",
+    "Shortcuts": "shortcuts",
 }
 
 

@@ -12,6 +12,7 @@ from store.mail import AccountId
 
 from .errors import InvalidRequest
 from .limits import Limits
+from .shortcuts import Shortcuts
 
 __all__ = ["Account", "Credential", "CredentialSupplier", "FolderPolicy", "Keep", "Login", "Password", "Security"]
 
@@ -109,6 +110,7 @@ class Account:
     policies: tuple[tuple[str, FolderPolicy], ...] = ()
     """Policies of single folders, by the path for people (``str(FolderPath)``)."""
     limits: Limits = Limits()
+    shortcuts: Shortcuts = Shortcuts()
     options: tuple[tuple[str, object], ...] = field(default=(), repr=False)
     """What only one kind of source understands (the memory source: its server)."""
 

@@ -151,7 +151,7 @@ class _Run:
             return
         item.phase(Phase.CONTENTS, "Looking for mail")
         todo = self._chosen(listing)
-        if isinstance(session, TouringSession) and self._touring:
+        if isinstance(session, TouringSession) and self._touring and context.account.shortcuts.tours:
             todo = self._tour(session, pipe, todo, listing)
         elif len(todo) > 1:
             todo = [work for work in todo if not self._visit(session, pipe, work, Depth.NEWEST)]
@@ -243,7 +243,7 @@ class _Run:
         with context.store.read() as view:
             cursor = view.cursor(work.folder.id)
         reason = visit_reason(
-            cursor, status, work_left=work_left(context, work), full=context.request.full, now=context.clock.now()
+            cursor, status, work_left=work_left(context, work), full=context.compares, now=context.clock.now()
         )
         return reason is not None or work.folder.state is not FolderState.ACTIVE
 

@@ -24,8 +24,8 @@ PROVIDER = """
     Account Brake Busy CancelRequest Cancelled Clock Closed CommandRefused ConnectionLost Counts Credential
     CredentialSupplier Deliver ErrorKind Event FolderPolicy FolderUnusable IncompleteAnswer InvalidRequest ItemResult
     ItemStatus Keep LimitExceeded Limits Login LoginRefused MOBSYNC MailStoreProvider Needs Password Phase
-    ProgressCallback ProtocolBroken ProviderError ResultStatus SYNCMGR Security ServerBusy Severity SourceError
-    SyncError SyncFlags SyncHandle SyncProgress SyncRequest SyncResult SystemClock TimedOut TlsRefused Trigger
+    ProgressCallback ProtocolBroken ProviderError ResultStatus SYNCMGR Security ServerBusy Severity Shortcuts
+    SourceError SyncError SyncFlags SyncHandle SyncProgress SyncRequest SyncResult SystemClock TimedOut TlsRefused Trigger
     UnknownItem Unreachable WaitInsideCallback WrongProtocol as_json
 """
 STORE = """

@@ -53,6 +53,11 @@ class RunContext:
         return bool(self.request.flags & SyncFlags.SYNC_DOWNLOAD_CONTENTS)
 
     @property
+    def compares(self) -> bool:
+        """True when every folder is compared in full, as if no cursor were there."""
+        return self.request.full or not self.account.shortcuts.deltas
+
+    @property
     def hierarchy(self) -> bool:
         """True when the folder tree is wanted."""
         return bool(self.request.flags & SyncFlags.SYNC_DOWNLOAD_HIERARCHY)

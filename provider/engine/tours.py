@@ -82,7 +82,7 @@ def _look(context: RunContext, work: FolderWork, status: FolderStatus | None) ->
     with context.store.read() as view:
         cursor = view.cursor(work.folder.id)
         local = view.uids(work.folder.id)
-    known = known_for(cursor, local, compare=context.request.full, now=context.clock.now())
+    known = known_for(cursor, local, compare=context.compares, now=context.clock.now())
     if known is None:
         span, coming = UidSet.span(1, status.uid_next - 1), status.messages
         if coming > NEW_AT_ONCE:
