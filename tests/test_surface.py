@@ -25,8 +25,8 @@ PROVIDER = """
     CredentialSupplier Deliver ErrorKind Event FolderPolicy FolderUnusable IncompleteAnswer InvalidRequest ItemResult
     ItemStatus Keep LimitExceeded Limits Login LoginRefused MOBSYNC MailStoreProvider Needs Password Phase
     ProgressCallback ProtocolBroken ProviderError ResultStatus SYNCMGR Security ServerBusy Severity Shortcuts
-    SourceError SyncError SyncFlags SyncHandle SyncProgress SyncRequest SyncResult SystemClock TimedOut TlsRefused Trigger
-    UnknownItem Unreachable WaitInsideCallback WrongProtocol as_json
+    SourceError SyncError SyncFlags SyncHandle SyncProgress SyncRequest SyncResult SystemClock TimedOut TlsRefused
+    Trigger UnknownItem Unreachable WaitInsideCallback WrongProtocol as_json
 """
 STORE = """
     AccountId Address BodiesStored BodyEncoder BodyNeed BodyNotHere BodyState Change ChangePage CheckReport
