@@ -23,9 +23,9 @@ __all__ = ["Database"]
 
 _log = logging.getLogger(__name__)
 
-WAL_OCTETS = 16_000_000
+WAL_OCTETS = 36_000_000
 """Above this the log is folded into the file after a commit, without waiting for readers."""
-WAL_OCTETS_MAX = 40_000_000
+WAL_OCTETS_MAX = 48_000_000
 """Above this readers are waited for (at most ``_BRIEFLY``), so that the log can start from its beginning again."""
 SLOW_SECONDS = 1.0
 _BRIEFLY = 0.1

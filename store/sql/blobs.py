@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from ..encode import DIGEST_OCTETS, EncodedChunk, expanded
 from ..errors import StoreDamaged
 from ..mail import BlobId, MessageKey, Uid, UidSet
 from ..messages import BodiesStored
 from ..tables import BlobRow, ChunkRow, MessageRow, PartialRow, table
+from .bulk import find_many, in_one_row, update_many, write_many
 from .folders import count
 from .headers import header_ids
 from .rows import Place, is_unseen
@@ -28,18 +29,20 @@ __all__ = ["add_chunks", "drop_partials", "forget_partials", "raw_octets"]
 _t, _blobs, _chunks, _partials = table(MessageRow), table(BlobRow), table(ChunkRow), table(PartialRow)
 _CHUNK = "account_id blob_id number octets data"
 
-MESSAGE = sql(
-    select(_t.c.key, _t.c.header_id, _t.c.blob_id, _t.c.server_flags, _t.c.local_flags, _t.c.created_seq).where(
-        _t.c.folder_id == p("folder"), _t.c.epoch == p("at_epoch"), _t.c.uid == p("at_uid")
-    ),
+MESSAGES = sql(
+    select(
+        in_one_row(
+            _t.c.uid, _t.c.key, _t.c.header_id, _t.c.blob_id, _t.c.server_flags, _t.c.local_flags, _t.c.created_seq
+        )
+    ).where(_t.c.folder_id == p("folder"), _t.c.epoch == p("at_epoch"), _t.c.uid.in_([p("at_uid")])),
     "folder at_epoch at_uid",
 )
-FILL = sql(
-    update(_t).where(_t.c.key == p("message")).values(**names("header_id blob_id created_seq changed_seq")),
-    "header_id blob_id created_seq changed_seq message",
-)
-BY_DIGEST = sql(
-    select(_blobs.c.id).where(_blobs.c.account_id == p("account"), _blobs.c.digest == p("of")), "account of"
+FILL = update_many(_t, "header_id blob_id created_seq changed_seq")
+BY_DIGESTS = sql(
+    select(in_one_row(_blobs.c.id, func.hex(_blobs.c.digest))).where(
+        _blobs.c.account_id == p("account"), _blobs.c.digest.in_([p("of")])
+    ),
+    "account of",
 )
 ADD = sql(
     insert(_blobs).values(**names("id account_id digest octets chunks")),
@@ -106,7 +109,7 @@ class _Partial:
 class _Batch:
     """What one call of ``add_chunks`` has seen so far."""
 
-    targets: dict[int, _Target | None] = field(default_factory=dict)
+    targets: dict[int, _Target]
     partials: dict[int, _Partial] = field(default_factory=dict)
     finished: dict[int, tuple[_Target, EncodedChunk, _Partial | None]] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
@@ -117,9 +120,9 @@ def add_chunks(work: Writing, at: Place, chunks: Sequence[EncodedChunk]) -> Bodi
 
     Chunks of messages that are gone, or whole already, are passed over. Chunks of one message come in order.
     """
-    batch = _Batch()
+    batch = _Batch(_targets(work, at, {chunk.uid for chunk in chunks}))
     for chunk in chunks:
-        target = _target(work, at, batch, chunk.uid)
+        target = batch.targets.get(chunk.uid)
         if target is None or target.blob is not None or chunk.uid in batch.finished or chunk.uid in batch.lost:
             continue
         if chunk.number == 0 and chunk.last:
@@ -140,11 +143,9 @@ def add_chunks(work: Writing, at: Place, chunks: Sequence[EncodedChunk]) -> Bodi
     return BodiesStored(whole=len(batch.finished), shared=shared, lost=tuple(Uid(uid) for uid in sorted(batch.lost)))
 
 
-def _target(work: Writing, at: Place, batch: _Batch, uid: Uid) -> _Target | None:
-    if uid not in batch.targets:
-        row = work.connection.execute(MESSAGE, (at.folder, at.epoch, uid)).fetchone()
-        batch.targets[uid] = None if row is None else _Target(*row)
-    return batch.targets[uid]
+def _targets(work: Writing, at: Place, uids: set[Uid]) -> dict[int, _Target]:
+    found = find_many(work.connection, MESSAGES, (at.folder, at.epoch), uids)
+    return {uid: _Target(*row) for uid, *row in found}
 
 
 def _partial(work: Writing, at: Place, batch: _Batch, chunk: EncodedChunk) -> _Partial | None:
@@ -167,14 +168,16 @@ def _partial(work: Writing, at: Place, batch: _Batch, chunk: EncodedChunk) -> _P
 
 def _finish(work: Writing, at: Place, finished: list[tuple[_Target, EncodedChunk, _Partial | None]]) -> int:
     """Give whole contents to their messages; return how many were here already."""
-    by_digest: dict[bytes, int] = {}
+    digests = {chunk.digest or b"" for _, chunk, _ in finished}
+    known = find_many(work.connection, BY_DIGESTS, (at.account,), digests)
+    by_digest: dict[bytes, int] = {bytes.fromhex(digest): blob for blob, digest in known}
     blobs: list[tuple[object, ...]] = []
     rows: list[tuple[object, ...]] = []
     ids: list[int] = []
     shared = next_id = 0
     for _, chunk, partial in finished:
         digest = chunk.digest or b""
-        blob = by_digest.get(digest) or _known(work, at.account, digest)
+        blob = by_digest.get(digest)
         if blob is not None:
             shared += 1
             if partial is not None:
@@ -189,15 +192,10 @@ def _finish(work: Writing, at: Place, finished: list[tuple[_Target, EncodedChunk
             rows.append((at.account, blob, 0, chunk.octets, chunk.data))
         by_digest[digest] = blob
         ids.append(blob)
-    work.connection.executemany(ADD, blobs)
-    work.connection.executemany(ADD_CHUNK, rows)
+    write_many(work.connection, ADD, blobs)
+    write_many(work.connection, ADD_CHUNK, rows)
     _fill(work, at, [(target, chunk) for target, chunk, _ in finished], ids)
     return shared
-
-
-def _known(work: Writing, account: int, digest: bytes) -> int | None:
-    row = work.connection.execute(BY_DIGEST, (account, digest)).fetchone()
-    return None if row is None else int(row[0])
 
 
 def _fill(work: Writing, at: Place, finished: list[tuple[_Target, EncodedChunk]], blobs: list[int]) -> None:
@@ -209,9 +207,9 @@ def _fill(work: Writing, at: Place, finished: list[tuple[_Target, EncodedChunk]]
         if target.header is None:
             messages += 1
             unseen += is_unseen(target.flags, target.local)
-        updates.append((header, blob, target.created or seq, seq, target.key))
+        updates.append((target.key, header, blob, target.created or seq, seq))
         seq += 1
-    work.connection.executemany(FILL, updates)
+    write_many(work.connection, FILL, updates)
     count(work, at.folder, messages=messages, unseen=unseen, bodies=len(finished))
 
 

@@ -3,11 +3,12 @@
 import sqlite3
 from collections.abc import Sequence
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from ..encode import EncodedHeader, expanded
 from ..mail import HeaderId
 from ..tables import HeaderRow, table
+from .bulk import find_many, in_one_row, write_many
 from .statements import names, p, sql
 from .values import storable
 from .writing import Writing
@@ -17,8 +18,11 @@ __all__ = ["header_ids", "raw_header"]
 _t = table(HeaderRow)
 _COLUMNS = "id account_id digest octets data subject senders date_at date_offset message_id received"
 
-BY_DIGEST = sql(
-    select(_t.c.id).where(_t.c.account_id == p("account"), _t.c.digest == p("of_digest")), "account of_digest"
+BY_DIGESTS = sql(
+    select(in_one_row(_t.c.id, func.hex(_t.c.digest))).where(
+        _t.c.account_id == p("account"), _t.c.digest.in_([p("of_digest")])
+    ),
+    "account of_digest",
 )
 RAW = sql(select(_t.c.data, _t.c.octets).where(_t.c.id == p("header")), "header")
 ADD = sql(insert(_t).values(**names(_COLUMNS)), _COLUMNS)
@@ -26,20 +30,17 @@ ADD = sql(insert(_t).values(**names(_COLUMNS)), _COLUMNS)
 
 def header_ids(work: Writing, account: int, headers: Sequence[EncodedHeader]) -> list[HeaderId]:
     """Return the id of each of *headers*; those not here yet are written."""
-    by_digest: dict[bytes, int] = {}
+    digests = {header.digest for header in headers}
+    known = find_many(work.connection, BY_DIGESTS, (account,), digests)
+    by_digest: dict[bytes, int] = {bytes.fromhex(digest): id_ for id_, digest in known}
     fresh: list[tuple[object, ...]] = []
-    next_id = 0
+    next_id = work.next_id("headers") if len(by_digest) < len(digests) else 0
     for header in headers:
-        if header.digest in by_digest:
-            continue
-        row = work.connection.execute(BY_DIGEST, (account, header.digest)).fetchone()
-        if row is not None:
-            by_digest[header.digest] = row[0]
-            continue
-        next_id = next_id + 1 if next_id else work.next_id("headers")
-        by_digest[header.digest] = next_id
-        fresh.append(_row(next_id, account, header))
-    work.connection.executemany(ADD, fresh)
+        if header.digest not in by_digest:
+            by_digest[header.digest] = next_id
+            fresh.append(_row(next_id, account, header))
+            next_id += 1
+    write_many(work.connection, ADD, fresh)
     return [HeaderId(by_digest[header.digest]) for header in headers]
 
 

@@ -13,6 +13,7 @@ from ..instants import micros, offset_minutes
 from ..mail import FolderId, MessageKey, ModSeq, Uid, UidSet, UidValidity
 from ..messages import FlagCounts, NewMessage
 from ..tables import DATELESS, MessageRow, TombstoneRow, table
+from .bulk import all_of, find_many, in_one_row, update_many, write_many
 from .folders import count
 from .headers import header_ids
 from .statements import names, p, sql
@@ -31,16 +32,16 @@ FLAGS_BY_UID = sql(
     select(_t.c.key, _t.c.server_flags, _t.c.server_keywords, _t.c.local_flags, _t.c.header_id).where(*_by_uid),
     "folder at_epoch at_uid",
 )
-SET_FLAGS = sql(
-    update(_t).where(_t.c.key == p("message")).values(**names("server_flags server_keywords mod_seq changed_seq")),
-    "server_flags server_keywords mod_seq changed_seq message",
+FLAGS = sql(
+    select(
+        in_one_row(_t.c.uid, _t.c.key, _t.c.server_flags, _t.c.server_keywords, _t.c.local_flags, _t.c.header_id)
+    ).where(_t.c.folder_id == p("folder"), _t.c.epoch == p("at_epoch"), _t.c.uid.in_([p("at_uid")])),
+    "folder at_epoch at_uid",
 )
-SHOW = sql(
-    update(_t).where(_t.c.key == p("message")).values(**names("header_id created_seq changed_seq")),
-    "header_id created_seq changed_seq message",
-)
+SET_FLAGS = update_many(_t, "server_flags server_keywords mod_seq changed_seq")
+SHOW = update_many(_t, "header_id created_seq changed_seq")
 TAKEN = sql(
-    select(_t.c.uid).where(
+    select(in_one_row(_t.c.uid)).where(
         _t.c.folder_id == p("folder"), _t.c.epoch == p("at_epoch"), _t.c.uid.between(p("low"), p("high"))
     ),
     "folder at_epoch low high",
@@ -105,9 +106,9 @@ def add_messages(work: Writing, at: Place, rows: Sequence[NewMessage]) -> int:
     # Not INSERT OR IGNORE: that would use up ids, which is a write, for rows that are there already.
     fresh = {row.uid: row for row in rows}
     for low, high in UidSet(fresh).ranges:
-        for (uid,) in work.connection.execute(TAKEN, (at.folder, at.epoch, low, high)):
+        for (uid,) in all_of(work.connection, TAKEN, (at.folder, at.epoch, low, high)):
             del fresh[uid]
-    work.connection.executemany(ADD, map(columns, fresh.values()))
+    write_many(work.connection, ADD, [columns(row) for row in fresh.values()])
     count(work, at.folder, listed=len(fresh))
     return len(fresh)
 
@@ -116,11 +117,9 @@ def set_flags(work: Writing, at: Place, rows: Iterable[tuple[Uid, frozenset[str]
     """Write flags where they differ from what the server last told; UIDs without a row are passed over."""
     changed: list[tuple[object, ...]] = []
     read = unseen = shown = 0
-    for uid, (flags, mod_seq) in {uid: (flags, mod_seq) for uid, flags, mod_seq in rows}.items():
-        row = work.connection.execute(FLAGS_BY_UID, (at.folder, at.epoch, uid)).fetchone()
-        if row is None:
-            continue
-        key, was, was_others, local, header = row
+    told = {uid: (flags, mod_seq) for uid, flags, mod_seq in rows}
+    for uid, key, was, was_others, local, header in find_many(work.connection, FLAGS, (at.folder, at.epoch), told):
+        flags, mod_seq = told[uid]
         bits, others = packed(flags)
         if (bits, others) == (was, was_others):
             continue
@@ -129,8 +128,8 @@ def set_flags(work: Writing, at: Place, rows: Iterable[tuple[Uid, frozenset[str]
         if visible:
             unseen += is_unseen(bits, local) - is_unseen(was, local)
             shown += 1
-        changed.append((bits, others, mod_seq or 0, work.take() if visible else 0, key))
-    work.connection.executemany(SET_FLAGS, changed)
+        changed.append((key, bits, others, mod_seq or 0, work.take() if visible else 0))
+    write_many(work.connection, SET_FLAGS, changed)
     count(work, at.folder, unseen=unseen)
     return FlagCounts(modified=len(changed) - read, read=read)
 
@@ -140,18 +139,16 @@ def add_headers(work: Writing, at: Place, rows: Sequence[tuple[Uid, EncodedHeade
     keys: list[MessageKey] = []
     headers: list[EncodedHeader] = []
     unseen = 0
-    for uid, header in dict(rows).items():
-        row = work.connection.execute(FLAGS_BY_UID, (at.folder, at.epoch, uid)).fetchone()
-        if row is None or row[4] is not None:
-            continue
-        keys.append(row[0])
-        headers.append(header)
-        unseen += is_unseen(row[1], row[3])
+    came = dict(rows)
+    for uid, key, bits, _, local, known in find_many(work.connection, FLAGS, (at.folder, at.epoch), came):
+        if known is None:
+            keys.append(key)
+            headers.append(came[uid])
+            unseen += is_unseen(bits, local)
     ids = header_ids(work, at.account, headers)
     seq = work.take(len(keys))
-    work.connection.executemany(
-        SHOW, ((id_, seq + n, seq + n, key) for n, (id_, key) in enumerate(zip(ids, keys, strict=True)))
-    )
+    shown = [(key, id_, seq + n, seq + n) for n, (id_, key) in enumerate(zip(ids, keys, strict=True))]
+    write_many(work.connection, SHOW, shown)
     count(work, at.folder, messages=len(keys), unseen=unseen)
     return len(keys)
 
