@@ -12,11 +12,11 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Table, bindparam, column, func, update, values
+from sqlalchemy import ColumnElement, Integer, Select, Table, bindparam, column, func, select, update, values
 
 from .statements import sql
 
-__all__ = ["all_of", "find_many", "in_one_row", "update_many", "write_many"]
+__all__ = ["all_of", "find_many", "in_one_row", "page_in_one_row", "update_many", "write_many"]
 
 _VALUES_MAX = 16_384
 """Values of one statement; SQLite takes 32,766 since 3.32."""
@@ -61,6 +61,12 @@ def update_many(of: Table, changed: str) -> str:
 def in_one_row(*columns: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return an expression for all rows of a select as one: a JSON list of lists. Numbers and text only."""
     return func.json_group_array(func.json_array(*columns))
+
+
+def page_in_one_row(page: Select[Any]) -> Select[Any]:
+    """Return a select that gives the rows of *page* (whose limit counts in its order) as ``in_one_row``: in any order."""
+    rows = page.subquery("page")
+    return select(in_one_row(*rows.c)).select_from(rows)
 
 
 def _parts(rows: Sequence[Any], width: int) -> Iterator[Sequence[Any]]:

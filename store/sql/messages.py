@@ -6,6 +6,7 @@ does. Messages join their header and blob outwardly: that fixes the order of the
 
 import sqlite3
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
@@ -15,6 +16,7 @@ from ..instants import from_micros_at
 from ..mail import AccountId, BlobId, FolderId, HeaderId, MessageKey, Uid, UidSet, UidValidity
 from ..messages import BodyNeed, BodyState, IdentityOfRow, Message, PageKey
 from ..tables import DATELESS, BlobRow, HeaderRow, MessageRow, TombstoneRow, TroubleRow, table
+from .bulk import all_of, page_in_one_row
 from .statements import p, sql
 from .values import INTEGER_MAX, unpacked
 
@@ -79,8 +81,13 @@ BY_UID = sql(
 )
 PARTS = sql(select(_t.c.header_id, _t.c.blob_id).where(_t.c.key == p("message"), _visible), "message")
 UIDS = sql(
-    select(_t.c.uid).where(_in_folder, _t.c.epoch == p("at_epoch")).order_by(_t.c.uid),
-    "folder at_epoch",
+    page_in_one_row(
+        select(_t.c.uid)
+        .where(_in_folder, _t.c.epoch == p("at_epoch"), _t.c.uid > p("above"))
+        .order_by(_t.c.uid)
+        .limit(p("rows"))
+    ),
+    "folder at_epoch above rows",
 )
 FLAGS = sql(
     select(_t.c.uid, _t.c.server_flags, _t.c.server_keywords)
@@ -98,8 +105,16 @@ BURIED = sql(
     .order_by(_graves.c.uid, _graves.c.key),
     "folder at_epoch low high",
 )
-HEADERLESS = sql(select(_t.c.uid).where(_in_folder, _t.c.header_id.is_(None)).order_by(_t.c.uid), "folder")
-WANTED = sql(
+HEADERLESS = sql(
+    page_in_one_row(
+        select(_t.c.uid)
+        .where(_in_folder, _t.c.header_id.is_(None), _t.c.uid > p("above"))
+        .order_by(_t.c.uid)
+        .limit(p("rows"))
+    ),
+    "folder above rows",
+)
+_wanted = (
     select(_t.c.key, _t.c.uid, _t.c.size, _t.c.header_id)
     .where(
         _in_folder,
@@ -117,9 +132,9 @@ WANTED = sql(
         ),
     )
     .order_by(_t.c.uid.desc())
-    .limit(p("rows")),
-    "folder before_uid size_max since now rows",
+    .limit(p("rows"))
 )
+WANTED = sql(page_in_one_row(_wanted), "folder before_uid size_max since now rows")
 IDENTITIES = sql(
     select(
         _t.c.key,
@@ -139,6 +154,7 @@ IDENTITIES = sql(
     "folder after rows",
 )
 FIRST_PAGE = PageKey(INTEGER_MAX, INTEGER_MAX)
+_UIDS_OF_A_PAGE = 20_000
 
 
 def _as_message(row: tuple[Any, ...], accounts: dict[int, AccountId]) -> Message:
@@ -215,16 +231,19 @@ def parts_of(connection: sqlite3.Connection, key: MessageKey) -> tuple[HeaderId,
     return row
 
 
-def _as_set(rows: sqlite3.Cursor) -> UidSet:
-    """Return ascending UIDs as a set, never holding more than its ranges."""
+def _as_set(connection: sqlite3.Connection, statement: str, *place: int) -> UidSet:
+    """Return the UIDs that *statement* finds page by page, ascending; holds one page and the ranges."""
     ranges: list[tuple[int, int]] = []
     low = high = 0
-    for (uid,) in rows:
-        if uid != high + 1 or not low:
-            if low:
-                ranges.append((low, high))
-            low = uid
-        high = uid
+    while page := all_of(connection, statement, (*place, high, _UIDS_OF_A_PAGE)):
+        for (uid,) in sorted(page):
+            if uid != high + 1 or not low:
+                if low:
+                    ranges.append((low, high))
+                low = uid
+            high = uid
+        if len(page) < _UIDS_OF_A_PAGE:
+            break
     if low:
         ranges.append((low, high))
     return UidSet.of_ranges(ranges)
@@ -232,12 +251,12 @@ def _as_set(rows: sqlite3.Cursor) -> UidSet:
 
 def uids_of(connection: sqlite3.Connection, folder: FolderId, epoch: UidValidity) -> UidSet:
     """Return the UIDs of all rows of *folder*."""
-    return _as_set(connection.execute(UIDS, (folder, epoch)))
+    return _as_set(connection, UIDS, folder, epoch)
 
 
 def without_header(connection: sqlite3.Connection, folder: FolderId) -> UidSet:
     """Return the UIDs of the rows that are not visible yet."""
-    return _as_set(connection.execute(HEADERLESS, (folder,)))
+    return _as_set(connection, HEADERLESS, folder)
 
 
 def flags_of(
@@ -277,9 +296,10 @@ def wanted_bodies(
         INTEGER_MAX if size_max is None else size_max,
         DATELESS if since is None else since,
     )
+    found = all_of(connection, WANTED, (folder, *limits, now, rows))
     return [
         BodyNeed(key=MessageKey(key), uid=Uid(uid), size=size, has_header=header is not None)
-        for key, uid, size, header in connection.execute(WANTED, (folder, *limits, now, rows))
+        for key, uid, size, header in sorted(found, key=itemgetter(1), reverse=True)
     ]
 
 
