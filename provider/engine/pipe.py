@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from store import BodyEncoder, EncodedChunk, Encoder, MailStore, RunId
@@ -24,6 +24,9 @@ from .context import RunContext
 __all__ = ["Pipe", "Target"]
 
 ENCODERS = 2
+MADE_CHUNKS = 32
+MADE_OCTETS = 256_000
+"""So much an encoder gives to the writer at once, while there is more to do."""
 BATCH_OCTETS = 6_000_000
 BATCH_MESSAGES = 500
 BATCH_SECONDS = 1.0
@@ -47,8 +50,16 @@ class _Barrier:
         self.encoders_left = encoders_left
 
 
+@dataclass(slots=True)
+class _Made:
+    """What an encoder made and has not handed over yet, and of how many raw octets."""
+
+    chunks: list[tuple[Target, EncodedChunk]] = field(default_factory=list)
+    taken_octets: int = 0
+
+
 _Raw = tuple[Target, BodyChunk] | _Barrier | None
-_Encoded = tuple[Target, EncodedChunk] | _Barrier | None
+_Encoded = list[tuple[Target, EncodedChunk]] | _Barrier | None
 
 
 class Pipe:
@@ -142,28 +153,46 @@ class Pipe:
     def _encode(self, inbox: "queue.SimpleQueue[_Raw]") -> None:
         encoder = Encoder()
         under_way: dict[tuple[FolderId, int], BodyEncoder] = {}
-        while (item := inbox.get()) is not None:
-            if isinstance(item, _Barrier):
+        made = _Made()
+        while True:
+            if isinstance(item := inbox.get(), tuple):
+                if not self._abandoned:
+                    self._encode_one(encoder, under_way, made, *item)
+                if len(made.chunks) < MADE_CHUNKS and made.taken_octets < MADE_OCTETS and not inbox.empty():
+                    continue
+            self._hand_over(made)
+            made = _Made()
+            if not isinstance(item, tuple):
                 self._outbox.put(item)
-                continue
-            target, chunk = item
-            if self._abandoned:
-                continue
-            key = (target.folder, int(chunk.uid))
-            if chunk.octets is None:
-                under_way.pop(key, None)
-                continue
-            if chunk.offset == 0:
-                under_way[key] = encoder.start(chunk.uid)
-            made = under_way[key].chunk(chunk.octets, last=chunk.last)
-            with self._room:  # what an encoder holds back is not in the way of the chunk that would complete it
-                self._in_flight += sum(encoded.octets for encoded in made) - len(chunk.octets)
-                self._room.notify_all()
-            for encoded in made:
-                self._outbox.put((target, encoded))
-            if chunk.last:
-                del under_way[key]
-        self._outbox.put(None)
+                if item is None:
+                    return
+
+    def _encode_one(
+        self,
+        encoder: Encoder,
+        under_way: dict[tuple[FolderId, int], BodyEncoder],
+        made: "_Made",
+        target: Target,
+        chunk: BodyChunk,
+    ) -> None:
+        key = (target.folder, int(chunk.uid))
+        if chunk.octets is None:
+            under_way.pop(key, None)
+            return
+        if chunk.offset == 0:
+            under_way[key] = encoder.start(chunk.uid)
+        made.chunks.extend((target, one) for one in under_way[key].chunk(chunk.octets, last=chunk.last))
+        made.taken_octets += len(chunk.octets)
+        if chunk.last:
+            del under_way[key]
+
+    def _hand_over(self, made: "_Made") -> None:
+        """Give the writer what was made; the queue and its lock are met once for many messages."""
+        with self._room:  # what an encoder holds back is not in the way of the chunk that would complete it
+            self._in_flight += sum(chunk.octets for _, chunk in made.chunks) - made.taken_octets
+            self._room.notify_all()
+        if made.chunks:
+            self._outbox.put(made.chunks)
 
     def _write(self) -> None:
         batch: list[tuple[Target, EncodedChunk]] = []
@@ -186,9 +215,9 @@ class Pipe:
             else:
                 if not batch:
                     due = time.monotonic() + BATCH_SECONDS
-                batch.append(item)
-                octets += item[1].octets
-                messages += item[1].last
+                batch += item
+                octets += sum(chunk.octets for _, chunk in item)
+                messages += sum(chunk.last for _, chunk in item)
                 if octets < self._batch_octets and messages < BATCH_MESSAGES:
                     continue
             if batch:

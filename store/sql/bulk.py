@@ -64,7 +64,7 @@ def in_one_row(*columns: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def page_in_one_row(page: Select[Any]) -> Select[Any]:
-    """Return a select that gives the rows of *page* (whose limit counts in its order) as ``in_one_row``: in any order."""
+    """Return a select that gives the rows of *page* (whose limit goes by its order) as ``in_one_row``, in any order."""
     rows = page.subquery("page")
     return select(in_one_row(*rows.c)).select_from(rows)
 
