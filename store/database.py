@@ -18,6 +18,7 @@ from pathlib import Path
 from .errors import StoreBusy, StoreClosed, StoreError, StoreMissing, StoreReadOnly
 from .filelock import FileLock
 from .sqlite_errors import is_busy, translated
+from .wal import log_octets
 
 __all__ = ["Database"]
 
@@ -94,7 +95,7 @@ class Database:
                 "auto_vacuum = INCREMENTAL",
                 "journal_mode = WAL",
                 "wal_autocheckpoint = 0",
-                "journal_size_limit = 0",  # a log that starts again is cut, so its size tells how much is in it
+                f"journal_size_limit = {WAL_OCTETS_MAX}",  # what was longer once is cut when it starts again
                 "secure_delete = FAST",
                 "synchronous = NORMAL",
                 "cache_size = -16000",
@@ -255,12 +256,12 @@ class Database:
 
     def _fold_log(self, connection: sqlite3.Connection) -> None:
         """Bring the write-ahead log into the file when it is long. A failure costs nothing but a longer log."""
+        log = Path(f"{self.path}-wal")
         try:
-            size = os.stat(f"{self.path}-wal").st_size
+            if os.stat(log).st_size < WAL_OCTETS or (size := log_octets(log)) < WAL_OCTETS:
+                return
         except OSError:
             return  # no log, nothing to fold
-        if size < WAL_OCTETS:
-            return
         try:
             if size < WAL_OCTETS_MAX:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
