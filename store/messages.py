@@ -1,10 +1,10 @@
 """Messages as the store knows them, and what a source tells of new ones. Values only; rows: ``store.sql.messages``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from .mail import AccountId, Address, BlobId, FolderId, MessageKey, ModSeq, Uid, UidValidity
+from .mail import AccountId, Address, BlobId, FolderId, MessageKey, ModSeq, Uid, UidSet, UidValidity
 
 __all__ = [
     "Assumed",
@@ -145,7 +145,7 @@ class Shared:
 
     shown: int = 0
     """Messages that are visible now and were not before."""
-    whole: int = 0
+    whole: UidSet = field(default_factory=UidSet)
     """Messages whose raw octets are here now and were not before."""
     octets: int = 0
     """Octets of those, as the source reports them: what did not have to be fetched."""

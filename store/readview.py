@@ -206,7 +206,7 @@ class ReadView:
     # --- what is here already ----------------------------------------------------------------------------------
 
     def twins(self, folder_id: FolderId, uids: UidSet) -> UidSet:
-        """Return which of *uids* lack octets and have the EMAILID of another row. Raises UnknownFolder."""
+        """Return which of *uids* have the EMAILID of another row, and both lack octets. Raises UnknownFolder."""
         at = self._place(folder_id)
         return UidSet() if at is None else sharing.twins(self._c, at, uids)
 

@@ -174,7 +174,9 @@ def counters(counts: Counts) -> str:
     '+12 *0 .3 -0, 12 bodies, 1.2 MB'
     """
     line = f"+{counts.new:,} *{counts.modified:,} .{counts.read:,} -{counts.deleted:,}"
-    line += f", {count(counts.bodies, 'body', 'bodies')}, {octets(counts.octets)}"
+    line += f", {count(counts.bodies, 'body', 'bodies')}"
+    line += f" and {counts.reused:,} that were here" if counts.reused else ""
+    line += f", {octets(counts.octets)}"
     folders = ((counts.folders_new, "+"), (counts.folders_renamed, "~"), (counts.folders_deleted, "-"))
     moved = " ".join(f"{sign}{number}" for number, sign in folders if number)
     return f"{line}, folders {moved}" if moved else line

@@ -93,6 +93,7 @@ TWINS = sql(
         _bodiless,
         _t.c.email_id != _EMPTY,
         exists().where(
+            _twin.c.blob_id.is_(None),
             _twin.c.account_id == _t.c.account_id,
             _twin.c.email_id == _t.c.email_id,
             _twin.c.email_id != _EMPTY,
@@ -199,7 +200,8 @@ class _Find(NamedTuple):
 
 def share(work: Writing, at: Place, uids: UidSet, wish: Wish, *, fingerprints: bool) -> Shared:
     """Give rows of *uids* without octets what is here of the same message; nothing where nothing is."""
-    shown = whole = octets = unseen = 0
+    shown = octets = unseen = 0
+    whole: list[int] = []
     looks = _Looks(work.connection, at, fingerprints=fingerprints)
     for row in looks.rows(uids):
         find = looks.find(row)
@@ -217,13 +219,14 @@ def share(work: Writing, at: Place, uids: UidSet, wish: Wish, *, fingerprints: b
         blob, likeness = (find.blob, find.likeness) if wanted else (None, OWN)
         taken = (row.key if grave is None else grave, find.header, blob, row.created or seq, seq, likeness)
         work.connection.execute(TAKE, (*taken, row.key))
-        whole += wanted
-        octets += (row.size or 0) if wanted else 0
+        if wanted:
+            whole.append(row.uid)
+            octets += row.size or 0
         if row.header is None:
             shown += 1
             unseen += is_unseen(row.flags, row.local)
-    count(work, at.folder, messages=shown, unseen=unseen, bodies=whole)
-    return Shared(shown=shown, whole=whole, octets=octets)
+    count(work, at.folder, messages=shown, unseen=unseen, bodies=len(whole))
+    return Shared(shown=shown, whole=UidSet(whole), octets=octets)
 
 
 def _is_wanted(row: _Row, wish: Wish) -> bool:
@@ -293,7 +296,7 @@ def _agreed(row: _Row, alive: list[_Giver], graves: list[_Giver]) -> _Find | Non
     givers = [giver for giver in (*alive, *graves) if giver.key != row.key]
     blobs = {giver.blob for giver in givers} - {None}
     headers = {giver.header for giver in givers} | ({row.header} - {None})
-    sizes = {giver.size for giver in (*givers, row)} - {None}
+    sizes = ({giver.size for giver in givers} | {row.size}) - {None}
     if not givers or max(len(blobs), len(headers), len(sizes)) > 1:
         return None
     unproven = blobs and all(giver.likeness == ASSUMED for giver in givers if giver.blob is not None)
@@ -312,7 +315,7 @@ def _has_anything(connection: sqlite3.Connection, account: int) -> bool:
 
 
 def twins(connection: sqlite3.Connection, at: Place, uids: UidSet) -> UidSet:
-    """Return which of *uids* have no octets and share their EMAILID with another row of the account."""
+    """Return which of *uids* share their EMAILID with another row of the account, and both have no octets."""
     looks = (connection.execute(TWINS, (at.folder, at.epoch, low, high)) for low, high in uids.ranges)
     return UidSet(uid for look in looks for (uid,) in look)
 
