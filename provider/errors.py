@@ -118,6 +118,7 @@ class ErrorKind(Enum):
     SERVER_DEMOTED = "server-demoted"
     MESSAGE_QUARANTINED = "message-quarantined"
     MESSAGE_MISSING = "message-missing"
+    MESSAGE_MISTAKEN = "message-mistaken"
     FLAG_WITHOUT_EFFECT = "flag-without-effect"
     STORE = "store"
     STORE_BUSY = "store-busy"

@@ -100,6 +100,8 @@ class Counts:
     deleted: int = 0
     bodies: int = 0
     """Messages whose octets came whole in this run."""
+    reused: int = 0
+    """Messages whose octets were here already, in another message, and did not have to come."""
     octets: int = 0
     """Octets of headers and bodies received."""
     folders_new: int = 0

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .mail import AccountId, Address, Envelope, FolderId, FolderPath, MessageKey, Role, Uid, UidSet, UidValidity
     from .mailstore import MailStore
     from .messages import (
+        Assumed,
         BodiesStored,
         BodyNeed,
         BodyState,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
         MessagePage,
         NewMessage,
         PageKey,
+        Shared,
     )
     from .opening import open_store
     from .readview import ReadView
@@ -77,7 +79,8 @@ _ROOMS = {
     "folders": "Folder FolderCounts FolderState RemoteFolderRow",
     "mail": "AccountId Address Envelope FolderId FolderPath MessageKey Role Uid UidSet UidValidity",
     "mailstore": "MailStore",
-    "messages": "BodiesStored BodyNeed BodyState FlagCounts IdentityOfRow Message MessagePage NewMessage PageKey",
+    "messages": "Assumed BodiesStored BodyNeed BodyState FlagCounts IdentityOfRow Message MessagePage NewMessage "
+    "PageKey Shared",
     "opening": "open_store",
     "readview": "ReadView",
     "reports": "CheckReport Problem PurgeReport",
@@ -89,6 +92,7 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split
 __all__ = [
     "AccountId",
     "Address",
+    "Assumed",
     "BodiesStored",
     "BodyEncoder",
     "BodyNeed",
@@ -133,6 +137,7 @@ __all__ = [
     "Run",
     "RunError",
     "RunId",
+    "Shared",
     "StoreBusy",
     "StoreClosed",
     "StoreDamaged",

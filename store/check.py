@@ -55,6 +55,11 @@ def bodies_have_headers(connection: sqlite3.Connection) -> Iterator[Finding]:
     return _found(connection, q.BODY_WITHOUT_HEADER, "messages have octets but no header")
 
 
+def assumed_octets_are_here(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """A message whose octets are assumed to be those of another one has them."""
+    return _found(connection, q.ASSUMED_NOTHING, "messages assume octets that they do not have")
+
+
 def visible_messages_were_told(connection: sqlite3.Connection) -> Iterator[Finding]:
     """A visible message has a change number of its becoming so; an invisible one has none."""
     return _found(connection, q.VISIBLE_UNTOLD, "messages are visible without a change number, or the other way")
@@ -131,6 +136,7 @@ INVARIANTS: tuple[Callable[[sqlite3.Connection], Iterator[Finding]], ...] = (
     references_lead_somewhere,
     counters_equal_counts,
     bodies_have_headers,
+    assumed_octets_are_here,
     visible_messages_were_told,
     chunks_are_contiguous,
     blob_lengths_add_up,

@@ -1,12 +1,13 @@
 """Messages as the store knows them, and what a source tells of new ones. Values only; rows: ``store.sql.messages``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from .mail import AccountId, Address, BlobId, FolderId, MessageKey, ModSeq, Uid, UidValidity
+from .mail import AccountId, Address, BlobId, FolderId, MessageKey, ModSeq, Uid, UidSet, UidValidity
 
 __all__ = [
+    "Assumed",
     "BodiesStored",
     "BodyNeed",
     "BodyState",
@@ -16,6 +17,7 @@ __all__ = [
     "MessagePage",
     "NewMessage",
     "PageKey",
+    "Shared",
 ]
 
 
@@ -93,6 +95,8 @@ class BodyNeed:
     uid: Uid
     size: int | None
     has_header: bool
+    identity: tuple[str, int] | None = None
+    """EMAILID and internal date (microseconds), which all copies of one message share; None: no EMAILID."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,3 +138,25 @@ class BodiesStored:
     """Those of them whose octets were here already, in another message."""
     lost: tuple[Uid, ...] = ()
     """Messages whose earlier chunks are not here any more (dropped by a purge): fetch them again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What ``share`` found here already."""
+
+    shown: int = 0
+    """Messages that are visible now and were not before."""
+    whole: UidSet = field(default_factory=UidSet)
+    """Messages whose raw octets are here now and were not before."""
+    octets: int = 0
+    """Octets of those, as the source reports them: what did not have to be fetched."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumed:
+    """A message that has the octets of one that looks the same: ``digest`` (blake2b-256) and length of what it has."""
+
+    uid: Uid
+    size: int | None
+    octets: int
+    digest: bytes

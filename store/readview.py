@@ -15,10 +15,11 @@ from .errors import BodyNotHere, StoreClosed, UnknownMessage
 from .folders import Folder
 from .instants import micros, micros_or_none
 from .mail import AccountId, BlobId, Envelope, FolderId, FolderPath, HeaderId, MessageKey, Uid, UidSet
-from .messages import BodyNeed, IdentityOfRow, Message, MessagePage, PageKey
+from .messages import Assumed, BodyNeed, IdentityOfRow, Message, MessagePage, PageKey
 from .mime import scan_header
 from .runs import Run
-from .sql import accounts, blobs, cursors, folders, headers, messages, runs, writing
+from .sql import accounts, blobs, cursors, folders, headers, messages, runs, sharing, writing
+from .sql.rows import Place
 
 __all__ = ["ReadView"]
 
@@ -201,6 +202,35 @@ class ReadView:
     def identities(self, folder_id: FolderId, after_key: int = 0, limit: int = 5000) -> list[IdentityOfRow]:
         """Return evidence of which message each row is, of every epoch, ascending by key, after *after_key*."""
         return messages.identities(self._c, folder_id, after_key, limit)
+
+    # --- what is here already ----------------------------------------------------------------------------------
+
+    def twins(self, folder_id: FolderId, uids: UidSet) -> UidSet:
+        """Return which of *uids* have the EMAILID of another row, and both lack octets. Raises UnknownFolder."""
+        at = self._place(folder_id)
+        return UidSet() if at is None else sharing.twins(self._c, at, uids)
+
+    def look_alikes(self, folder_id: FolderId, uids: UidSet) -> UidSet:
+        """Return which of *uids* lack a header, and have date and size of a message whose octets are here.
+
+        With their headers ``shareable`` can tell more. Raises UnknownFolder.
+        """
+        at = self._place(folder_id)
+        return UidSet() if at is None else sharing.look_alikes(self._c, at, uids)
+
+    def shareable(self, folder_id: FolderId, uids: UidSet, *, fingerprints: bool = True) -> UidSet:
+        """Return which of *uids* would get octets by ``WriteTransaction.share``. Raises UnknownFolder."""
+        at = self._place(folder_id)
+        return UidSet() if at is None else sharing.shareable(self._c, at, uids, fingerprints=fingerprints)
+
+    def assumed(self, folder_id: FolderId, limit: int = 200) -> list[Assumed]:
+        """Return messages whose octets are assumed, not proven, ascending by UID. Raises UnknownFolder."""
+        at = self._place(folder_id)
+        return [] if at is None else sharing.assumed(self._c, at, limit)
+
+    def _place(self, folder_id: FolderId) -> Place | None:
+        epoch = cursors.epoch_of(self._c, folder_id)
+        return None if epoch is None else Place(folder_id, folders.account_of(self._c, folder_id), epoch)
 
 
 def _rows(limit: int) -> int:

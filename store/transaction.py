@@ -13,9 +13,9 @@ from .errors import StoreClosed, WrongEpoch
 from .folders import FolderState, RemoteFolderRow
 from .instants import micros_or_none
 from .mail import AccountId, FolderId, MessageKey, ModSeq, Uid, UidSet, UidValidity
-from .messages import BodiesStored, FlagCounts, NewMessage
+from .messages import BodiesStored, FlagCounts, NewMessage, Shared
 from .readview import ReadView
-from .sql import accounts, blobs, cursors, folders, rows
+from .sql import accounts, blobs, cursors, folders, rows, sharing
 from .sql.rows import Place
 from .sql.writing import Writing
 
@@ -203,3 +203,32 @@ class WriteTransaction:
         if pairs and cursors.epoch_of(self._w.connection, folder_id) is None:
             cursors.set_epoch(self._w, folder_id, epoch)
         return rows.revive(self._w, at, pairs)
+
+    def share(
+        self,
+        folder_id: FolderId,
+        epoch: UidValidity,
+        uids: UidSet,
+        *,
+        whole: bool = True,
+        size_max: int | None = None,
+        newer_than: datetime | None = None,
+        fingerprints: bool = True,
+    ) -> Shared:
+        """Give rows of *uids* what is here already of the very same message: header, octets, and a removed one's key.
+
+        *whole*, *size_max*, *newer_than*: whose octets are wanted, as in ``ReadView.wanted_bodies``. *fingerprints*:
+        not only on proof (EMAILID), but also where header, date and size are equal; such octets are assumed until
+        ``settle_assumed``. Raises as ``add_messages``.
+        """
+        wish = sharing.Wish(whole, size_max, micros_or_none(newer_than))
+        return sharing.share(self._w, self._place(folder_id, epoch), uids, wish, fingerprints=fingerprints)
+
+    def settle_assumed(
+        self, folder_id: FolderId, epoch: UidValidity, *, proven: Iterable[Uid] = (), refuted: Iterable[Uid] = ()
+    ) -> int:
+        """Note of messages whose octets were assumed that they were compared. A refuted one loses them for good.
+
+        Return how many lost them. Raises as ``add_messages``.
+        """
+        return sharing.settle_assumed(self._w, self._place(folder_id, epoch), proven, refuted)

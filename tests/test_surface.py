@@ -29,11 +29,11 @@ PROVIDER = """
     Trigger UnknownItem Unreachable WaitInsideCallback WrongProtocol as_json
 """
 STORE = """
-    AccountId Address BodiesStored BodyEncoder BodyNeed BodyNotHere BodyState Change ChangePage CheckReport
+    AccountId Address Assumed BodiesStored BodyEncoder BodyNeed BodyNotHere BodyState Change ChangePage CheckReport
     CursorTooOld EncodedChunk EncodedHeader Encoder Envelope FlagCounts Folder FolderAdded FolderChanged
     FolderCounts FolderCursor FolderId FolderPath FolderRemoved FolderState IdentityOfRow LeaseLost Leased MailStore
     Message MessageAdded MessageChanged MessageKey MessagePage MessageRemoved MimeLimit NewMessage PageKey Problem
-    PurgeReport ReadView RemoteFolderRow Role Run RunError RunId StoreBusy StoreClosed StoreDamaged StoreError
+    PurgeReport ReadView RemoteFolderRow Role Run RunError RunId Shared StoreBusy StoreClosed StoreDamaged StoreError
     StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly Trouble TroubleKind Uid
     UidSet UidValidity UnknownAccount UnknownFolder UnknownMessage UnknownPart WriteTransaction WrongEpoch open_store
 """

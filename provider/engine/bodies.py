@@ -15,14 +15,16 @@ from store.mail import Uid, UidSet, UidValidity
 from ..errors import ErrorKind, SourceError
 from ..events import Counts
 from ..sources.base import BodyWanted, HeaderRow, Session
-from .context import FolderWork, RunContext, Yielded
+from .context import FolderWork, RunContext, Visit, Yielded
 from .pipe import Pipe, Target
+from .sharing import first_copies, not_here, settle_shared, share_in
 
 __all__ = [
     "PAGE_MESSAGES",
     "bring_bodies",
     "bring_headers",
     "fetch_bodies",
+    "outstanding",
     "read_headers",
     "settle_headers",
     "still_wanted",
@@ -44,9 +46,13 @@ def still_wanted(work: FolderWork, view: ReadView, now: datetime, before: int | 
     """Return whole messages that the policy wants and that are not here, newest first, below UID *before*."""
     if not work.wants_bodies:
         return []
-    oldest = now - timedelta(days=work.age_days_max) if work.age_days_max is not None else None
     return view.wanted_bodies(
-        work.folder.id, size_max=work.size_octets_max, newer_than=oldest, before_uid=before, now=now, limit=limit
+        work.folder.id,
+        size_max=work.size_octets_max,
+        newer_than=work.oldest(now),
+        before_uid=before,
+        now=now,
+        limit=limit,
     )
 
 
@@ -59,11 +65,12 @@ def bring_headers(
     *,
     in_trouble: bool = False,
     last: bool = True,
-) -> None:
-    """Fetch and commit the header blocks of *uids*, newest first.
+) -> UidSet:
+    """Fetch and commit the header blocks of *uids*, newest first; return those whose octets are here by that.
 
     *in_trouble*: what does not come was told already. *last*: as in ``settle_headers``.
     """
+    whole = UidSet()
     suspects = UidSet(uid for uid in uids if uid in work.suspects)
     pages = (uids - suspects).pages(min(HEADERS_PER_COMMIT, work.group_messages))
     for page in (*pages, *suspects.pages(1)):
@@ -76,10 +83,13 @@ def bring_headers(
             raise
         with context.store.write("headers", run=context.run) as tx:
             tx.add_headers(work.folder.id, epoch, came.blocks)
+            shared = share_in(tx, context, work, epoch, page)
+        whole |= settle_shared(work, shared)
         if in_trouble:
             work.item.count(Counts(octets=came.octets))
         else:
             settle_headers(context, work, epoch, page, came, last=last)
+    return whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +148,52 @@ def bring_bodies(context: RunContext, session: Session, work: FolderWork, epoch:
         if not needs:
             break
         before = needs[-1].uid
-        large = [need for need in needs if (need.size or 0) > SMALL_OCTETS]
-        headerless = UidSet(need.uid for need in large if not need.has_header)
-        bring_headers(context, session, work, epoch, headerless, last=False)
-        small = [need for need in needs if (need.size or 0) <= SMALL_OCTETS]
-        for group in (*_groups(small, work), *_groups(large, work)):
-            fetch_bodies(context, session, work, epoch, pipe, group)
-            if context.turn.wanted():
-                pipe.drain()
-                raise Yielded
+        # The first of several copies is fetched, the others have its octets then, unless it does not come.
+        while needs := not_here(context, work, epoch, pipe, needs):
+            once = first_copies(context, needs)
+            _bring_page(context, session, work, epoch, pipe, once)
+            asked = {need.uid for need in once}
+            needs = [need for need in needs if need.uid not in asked]
+
+
+def _bring_page(
+    context: RunContext, session: Session, work: FolderWork, epoch: UidValidity, pipe: Pipe, needs: list[BodyNeed]
+) -> None:
+    """Fetch *needs*: headers of the large ones, the small ones whole, then the large ones. Raises Yielded."""
+    large = [need for need in needs if (need.size or 0) > SMALL_OCTETS]
+    headerless = UidSet(need.uid for need in large if not need.has_header)
+    whole = bring_headers(context, session, work, epoch, headerless, last=False)
+    large = [need for need in large if need.uid not in whole]
+    small = [need for need in needs if (need.size or 0) <= SMALL_OCTETS]
+    for group in (*_groups(small, work), *_groups(large, work)):
+        fetch_bodies(context, session, work, epoch, pipe, group)
+        if context.turn.wanted():
+            pipe.drain()
+            raise Yielded
+
+
+def outstanding(visit: Visit, pipe: Pipe) -> tuple[int, int]:
+    """Return how many messages, and how many octets of them, have to be fetched; one page in memory.
+
+    What is here already is taken on the way; for that, headers of messages that look like others are fetched.
+    """
+    context, work = visit.context, visit.work
+    messages = octets = 0
+    before: int | None = None
+    now = context.clock.now()
+    while True:
+        work.item.stop.checkpoint()
+        with context.store.read() as view:
+            needs = still_wanted(work, view, now, before, PAGE_MESSAGES)
+            headerless = UidSet(need.uid for need in needs if not need.has_header)
+            alike = view.look_alikes(work.folder.id, headerless) if context.fingerprints and headerless else UidSet()
+        if not needs:
+            return messages, octets
+        before = needs[-1].uid
+        whole = bring_headers(context, visit.session, work, visit.epoch, alike, last=False)
+        left = not_here(context, work, visit.epoch, pipe, [need for need in needs if need.uid not in whole])
+        messages += len(left)
+        octets += sum(need.size or 0 for need in left)
 
 
 def fetch_bodies(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 
 from store import Folder, FolderCursor, MailStore, RunError, RunId, WriteTransaction
@@ -46,6 +46,8 @@ class RunContext:
     random: Random = field(default_factory=Random)
     history: list[RunError] = field(default_factory=list)
     """The first errors and warnings of the run, for the store."""
+    refuted: list[str] = field(default_factory=list)
+    """Folders in which a message looked like another one, and was not: from then on only proof counts."""
 
     @property
     def contents(self) -> bool:
@@ -56,6 +58,11 @@ class RunContext:
     def compares(self) -> bool:
         """True when every folder is compared in full, as if no cursor were there."""
         return self.request.full or not self.account.shortcuts.deltas
+
+    @property
+    def fingerprints(self) -> bool:
+        """True when a message that looks like one that is here is not fetched."""
+        return self.account.shortcuts.reuse and not self.refuted
 
     @property
     def hierarchy(self) -> bool:
@@ -116,6 +123,8 @@ class FolderWork:
     octets_done: int = 0
     rows_new: int = 0
     """Messages listed in this run that were not here before."""
+    comparing: bool = False
+    """Whether the full proof is due: octets that are assumed are compared, too."""
 
     @property
     def path(self) -> str:
@@ -126,6 +135,10 @@ class FolderWork:
     def wants_bodies(self) -> bool:
         """True when whole messages are kept, and not header blocks alone."""
         return self.keep is Keep.FULL
+
+    def oldest(self, now: datetime) -> datetime | None:
+        """Return how far back whole messages are kept; None: all of them."""
+        return None if self.age_days_max is None else now - timedelta(days=self.age_days_max)
 
     def listed(self, new: int) -> None:
         """Count *new* rows that are in the store now: progress, although no message is done yet."""

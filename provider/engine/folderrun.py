@@ -15,13 +15,14 @@ from store.mail import Uid, UidSet
 from ..errors import FolderUnusable
 from ..phases import Phase
 from ..sources.base import Session
-from .bodies import PAGE_MESSAGES, bring_bodies, bring_headers, still_wanted
+from .bodies import bring_bodies, bring_headers, outstanding, still_wanted
 from .changes import apply_changes, prove
 from .context import FolderWork, RunContext, Visit
 from .listing import list_new, list_rest, list_uids
 from .pipe import Pipe
 from .reset import survive_reset
-from .resume import known_for
+from .resume import known_for, proof_due
+from .sharing import compare_assumed
 
 __all__ = ["Depth", "Finished", "settle", "visit_folder", "work_left"]
 
@@ -80,6 +81,7 @@ def visit_folder(context: RunContext, session: Session, work: FolderWork, pipe: 
         cursor = replace(first, proven_at=context.clock.now())  # saved with the first page
     visit = Visit(context=context, session=session, work=work, opened=opened, epoch=opened.epoch, cursor=cursor)
     if known is not None:
+        work.comparing |= context.request.full or proof_due(cursor, context.clock.now())
         if known.epoch != opened.epoch:
             survive_reset(visit, known.epoch)
         list_new(visit, apply_changes(visit))
@@ -88,7 +90,7 @@ def visit_folder(context: RunContext, session: Session, work: FolderWork, pipe: 
     due = _due_gaps(visit)
     list_uids(visit, due)
     prove(visit, doubt_gaps=bool(due) or context.request.full)
-    if not _bring(visit, pipe, depth):
+    if not _compare(visit, depth) or not _bring(visit, pipe, depth):
         return None
     return _finished(visit, renumbered=known is not None and known.epoch != opened.epoch)
 
@@ -105,10 +107,17 @@ def settle(context: RunContext, folders: Sequence[Finished]) -> None:
                 tx.set_folder_state(folder.id, FolderState.ACTIVE, None, "")
 
 
+def _compare(visit: Visit, depth: Depth) -> bool:
+    """Compare octets that are assumed, when it is time; return False when that was left for a FULL visit."""
+    if not visit.work.comparing or depth is Depth.LOOK:
+        return not visit.work.comparing
+    return compare_assumed(visit, octets_max=None if depth is Depth.FULL else SMALL_WORK_OCTETS)
+
+
 def _bring(visit: Visit, pipe: Pipe, depth: Depth) -> bool:
     """Bring bodies and headers as far as the policy wants them; return False when that was left for a FULL visit."""
     context, work = visit.context, visit.work
-    messages, octets = _outstanding(visit)
+    messages, octets = outstanding(visit, pipe)
     headers = _missing_headers(visit)
     work.expect(messages=messages if work.wants_bodies else len(headers), octets=octets if work.wants_bodies else None)
     if (depth is Depth.NEWEST and octets > SMALL_WORK_OCTETS) or (depth is Depth.LOOK and messages):
@@ -126,22 +135,6 @@ def _bring(visit: Visit, pipe: Pipe, depth: Depth) -> bool:
         bring_headers(context, visit.session, work, visit.epoch, left)
         bring_headers(context, visit.session, work, visit.epoch, troubled, in_trouble=True)
     return True
-
-
-def _outstanding(visit: Visit) -> tuple[int, int]:
-    """Return how many messages, and how many octets of them, the policy still wants; one page in memory."""
-    messages = octets = 0
-    before: int | None = None
-    now = visit.context.clock.now()
-    while True:
-        visit.work.item.stop.checkpoint()
-        with visit.context.store.read() as view:
-            page = still_wanted(visit.work, view, now, before, PAGE_MESSAGES)
-        if not page:
-            return messages, octets
-        messages += len(page)
-        octets += sum(need.size or 0 for need in page)
-        before = page[-1].uid
 
 
 def _missing_headers(visit: Visit) -> UidSet:

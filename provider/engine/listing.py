@@ -11,6 +11,7 @@ from ..sources.base import Exactness, Summary
 from .bodies import read_headers, settle_headers, tell_trouble
 from .context import Visit
 from .resume import ROWS_PER_PAGE, left_to_list, windows
+from .sharing import settle_shared, share_in
 
 __all__ = ["NEWEST_PAGE", "NEW_AT_ONCE", "list_new", "list_rest", "list_uids"]
 
@@ -127,7 +128,9 @@ def _page_with_headers(visit: Visit, page: UidSet, cursor: FolderCursor) -> int:
     with visit.write("newest page", cursor) as tx:
         new = _write_rows(visit, tx, messages)
         tx.add_headers(work.folder.id, visit.epoch, came.blocks)
+        shared = share_in(tx, visit.context, work, visit.epoch, listed)
     work.listed(new)
+    settle_shared(work, shared)
     settle_headers(visit.context, work, visit.epoch, listed, came, last=False)
     return len(listed)
 
@@ -137,7 +140,9 @@ def _add_rows(visit: Visit, summaries: Iterable[Summary], page: UidSet, cursor: 
     rows = {summary.uid: _new_message(summary) for summary in summaries if summary.uid in page}
     with visit.write("rows", cursor) as tx:
         new = _write_rows(visit, tx, rows)
+        shared = share_in(tx, visit.context, visit.work, visit.epoch, UidSet(rows))
     visit.work.listed(new)
+    settle_shared(visit.work, shared)
     return UidSet(rows)
 
 

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from store import BodyNeed, BodyState, Message
-from store.mail import FolderId, MessageKey
+from store.mail import FolderId, MessageKey, UidSet
 
 from ..account import Keep
 from ..errors import Cancelled, FolderUnusable, SourceError
-from ..events import ItemStatus
+from ..events import Counts, ItemStatus
 from ..phases import Phase
 from ..sources.base import Session, Source
 from .bodies import fetch_bodies
@@ -24,6 +24,9 @@ def fetch_messages(context: RunContext, source: Source, keys: Sequence[MessageKe
 
     Raises UnknownMessage for a key that is not in the store, and what ends a run.
     """
+    if context.account.shortcuts.reuse:
+        for folder, messages in _missing(context, keys).items():
+            _take_what_is_here(context, folder, messages)
     if not _missing(context, keys):
         return
     pipe = Pipe.of(context)
@@ -62,6 +65,16 @@ def _missing(context: RunContext, keys: Sequence[MessageKey]) -> dict[FolderId, 
             if message.body is not BodyState.FULL:
                 missing[message.folder_id].append(message)
     return missing
+
+
+def _take_what_is_here(context: RunContext, folder: FolderId, messages: list[Message]) -> None:
+    uids = UidSet(message.uid for message in messages)
+    with context.store.read() as view:
+        ready = view.shareable(folder, uids)
+    if ready:
+        with context.store.write("shared", run=context.run) as tx:
+            shared = tx.share(folder, messages[0].epoch, ready)
+        context.reporter.item(None).count(Counts(reused=len(shared.whole)))
 
 
 def _fetch_of_folder(

@@ -39,6 +39,7 @@ from .folderrun import Depth, Finished, visit_folder
 from .listing import NEW_AT_ONCE, NEWEST_PAGE
 from .pipe import Pipe
 from .resume import known_for, windows
+from .sharing import first_copies
 
 __all__ = ["TourReport", "tour_folders"]
 
@@ -70,7 +71,8 @@ def tour_folders(
     """
     tourist = _Tourist(context, session, pipe, lifeline, report)
     wanting = tourist.play(((_look(context, work, status), work) for work, status in todo), Depth.LOOK)
-    report.rest += tourist.play(((_bodies(context, work), work) for work in wanting), Depth.FULL)
+    asked: set[tuple[str, int]] = set()
+    report.rest += tourist.play(((_bodies(context, work, asked), work) for work in wanting), Depth.FULL)
     order = {work.folder.id: at for at, (work, _) in enumerate(todo)}
     report.rest.sort(key=lambda work: order[work.folder.id])
 
@@ -97,8 +99,11 @@ def _look(context: RunContext, work: FolderWork, status: FolderStatus | None) ->
     return Leg(name=work.folder.name, epoch=status.uid_validity, known=known, headers=span, messages=coming)
 
 
-def _bodies(context: RunContext, work: FolderWork) -> Leg | None:
-    """Return what to ask for the bodies of a folder, or None when they are too many or too large for a tour."""
+def _bodies(context: RunContext, work: FolderWork, asked: set[tuple[str, int]]) -> Leg | None:
+    """Return what to ask for the bodies of a folder, or None when they are too many or too large for a tour.
+
+    *asked*: identities of messages that come with legs before this one, and with this one.
+    """
     with context.store.read() as view:
         cursor = view.cursor(work.folder.id)
         known = known_for(cursor, view.uids(work.folder.id), compare=False, now=context.clock.now())
@@ -109,6 +114,9 @@ def _bodies(context: RunContext, work: FolderWork) -> Leg | None:
         return None
     if len(needs) == PAGE_MESSAGES or octets > BODIES_OF_A_LEG_OCTETS:
         return None
+    if context.account.shortcuts.reuse:
+        needs = [need for need in first_copies(context, needs) if need.identity not in asked]
+        asked.update(need.identity for need in needs if need.identity)
     wanted = tuple(BodyWanted(uid=need.uid, size=need.size) for need in needs)
     return Leg(name=work.folder.name, epoch=known.epoch, known=known, bodies=wanted)
 

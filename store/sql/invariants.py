@@ -5,6 +5,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, exists, func, literal_column, or_, select, union_all
 
 from ..tables import (
+    ASSUMED,
+    OWN,
+    REFUTED,
     BlobRow,
     ChunkRow,
     CursorRow,
@@ -22,6 +25,7 @@ from .statements import p, sql
 from .values import INTEGER_MAX, SEEN
 
 __all__ = [
+    "ASSUMED_NOTHING",
     "BODY_WITHOUT_HEADER",
     "COUNTS",
     "CURSOR_IMPOSSIBLE",
@@ -76,6 +80,11 @@ COUNTS = sql(
     )
     .select_from(_f.outerjoin(_m, _m.c.folder_id == _f.c.id))
     .group_by(_f.c.id)
+)
+ASSUMED_NOTHING = sql(
+    select(_m.c.key).where(
+        or_(and_(_m.c.likeness == ASSUMED, _m.c.blob_id.is_(None)), ~_m.c.likeness.between(OWN, REFUTED))
+    )
 )
 BODY_WITHOUT_HEADER = sql(select(_m.c.key).where(_m.c.blob_id.is_not(None), _m.c.header_id.is_(None)))
 VISIBLE_UNTOLD = sql(

@@ -115,7 +115,7 @@ HEADERLESS = sql(
     "folder above rows",
 )
 _wanted = (
-    select(_t.c.key, _t.c.uid, _t.c.size, _t.c.header_id)
+    select(_t.c.key, _t.c.uid, _t.c.size, _t.c.header_id, _t.c.email_id, _t.c.internal_at)
     .where(
         _in_folder,
         _t.c.blob_id.is_(None),
@@ -298,8 +298,14 @@ def wanted_bodies(
     )
     found = all_of(connection, WANTED, (folder, *limits, now, rows))
     return [
-        BodyNeed(key=MessageKey(key), uid=Uid(uid), size=size, has_header=header is not None)
-        for key, uid, size, header in sorted(found, key=itemgetter(1), reverse=True)
+        BodyNeed(
+            key=MessageKey(key),
+            uid=Uid(uid),
+            size=size,
+            has_header=header is not None,
+            identity=(email_id, at) if email_id else None,
+        )
+        for key, uid, size, header, email_id, at in sorted(found, key=itemgetter(1), reverse=True)
     ]
 
 

@@ -24,7 +24,7 @@ __all__ = ["Place", "add_headers", "add_messages", "bury", "keys_of", "keys_of_f
 
 _t, _graves = table(MessageRow), table(TombstoneRow)
 _NEW = "account_id folder_id epoch uid server_flags server_keywords mod_seq internal_at internal_offset size email_id"
-_KEPT = f"{_NEW} header_id blob_id"
+_KEPT = f"{_NEW} header_id blob_id likeness"
 _by_uid = (_t.c.folder_id == p("folder"), _t.c.epoch == p("at_epoch"), _t.c.uid == p("at_uid"))
 
 ADD = sql(insert(_t).values(**names(_NEW)), _NEW)
@@ -62,7 +62,7 @@ WHOLE = sql(
 BURY = sql(
     insert(_graves).values(**names(f"key {_KEPT} created_seq seq removed_at")),
     "key account_id folder_id epoch uid server_flags server_keywords mod_seq internal_at internal_offset size"
-    " header_id blob_id email_id created_seq seq removed_at",
+    " header_id blob_id email_id created_seq seq removed_at likeness",
 )
 REMOVE = sql(delete(_t).where(_t.c.key == p("message")), "message")
 RENUMBER = sql(
@@ -76,7 +76,7 @@ GRAVE = sql(
 RISE = sql(
     insert(_t).values(**names(f"key {_KEPT} created_seq changed_seq")),
     "key account_id folder_id epoch uid server_flags server_keywords mod_seq internal_at internal_offset size"
-    " header_id blob_id email_id created_seq changed_seq",
+    " header_id blob_id email_id created_seq changed_seq likeness",
 )
 LEAVE_GRAVE = sql(delete(_graves).where(_graves.c.key == p("message")), "message")
 
@@ -187,7 +187,7 @@ def bury(work: Writing, keys: Iterable[MessageKey]) -> int:
         if header is not None:
             total[0] -= 1
             total[1] -= is_unseen(bits, local)
-            graves.append((*kept[:11], header, blob, kept[11], created, work.take(), work.now))
+            graves.append((*kept[:11], header, blob, kept[11], created, work.take(), work.now, kept[14]))
     work.connection.executemany(BURY, graves)
     work.connection.executemany(REMOVE, gone)
     for folder, (messages, unseen, bodies, listed) in totals.items():
@@ -223,11 +223,10 @@ def revive(work: Writing, at: Place, pairs: Sequence[tuple[MessageKey, Uid]]) ->
             continue
         taken.add(uid)
         seq = work.take()
-        bits, others, _, *about, header, blob = row[4:]
+        bits, others, _, *about, header, blob, likeness = row[4:]
         *about, email_id = about
-        risen.append(
-            (key, at.account, at.folder, at.epoch, uid, bits, others, 0, *about, header, blob, email_id, seq, seq)
-        )
+        place = (key, at.account, at.folder, at.epoch, uid)
+        risen.append((*place, bits, others, 0, *about, header, blob, email_id, seq, seq, likeness))
         unseen += is_unseen(bits, None)
         bodies += blob is not None
     work.connection.executemany(LEAVE_GRAVE, ((row[0],) for row in risen))

@@ -27,13 +27,16 @@ def change_seq(connection: sqlite3.Connection) -> int:
 
 
 class Writing:
-    """One write transaction under way; ``now`` in microseconds since 1970 UTC."""
+    """One write transaction under way; ``now`` in microseconds since 1970 UTC.
+
+    ``seq_before``: what has a change number above it happened in this transaction, and nobody has heard of it.
+    """
 
     def __init__(self, connection: sqlite3.Connection, now: int) -> None:
         self.connection = connection
         self.now = now
-        self._seq_before = change_seq(connection)
-        self._seq = self._seq_before
+        self.seq_before = change_seq(connection)
+        self._seq = self.seq_before
 
     def take(self, count: int = 1) -> int:
         """Return the first of *count* new change numbers in a row."""
@@ -48,5 +51,5 @@ class Writing:
 
     def flush(self) -> None:
         """Write down the change numbers given out; nothing when none were."""
-        if self._seq != self._seq_before:
+        if self._seq != self.seq_before:
             self.connection.execute(SAVE_CHANGE_SEQ, (self._seq,))

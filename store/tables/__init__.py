@@ -1,7 +1,7 @@
 """The schema, declared once: SQLModel classes, one concept a file, no queries. See ``base`` for the rules."""
 
 from .accounts import AccountRow
-from .base import DATELESS, StoreTable, table
+from .base import ASSUMED, DATELESS, OWN, REFUTED, StoreTable, table
 from .blobs import BlobRow, ChunkRow, PartialRow
 from .cursors import CursorRow
 from .folders import FolderRow
@@ -13,7 +13,10 @@ from .tombstones import FolderTombstoneRow, TombstoneRow
 from .troubles import TroubleRow
 
 __all__ = [
+    "ASSUMED",
     "DATELESS",
+    "OWN",
+    "REFUTED",
     "AccountRow",
     "BlobRow",
     "ChunkRow",

@@ -12,10 +12,27 @@ from sqlalchemy.orm import registry
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Field, SQLModel
 
-__all__ = ["DATELESS", "StoreTable", "identity", "integer", "raw", "reference", "table", "words"]
+__all__ = [
+    "ASSUMED",
+    "DATELESS",
+    "OWN",
+    "REFUTED",
+    "StoreTable",
+    "identity",
+    "integer",
+    "raw",
+    "reference",
+    "table",
+    "words",
+]
 
 DATELESS = -(2**62)
 """``internal_at`` of a message without an internal date: sorts behind every date (and keeps the column NOT NULL)."""
+
+
+OWN, ASSUMED, REFUTED = 0, 1, 2
+"""``likeness`` of a message: its octets came for it, or are proven; are taken from one that looks the same; were
+taken so, and were others."""
 
 
 class StoreTable(SQLModel, registry=registry()):

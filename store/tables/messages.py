@@ -21,6 +21,8 @@ class MessageRow(StoreTable, table=True):
         Index("messages_by_change", "changed_seq", sqlite_where=VISIBLE),
         Index("messages_headerless", "folder_id", "uid", sqlite_where=text("header_id IS NULL")),
         Index("messages_bodiless", "folder_id", "uid", sqlite_where=text("blob_id IS NULL")),
+        Index("messages_by_email_id", "account_id", "email_id", sqlite_where=text("email_id <> ''")),
+        Index("messages_assumed", "folder_id", "uid", sqlite_where=text("likeness = 1")),
         Index("messages_by_header", "header_id", sqlite_where=VISIBLE),
         Index("messages_by_blob", "blob_id", sqlite_where=text("blob_id IS NOT NULL")),
         {"sqlite_autoincrement": True},
@@ -44,3 +46,4 @@ class MessageRow(StoreTable, table=True):
     email_id: str = words("EMAILID (RFC 8474) or X-GM-MSGID; empty: none")
     created_seq: int = integer("change number of its becoming visible; 0: not yet")
     changed_seq: int = integer("change number of its last visible change; 0: not yet visible")
+    likeness: int = integer("0: its octets came for it or are proven; 1: assumed; 2: were assumed, and wrongly")

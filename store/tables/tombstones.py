@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 
 from .base import DATELESS, StoreTable, identity, integer, raw, reference, words
 
@@ -15,6 +15,8 @@ class TombstoneRow(StoreTable, table=True):
         Index("tombstones_by_seq", "seq"),
         Index("tombstones_by_age", "removed_at"),
         Index("tombstones_by_folder", "folder_id", "epoch", "uid"),
+        Index("tombstones_by_email_id", "account_id", "email_id", sqlite_where=text("email_id <> ''")),
+        Index("tombstones_by_date", "account_id", "internal_at"),
         Index("tombstones_by_header", "header_id"),
         Index("tombstones_by_blob", "blob_id"),
     )
@@ -36,6 +38,7 @@ class TombstoneRow(StoreTable, table=True):
     created_seq: int = integer("change number of its becoming visible; 0: it never was")
     seq: int = integer("change number of its removal; 0: it never was visible, nobody needs to hear")
     removed_at: int = integer("when it was removed")
+    likeness: int = integer("as in messages")
 
 
 class FolderTombstoneRow(StoreTable, table=True):

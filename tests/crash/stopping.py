@@ -103,7 +103,6 @@ def make_steps_small() -> None:
         (listing, "NEWEST_PAGE", 6),
         (listing, "NEW_AT_ONCE", 4),
         (listing, "ROWS_PER_PAGE", 8),
-        (folderrun, "PAGE_MESSAGES", 12),
         (folderrun, "SMALL_WORK_OCTETS", 4_000),
     ):
         assert hasattr(room, name), f"{room.__name__} has no {name} any more"

@@ -18,6 +18,7 @@ FAULTS = {
     "references_lead_somewhere": "UPDATE messages SET header_id = 999 WHERE uid = 1",
     "counters_equal_counts": "UPDATE folders SET unseen = unseen + 1",
     "bodies_have_headers": "UPDATE messages SET header_id = NULL WHERE uid = 1",
+    "assumed_octets_are_here": "UPDATE messages SET likeness = 1 WHERE uid = 5",
     "visible_messages_were_told": "UPDATE messages SET created_seq = 0 WHERE uid = 2",
     "chunks_are_contiguous": "UPDATE chunks SET number = 7 WHERE number = 1",
     "blob_lengths_add_up": "UPDATE chunks SET octets = octets + 1 WHERE number = 1",

@@ -44,6 +44,11 @@ READS: dict[str, Callable[[ReadView], object]] = {
     "without_header": lambda view: view.without_header(INBOX),
     "wanted_bodies": lambda view: view.wanted_bodies(INBOX, size_max=9, newer_than=datetime(2026, 1, 1, tzinfo=UTC)),
     "identities": lambda view: view.identities(INBOX, after_key=1),
+    "twins": lambda view: view.twins(INBOX, UidSet.parse("1:10")),
+    "look_alikes": lambda view: view.look_alikes(INBOX, UidSet.parse("1:10")),
+    "shareable": lambda view: view.shareable(INBOX, UidSet.parse("1:10")),
+    "shareable by proof": lambda view: view.shareable(INBOX, UidSet.parse("1:10"), fingerprints=False),
+    "assumed": lambda view: view.assumed(INBOX),
 }
 
 
