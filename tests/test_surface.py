@@ -31,8 +31,8 @@ PROVIDER = """
 STORE = """
     AccountId Address BodiesStored BodyEncoder BodyNeed BodyNotHere BodyState Change ChangePage CheckReport
     CursorTooOld EncodedChunk EncodedHeader Encoder Envelope FlagCounts Folder FolderAdded FolderChanged
-    FolderCounts FolderCursor FolderId FolderPath FolderRemoved FolderState IdentityOfRow LeaseLost Leased MailStore
-    Message MessageAdded MessageChanged MessageKey MessagePage MessageRemoved MimeLimit NewMessage PageKey Problem
+    FolderCounts FolderCursor FolderId FolderPath FolderRemoved FolderState IdentityOfRow Lane LeaseLost Leased
+    MailStore Message MessageAdded MessageChanged MessageKey MessagePage MessageRemoved MimeLimit NewMessage PageKey Problem
     PurgeReport ReadView RemoteFolderRow Role Run RunError RunId StoreBusy StoreClosed StoreDamaged StoreError
     StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly Trouble TroubleKind Uid
     UidSet UidValidity UnknownAccount UnknownFolder UnknownMessage UnknownPart WriteTransaction WrongEpoch open_store

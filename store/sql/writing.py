@@ -27,11 +27,12 @@ def change_seq(connection: sqlite3.Connection) -> int:
 
 
 class Writing:
-    """One write transaction under way; ``now`` in microseconds since 1970 UTC."""
+    """One write transaction under way; ``now`` in microseconds since 1970 UTC, ``run`` the run that writes, 0: none."""
 
     def __init__(self, connection: sqlite3.Connection, now: int) -> None:
         self.connection = connection
         self.now = now
+        self.run = 0
         self._seq_before = change_seq(connection)
         self._seq = self._seq_before
 
