@@ -44,6 +44,27 @@ LOGIN_ANSWERS: dict[str, tuple[bytes, ErrorKind, Needs]] = {
     "row 11: UNAVAILABLE": (b"NO [UNAVAILABLE] x", ErrorKind.SERVER_BUSY, Needs.RETRY),
     "row 11: INUSE": (b"NO [INUSE] x", ErrorKind.SERVER_BUSY, Needs.RETRY),
     "row 11: LIMIT": (b"NO [LIMIT] x", ErrorKind.SERVER_BUSY, Needs.RETRY),
+    "a connection too many, in words": (
+        b"NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)",
+        ErrorKind.SERVER_BUSY,
+        Needs.RETRY,
+    ),
+    "a connection too many, with an alert": (
+        b"NO [ALERT] Too many simultaneous connections. (Failure)",
+        ErrorKind.SERVER_BUSY,
+        Needs.RETRY,
+    ),
+    "a quota": (b"NO [OVERQUOTA] x", ErrorKind.SERVER_BUSY, Needs.RETRY),
+    "a quota in words": (
+        b"NO [ALERT] Account exceeded command or bandwidth limits. (Failure)",
+        ErrorKind.SERVER_BUSY,
+        Needs.RETRY,
+    ),
+    "a refusal that names the quota of failures": (
+        b"NO [AUTHENTICATIONFAILED] too many failed sessions",
+        ErrorKind.LOGIN_REFUSED,
+        Needs.LOGIN,
+    ),
     "no code": (b"NO wrong", ErrorKind.LOGIN_REFUSED, Needs.LOGIN),
     "an unknown code": (b"NO [WHATEVER] wrong", ErrorKind.LOGIN_REFUSED, Needs.LOGIN),
     "BAD": (b"BAD what?", ErrorKind.LOGIN_UNSUPPORTED, Needs.USER),
