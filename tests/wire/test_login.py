@@ -20,6 +20,7 @@ from tests.servers.doorstep import (
     CAPABILITIES,
     GREETING,
     SECRET,
+    Doorstep,
     Silent,
     Supplier,
     Visitor,
@@ -397,3 +398,33 @@ def test_dovecot_over_tls_costs_one_flight(resident: DovecotAccount, monkeypatch
         assert len(sent) == 1
         assert door.capabilities_fresh
         assert door.channel.buffered() == 0
+
+
+@pytest.mark.parametrize("login", [Login.PLAIN, Login.LOGIN], ids=lambda login: login.value)
+def test_alerts_at_the_door_are_for_the_person_unless_they_hold_the_secret(login: Login) -> None:
+    coded = base64.b64encode(b"\0somebody\0" + SECRET.encode())
+    said = (
+        b"* OK [ALERT] Down at noon\r\n* NO [ALERT] " + SECRET.encode() + b" is too short\r\n"
+        b"* OK [ALERT] " + coded + b" is what you said\r\n* OK [Alert] not one\r\n" + IN
+    )
+    ear = Silent()
+    with Doorstep(greets(b"* OK [ALERT] Hello" + GREETING[4:], TOLD, said)) as server:
+        account = account_at(server.port, login=login)
+        if login is Login.LOGIN:
+            coded = b""
+        door = open_door(account, Stop(), ear)
+        door.channel.close()
+    texts = [notice.server_text for notice in ear.notices]
+    assert "[ALERT] Down at noon" in texts
+    assert SECRET not in "".join(texts)
+    assert {notice.kind for notice in ear.notices} == {ErrorKind.SERVER_ALERT.value}
+    if coded:
+        assert coded.decode() not in "".join(texts)
+
+
+def test_an_alert_before_a_refusal_is_told_beside_it() -> None:
+    ear = Silent()
+    answer = b"* NO [ALERT] Locked for a day\r\n" + FAILED
+    with Doorstep(greets(GREETING, answer)) as server, pytest.raises(LoginRefused):
+        open_door(account_at(server.port), Stop(), ear)
+    assert [notice.server_text for notice in ear.notices] == ["[ALERT] Locked for a day"]
