@@ -187,13 +187,13 @@ def _try_two_connections_again(home: Home, name: str) -> None:
         return
     from store import StoreError
 
-    with suppress(Trouble, StoreError):  # the account is set; what is wrong with the store, other commands say
-        with opened(home) as store:
-            with store.read() as view:
-                known = view.one_connection(AccountId(name))
-            if known:
-                with store.write("set anew") as tx:
-                    tx.set_one_connection(AccountId(name), "")
+    # The account is set already; what is wrong with the store, other commands say.
+    with suppress(Trouble, StoreError), opened(home) as store:
+        with store.read() as view:
+            known = view.one_connection(AccountId(name))
+        if known:
+            with store.write("set anew") as tx:
+                tx.set_one_connection(AccountId(name), "")
 
 
 def _said(
