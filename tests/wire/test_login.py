@@ -12,7 +12,7 @@ import pytest
 
 from provider.account import Account, Credential, Login, Security
 from provider.cancel import Stop
-from provider.errors import Cancelled, ErrorKind, LoginRefused, Needs, ServerBusy
+from provider.errors import Cancelled, ErrorKind, LoginRefused, Needs, ServerBusy, TooManyConnections
 from provider.limits import Limits
 from provider.sources.imap.channel import Channel
 from provider.sources.imap.connect import open_door
@@ -87,6 +87,26 @@ def test_a_refused_login_says_what_helps_and_is_not_repeated(name: str, login: L
     assert (error.kind, error.needs) == (kind, needs)
     assert supplier.asked == ([False, True] if needs is Needs.LOGIN else [False])
     assert len(commands(server)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "one_less_helps", "seconds"),
+    [
+        (b"NO [LIMIT] x", True, 300.0),
+        (b"NO [ALERT] Too many simultaneous connections. (Failure)", True, 300.0),
+        (b"NO Maximum number of connections from user+IP exceeded", True, 300.0),
+        (b"NO [LIMIT] Suggested Backoff Time: 7000 milliseconds", False, 7.0),
+        (b"NO [UNAVAILABLE] x", False, 300.0),
+        (b"NO [OVERQUOTA] x", False, 3_600.0),
+    ],
+)
+def test_a_busy_server_says_whether_one_connection_less_would_help(
+    text: bytes, one_less_helps: bool, seconds: float
+) -> None:
+    error, _ = refusal(greets(GREETING, b"@ " + text + b"\r\n"))
+    assert isinstance(error, ServerBusy)
+    assert isinstance(error, TooManyConnections) is one_less_helps
+    assert error.retry_after_seconds == seconds
 
 
 def test_row_12_what_the_server_says_to_the_first_command_is_not_the_doors_business() -> None:

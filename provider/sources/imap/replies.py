@@ -141,10 +141,13 @@ def farewell(text: object) -> ServerBusy:
 
 
 def _busy(text: bytes, otherwise: str) -> ServerBusy:
-    """Return the error that fits a server's *text*; *otherwise* is what a person reads when it says nothing special."""
+    """Return the error that fits a server's *text*; *otherwise* is what a person reads when it says nothing special.
+
+    Where it says for how long, time is what helps, and not one connection less.
+    """
     code, asked = _code(text), backoff_seconds(text)
     kind: type[ServerBusy]
-    if code == "LIMIT" or quirks.is_one_too_many(text):
+    if asked is None and (code == "LIMIT" or quirks.is_one_too_many(text)):
         kind, told, wait = TooManyConnections, "The server takes no further connection of this account.", LATER_SECONDS
     elif code == "OVERQUOTA" or quirks.is_quota_used_up(text):
         kind, told, wait = ServerBusy, "This account's share of the server is used up for some time.", QUOTA_SECONDS
