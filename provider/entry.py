@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["AccountRun", "FetchRun", "MailStoreProvider", "store_failure"]
 
 CONNECTIONS = 4
-"""Accounts that are synchronized side by side."""
+"""Accounts that are synchronized side by side; each may have a second connection, for single messages."""
 CLOSE_SECONDS = 1.5
 """For the runs to end; the threads get the rest of two seconds."""
 JOIN_SECONDS = 0.4
@@ -48,6 +48,7 @@ _STORE_KINDS = {
     StoreErrorKind.FULL: ErrorKind.STORE_FULL,
     StoreErrorKind.LEASE_LOST: ErrorKind.LEASE_LOST,
     StoreErrorKind.LEASED: ErrorKind.BUSY,
+    StoreErrorKind.WRONG_EPOCH: ErrorKind.UIDVALIDITY_CHANGED,
     StoreErrorKind.UNKNOWN_ACCOUNT: ErrorKind.UNKNOWN_ITEM,
     StoreErrorKind.UNKNOWN_FOLDER: ErrorKind.UNKNOWN_ITEM,
     StoreErrorKind.UNKNOWN_MESSAGE: ErrorKind.UNKNOWN_ITEM,
@@ -176,10 +177,11 @@ class MailStoreProvider:
         callback: "ProgressCallback | None" = None,
         deliver: "Deliver | AbstractEventLoop | None" = None,
     ) -> SyncHandle:
-        """Bring whole messages that policy left behind, ahead of everything else.
+        """Bring whole messages that policy left behind, beside what runs or ahead of it.
 
-        Messages that are whole already cost nothing. Raises InvalidRequest (no key), UnknownItem (a message, or its
-        account), Closed and StoreError.
+        An account's single messages have a connection of their own, unless its shortcuts or its server say otherwise:
+        then they wait for the turn of the account. Messages that are whole already cost nothing. Raises InvalidRequest
+        (no key), UnknownItem (a message, or its account), Closed and StoreError.
         """
         self._check_open()
         _check_deliver(deliver)
@@ -191,6 +193,7 @@ class MailStoreProvider:
                 except UnknownMessage:
                     raise UnknownItem("There is no message with this id.") from None
                 by_account.setdefault(account, {})[key] = None
+            reasons = {account: view.one_connection(account) for account in by_account}
         if not by_account:
             raise InvalidRequest("This request names no message.")
         request = SyncRequest(
@@ -201,9 +204,9 @@ class MailStoreProvider:
             trigger=Trigger.INVOKE,
         )
         wanted = tuple((account, tuple(keys)) for account, keys in by_account.items())
-        return self._scheduler.submit(
-            Task(request=request, accounts=tuple(map(self._account, by_account)), keys=wanted)
-        )
+        accounts = tuple(map(self._account, by_account))
+        quick = frozenset(one.id for one in accounts if one.shortcuts.quick_lane and not reasons[one.id])
+        return self._scheduler.submit(Task(request=request, accounts=accounts, keys=wanted, quick=quick))
 
     def close(self) -> None:
         """Cancel what runs, wait for it, and take nothing any more: two seconds at most. A second call does nothing.

@@ -15,6 +15,7 @@
         ├── WrongProtocol                   something else answers on that port
         ├── LoginRefused (PermissionError)  these credentials do not open this account
         ├── ServerBusy                      asked to come back later
+        │   └── TooManyConnections          takes no further connection of this account
         ├── ProtocolBroken                  an answer that cannot be trusted; drop the connection
         │   └── LimitExceeded               an answer larger than we are willing to read
         ├── CommandRefused                  NO or BAD; the connection is good
@@ -48,6 +49,7 @@ __all__ = [
     "SourceError",
     "TimedOut",
     "TlsRefused",
+    "TooManyConnections",
     "UnknownItem",
     "Unreachable",
     "WrongProtocol",
@@ -242,6 +244,10 @@ class LoginRefused(SourceError, PermissionError):
 class ServerBusy(SourceError):
     kind = ErrorKind.SERVER_BUSY
     needs = Needs.RETRY
+
+
+class TooManyConnections(ServerBusy):
+    """Others of this account's connections may go on: one of them less helps."""
 
 
 class ProtocolBroken(SourceError):

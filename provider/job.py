@@ -34,6 +34,9 @@ class Task:
     keys: tuple[tuple[AccountId, tuple[MessageKey, ...]], ...] = ()
     """Single messages to bring whole, by account; empty: what the request's flags say."""
 
+    quick: frozenset[AccountId] = frozenset()
+    """Accounts whose single messages may come beside whatever runs."""
+
     @property
     def share_key(self) -> ShareKey:
         """Equal for two tasks when one can stand for both: callback, trigger and delivery are each handle's own."""
@@ -51,7 +54,10 @@ class Task:
 
 
 class Leg:
-    """One account's part of a job. ``order`` is its place in the queue, kept when it comes back after yielding."""
+    """One account's part of a job. ``order`` is its place in the queue, kept when it comes back after yielding.
+
+    ``quick`` and ``alone`` belong to the scheduler's lock.
+    """
 
     def __init__(self, job: "Job", account: Account, place: int, translate: Translate | None) -> None:
         self.job = job
@@ -59,6 +65,10 @@ class Leg:
         self.rank = job.task.rank
         self.order = (self.rank, job.hub.run_id, place)
         self.keys = dict(job.task.keys).get(account.id, ())
+        self.quick = bool(self.keys) and account.id in job.task.quick
+        """True: it goes in the quick lane."""
+        self.alone = False
+        """True: the server refused it beside another one of its account."""
         self.stop: Stop = job.stop.child()
         self.reporter = Reporter(account.id, job.hub, stop=self.stop, clock=job.clock, translate=translate)
 

@@ -18,18 +18,20 @@ from .engine.pipe import Pipe
 from .engine.resume import visit_reason
 from .engine.tours import TourReport, tour_folders
 from .engine.tree import synchronize_tree
-from .errors import Cancelled, SourceError, UnknownItem
-from .events import ItemStatus
+from .errors import Cancelled, ErrorKind, SourceError, TooManyConnections, UnknownItem
+from .events import ItemStatus, Severity
 from .owner import is_gone, owning
 from .phases import Phase
 from .report import Reporter
 from .request import SyncFlags, SyncRequest
-from .sources.base import FolderListing, FolderStatus, Session, Source, TouringSession
+from .sources.base import FolderListing, FolderStatus, Notice, Session, Source, TouringSession
 from .turn import AccountOutcome, Turn
 
 __all__ = ["run_account", "run_fetch"]
 
 BREAKS_IN_A_FOLDER_MAX = 3
+SETTLING_SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""For a server that takes one connection to notice that the last one has ended."""
 
 
 def run_account(
@@ -73,6 +75,7 @@ def _held(
             trigger=request.trigger.value,
             flags=int(request.flags),
             owner=owner,
+            lane="quick" if turn.quick else "bulk",
             is_gone=is_gone,
         )
     except Exception as error:
@@ -89,10 +92,12 @@ def _held(
     )
     outcome = AccountOutcome(status=ItemStatus.SUCCEEDED)
     try:
-        work(context)
+        _settled(context, work)
         reporter.close(ItemStatus.SUCCEEDED)
     except Yielded:
         outcome = AccountOutcome(status=ItemStatus.SUCCEEDED, yielded=True)
+    except _Crowded:
+        outcome = AccountOutcome(status=ItemStatus.SUCCEEDED, yielded=True, crowded=True)
     except Exception as error:
         outcome = AccountOutcome(status=reporter.fail(error))
         context.remember(reporter.item(None).result.error)
@@ -103,11 +108,50 @@ def _held(
             counts=context.counts(),
             errors=context.history,
         )
-        if outcome.status is ItemStatus.SUCCEEDED and not outcome.yielded and store.purge_due():
+        idle = not turn.quick and not outcome.yielded
+        if outcome.status is ItemStatus.SUCCEEDED and idle and store.purge_due():
             store.purge()
     except StoreError as error:
         reporter.error(error)
     return outcome
+
+
+class _Crowded(Exception):
+    """The server takes one connection of this account: this run has to wait until the other lane is empty."""
+
+
+def _settled(context: RunContext, work: Callable[[RunContext], None]) -> None:
+    """Do *work*; where the server refuses a connection beside the other lane's, see that it is the last time.
+
+    Raises _Crowded, and what *work* raises.
+    """
+    patience = iter(SETTLING_SECONDS if context.turn.alone else ())
+    while True:
+        try:
+            return work(context)
+        except TooManyConnections as error:
+            context.stop.checkpoint()
+            if context.turn.beside():
+                _allow_one_connection(context, error)
+                raise _Crowded from None
+            seconds = next(patience, None)
+            if seconds is None:
+                raise
+            context.stop.wait(seconds)
+
+
+def _allow_one_connection(context: RunContext, error: TooManyConnections) -> None:
+    """Keep in the store that the account's server takes one connection only, and tell it the first time."""
+    why = error.server_text or str(error)
+    with context.store.write("one connection", run=context.run) as tx:
+        fresh = tx.set_one_connection(context.account.id, why)
+    if fresh:
+        text = (
+            "The server takes one connection of this account only: single messages wait for their turn from now on. "
+            "Setting the account anew tries two again."
+        )
+        notice = Notice(kind=ErrorKind.SERVER_DEMOTED.value, text=text, server_text=error.server_text)
+        context.tell(notice, severity=Severity.WARNING)
 
 
 class _Run:

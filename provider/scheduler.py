@@ -1,8 +1,10 @@
 """Who goes next: requests take turns, one at a time for an account, a few accounts side by side.
 
 Rules: SYNC_ON_DEMAND first, SYNC_BACKGROUND last, else first come, first served. A run whose turn is wanted by a more
-urgent leg may yield; its leg comes back to its old place. Only a request that waits as a whole is shared. Whatever a
-run does - return, raise, hang while the provider closes - its job hears an end.
+urgent leg may yield; its leg comes back to its old place. Legs in the quick lane run beside all that, one an account,
+take no place and ask nobody to yield, until a server shows that it takes one connection only (decision 8). Only a
+request that waits as a whole is shared. Whatever a run does - return, raise, hang while the provider closes - its job
+hears an end.
 """
 
 import itertools
@@ -41,6 +43,11 @@ class _Turn:
     def __init__(self, scheduler: "Scheduler", leg: Leg) -> None:
         self._scheduler = scheduler
         self._leg = leg
+        self._began_beside = scheduler.beside(leg)
+        self.quick, self.alone = leg.quick, leg.alone
+
+    def beside(self) -> bool:
+        return self._began_beside or self._scheduler.beside(self._leg)
 
     def wanted(self) -> bool:
         return self._scheduler.wanted(self._leg)
@@ -70,6 +77,8 @@ class Scheduler:
         self._lock = threading.Lock()
         self._waiting: list[Leg] = []
         self._running: dict[AccountId, Leg] = {}
+        self._quick: dict[AccountId, Leg] = {}
+        """What runs in the quick lane."""
         self._jobs: dict[Job, None] = {}
         self._fewer = threading.Condition(self._lock)
         self._closed = False
@@ -97,13 +106,19 @@ class Scheduler:
         with self._lock:
             if leg.rank == URGENT:
                 return False
-            urgent = {other.account.id for other in self._waiting if other.rank == URGENT and not other.stop.paused}
+            waiting = [other for other in self._waiting if not other.quick and not other.stop.paused]
+            urgent = {other.account.id for other in waiting if other.rank == URGENT}
             if leg.account.id in urgent:
                 return True
             if len(self._running) < self._connections or not urgent - self._running.keys():
                 return False
             # One of those who run makes room: the one that started last, if it is not urgent itself.
             return leg is [other for other in self._running.values() if other.rank != URGENT][-1]
+
+    def beside(self, leg: Leg) -> bool:
+        """Return True while the other lane of the account of *leg* is at work."""
+        with self._lock:
+            return leg.account.id in (self._running if leg.quick else self._quick)
 
     def stop_account(self, account: AccountId) -> None:
         """Cancel what runs or waits for one account."""
@@ -121,7 +136,7 @@ class Scheduler:
         for job in jobs:
             job.cancel_all()
         with self._lock:
-            self._fewer.wait_for(lambda: not self._running, timeout_seconds)
+            self._fewer.wait_for(lambda: not self._running and not self._quick, timeout_seconds)
         for job in jobs:
             for leg in job.legs:
                 leg.reporter.close(ItemStatus.CANCELED)
@@ -164,7 +179,7 @@ class Scheduler:
             starting = []
             while (leg := self._next()) is not None:
                 self._waiting.remove(leg)
-                self._running[leg.account.id] = leg
+                self._lane_of(leg)[leg.account.id] = leg
                 leg.job.started = True
                 starting.append(leg)
         for leg in over:
@@ -178,31 +193,42 @@ class Scheduler:
                 self._over(leg, ItemStatus.FAILED)
 
     def _next(self) -> Leg | None:
-        if len(self._running) >= self._connections:
-            return None
-        ready = [leg for leg in self._waiting if leg.account.id not in self._running and not leg.stop.paused]
+        ready = [leg for leg in self._waiting if not leg.stop.paused and self._may_start(leg)]
         return min(ready, key=lambda leg: leg.order, default=None)
+
+    def _may_start(self, leg: Leg) -> bool:
+        account = leg.account.id
+        if account in self._lane_of(leg) or (leg.alone and account in self._quick):
+            return False
+        return leg.quick or len(self._running) < self._connections
+
+    def _lane_of(self, leg: Leg) -> dict[AccountId, Leg]:
+        return self._quick if leg.quick else self._running
 
     def _work(self, leg: Leg) -> None:
         status = ItemStatus.FAILED
-        again = False
+        again = crowded = False
         try:
             outcome = self._run(leg, _Turn(self, leg))
-            again = outcome.yielded and not leg.stop.stopped
+            again, crowded = outcome.yielded and not leg.stop.stopped, outcome.crowded
             status = ItemStatus.CANCELED if outcome.yielded else outcome.status
         except BaseException as error:  # whatever it was: the job must hear its end
             status = leg.reporter.fail(error)
         finally:
-            self._leave(leg, again=again)
+            self._leave(leg, again=again, crowded=crowded)
             if not again:
                 self._over(leg, status)
             self._pump()
 
-    def _leave(self, leg: Leg, *, again: bool = False) -> None:
+    def _leave(self, leg: Leg, *, again: bool = False, crowded: bool = False) -> None:
         with self._lock:
-            del self._running[leg.account.id]
+            del self._lane_of(leg)[leg.account.id]
             if again:
                 self._waiting.append(leg)
+            if crowded:
+                leg.alone = True
+                for other in self._waiting:
+                    other.quick = other.quick and other.account.id != leg.account.id
             self._fewer.notify_all()
 
     def _over(self, leg: Leg, status: ItemStatus) -> None:

@@ -2,7 +2,8 @@
 
 Requests for one account take turns. A run whose turn is *wanted* by somebody more urgent ends early, after a commit,
 with ``yielded``; it gets another turn afterwards, on the same reporter, and its callback hears neither an end nor a
-second start in between.
+second start in between. Single messages have a lane of their own, where the server takes two connections: there they
+run *beside* the account's synchronization, and nobody yields.
 """
 
 from collections.abc import Callable
@@ -44,6 +45,20 @@ class Turn(Protocol):
         """Return True while a more urgent request waits for this turn: finish the group, commit, return ``yielded``."""
         ...
 
+    @property
+    def quick(self) -> bool:
+        """True: this turn is in the quick lane."""
+        ...
+
+    @property
+    def alone(self) -> bool:
+        """True: this leg was *crowded* before, and has the account for itself now."""
+        ...
+
+    def beside(self) -> bool:
+        """Return True while the account's other lane is at work too, and when it was as this turn began."""
+        ...
+
     def spawn(self, name: str, work: Callable[[], None], /) -> Worker:
         """Start a thread that belongs to this run; it is joined when the provider closes."""
         ...
@@ -57,3 +72,5 @@ class AccountOutcome:
     """The account's terminal status; without meaning when *yielded*."""
     yielded: bool = False
     """True: stopped at a commit for somebody more urgent; items still open stay open for the next turn."""
+    crowded: bool = False
+    """Beside *yielded*. True: the server takes one connection of this account; from now on its requests take turns."""

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from .opening import open_store
     from .readview import ReadView
     from .reports import CheckReport, Problem, PurgeReport
-    from .runs import Run, RunError, RunId
+    from .runs import Lane, Run, RunError, RunId
     from .transaction import WriteTransaction
 
 _ROOMS = {
@@ -84,7 +84,7 @@ _ROOMS = {
     "opening": "open_store",
     "readview": "ReadView",
     "reports": "CheckReport Problem PurgeReport",
-    "runs": "Run RunError RunId",
+    "runs": "Lane Run RunError RunId",
     "transaction": "WriteTransaction",
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
@@ -117,6 +117,7 @@ __all__ = [
     "FolderRemoved",
     "FolderState",
     "IdentityOfRow",
+    "Lane",
     "LeaseLost",
     "Leased",
     "MailStore",

@@ -127,9 +127,9 @@ def folders_are_listed_once(connection: sqlite3.Connection) -> Iterator[Finding]
     return _found(connection, q.FOLDER_TWICE, "folders of one account share a name (ids of folders)")
 
 
-def one_run_an_account(connection: sqlite3.Connection) -> Iterator[Finding]:
-    """An account has at most one unfinished run."""
-    return _found(connection, q.TWO_RUNS, "accounts have two unfinished synchronizations (numbers of accounts)")
+def one_run_an_account_and_lane(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """An account has at most one unfinished run in each lane."""
+    return _found(connection, q.TWO_RUNS, "accounts have two unfinished runs in one lane (numbers of accounts)")
 
 
 INVARIANTS: tuple[Callable[[sqlite3.Connection], Iterator[Finding]], ...] = (
@@ -149,7 +149,7 @@ INVARIANTS: tuple[Callable[[sqlite3.Connection], Iterator[Finding]], ...] = (
     change_numbers_are_given_once,
     flags_are_canonical,
     folders_are_listed_once,
-    one_run_an_account,
+    one_run_an_account_and_lane,
 )
 
 

@@ -13,7 +13,7 @@ from .mail import AccountId
 from .purge import is_due, purge
 from .readview import ReadView
 from .reports import CheckReport, PurgeReport
-from .runs import RunError, RunId
+from .runs import Lane, RunError, RunId
 from .sql import accounts, blobs, changes, runs
 from .sql.writing import Writing, change_seq
 from .transaction import WriteTransaction
@@ -78,6 +78,7 @@ class MailStore:
         with self._unit(name, durable=durable) as work:
             if run is not None:
                 runs.require(work, run)
+                work.run = run
             transaction = WriteTransaction(work, ReadView(work.connection, self._clock))
             try:
                 yield transaction
@@ -121,27 +122,29 @@ class MailStore:
         flags: int,
         owner: str,
         lease_seconds: float = 60,
+        lane: Lane = "bulk",
         is_gone: Callable[[str], bool] | None = None,
     ) -> RunId:
-        """Begin a synchronization of *account* (made known when new): no other can begin until it is finished.
+        """Begin a run of *account* (made known when new): no other can begin in its *lane* until it is finished.
 
-        Also drops what an earlier run left half here. A run that expired, or whose owner is gone for certain (says
-        *is_gone*, quickly), is closed as ``lost``. Raises Leased.
+        Also drops what runs that are over left half here. A run of this lane that expired, and one of any lane whose
+        owner is gone for certain (says *is_gone*, quickly), is closed as ``lost``. Raises Leased.
         """
         if lease_seconds < 1:
             raise ValueError("a lease lasts a second at least")
         with self._unit("start run") as work:
             number = accounts.ensure_account(work, account)
-            run, _ = runs.start(
+            run = runs.start(
                 work,
                 number,
                 trigger=trigger,
                 flags=flags,
                 owner=owner,
                 lease_seconds=round(lease_seconds),
+                lane=lane,
                 is_gone=is_gone,
             )
-            blobs.drop_partials(work, number)
+            blobs.drop_left_partials(work, number)
             return run
 
     def renew_run(self, run: RunId) -> None:

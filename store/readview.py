@@ -140,6 +140,10 @@ class ReadView:
         number = None if account is None else accounts.number_of(self._c, account)
         return runs.recent(self._c, number, _rows(limit), accounts.account_names(self._c))
 
+    def one_connection(self, account: AccountId) -> str:
+        """Return why *account* is given one connection at a time; empty: it may have a second one, or is not known."""
+        return accounts.one_connection(self._c, account)
+
     def cursor_seq(self) -> int:
         """Return the change number of this snapshot: hand it to ``MailStore.changes`` to hear what comes after."""
         return writing.change_seq(self._c)

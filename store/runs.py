@@ -1,16 +1,19 @@
-"""Synchronizations and the lease: the one unfinished run of an account *is* the lease. Rows: ``store.sql.runs``."""
+"""Runs and the lease: the one unfinished run of an account and lane *is* the lease. Rows: ``store.sql.runs``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NewType
+from typing import Literal, NewType
 
 from .mail import AccountId
 
-__all__ = ["Run", "RunError", "RunId"]
+__all__ = ["Lane", "Run", "RunError", "RunId"]
 
 RunId = NewType("RunId", int)
-"""Names a run and fences it: once another run of the account is open, nothing is written under this one."""
+"""Names a run and fences it: once another run of its account and lane is open, nothing is written under this one."""
+
+Lane = Literal["bulk", "quick"]
+"""``bulk`` synchronizes an account, ``quick`` brings single messages beside it; one of each at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +29,7 @@ class RunError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One synchronization. ``finished_at`` None: it runs until ``expires_at``, unless it renews."""
+    """One run. ``finished_at`` None: it runs until ``expires_at``, unless it renews."""
 
     id: RunId
     account: AccountId
@@ -37,5 +40,6 @@ class Run:
     expires_at: datetime
     finished_at: datetime | None
     status: str
+    lane: Lane = "bulk"
     counts: Mapping[str, int] = field(default_factory=dict)
     errors: tuple[RunError, ...] = ()

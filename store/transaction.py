@@ -55,6 +55,13 @@ class WriteTransaction:
         """Make *account* known; nothing when it is. Raises ValueError for an empty name."""
         accounts.ensure_account(self._w, account)
 
+    def set_one_connection(self, account: AccountId, why: str) -> bool:
+        """Give *account* one connection at a time from now on, for the reason *why*; empty: it may have a second one.
+
+        False when nothing changed: the first reason stays. Raises UnknownAccount.
+        """
+        return accounts.set_one_connection(self._w, account, why)
+
     def remove_account(self, account: AccountId) -> None:
         """Remove an account's folders and messages to tombstones and forget the account. Raises UnknownAccount."""
         number = accounts.number_of(self._w.connection, account)

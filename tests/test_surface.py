@@ -26,14 +26,15 @@ PROVIDER = """
     ItemStatus Keep LimitExceeded Limits Login LoginRefused MOBSYNC MailStoreProvider Needs Password Phase
     ProgressCallback ProtocolBroken ProviderError ResultStatus SYNCMGR Security ServerBusy Severity Shortcuts
     SourceError SyncError SyncFlags SyncHandle SyncProgress SyncRequest SyncResult SystemClock TimedOut TlsRefused
-    Trigger UnknownItem Unreachable WaitInsideCallback WrongProtocol as_json
+    TooManyConnections Trigger UnknownItem Unreachable WaitInsideCallback WrongProtocol as_json
 """
 STORE = """
     AccountId Address Assumed BodiesStored BodyEncoder BodyNeed BodyNotHere BodyState Change ChangePage CheckReport
     CursorTooOld EncodedChunk EncodedHeader Encoder Envelope FlagCounts Folder FolderAdded FolderChanged
-    FolderCounts FolderCursor FolderId FolderPath FolderRemoved FolderState IdentityOfRow LeaseLost Leased MailStore
-    Message MessageAdded MessageChanged MessageKey MessagePage MessageRemoved MimeLimit NewMessage PageKey Problem
-    PurgeReport ReadView RemoteFolderRow Role Run RunError RunId Shared StoreBusy StoreClosed StoreDamaged StoreError
+    FolderCounts FolderCursor FolderId FolderPath FolderRemoved FolderState IdentityOfRow Lane LeaseLost Leased
+    MailStore Message MessageAdded MessageChanged MessageKey MessagePage MessageRemoved MimeLimit NewMessage PageKey
+    Problem PurgeReport ReadView RemoteFolderRow Role Run RunError RunId Shared StoreBusy StoreClosed StoreDamaged
+    StoreError
     StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly Trouble TroubleKind Uid
     UidSet UidValidity UnknownAccount UnknownFolder UnknownMessage UnknownPart WriteTransaction WrongEpoch open_store
 """

@@ -1,16 +1,20 @@
 """``maildock account``: add, set, list, remove, test."""
 
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
+from store.mail import AccountId
+
 from .. import ErrorKind, Login, Security
 from .accounts_file import AccountEntry, AccountsFile
 from .exits import ExitCode, Trouble, exit_of_result, hint_of
+from .home import Home
 from .output import count, hint, one_line, put, put_json, table
-from .session import home_of, unknown_account
+from .session import home_of, opened, unknown_account
 
 __all__ = ["app"]
 
@@ -96,7 +100,7 @@ def set_(
     plaintext_host: Plaintext = None,
     json: Json = False,
 ) -> None:
-    """Change an account: what is given replaces what was there."""
+    """Change an account: what is given replaces what was there. Its server may show anew what it can."""
     home = home_of(context)
     file = AccountsFile.read(home.accounts_path)
     entry = _known(file, name)
@@ -110,6 +114,7 @@ def set_(
     entry = AccountEntry.of(name, entry.as_toml() | said)
     entry.account()
     file.with_account(entry).write(home.accounts_path)
+    _try_two_connections_again(home, name)
     if json:
         put_json(_as_json(entry))
     else:
@@ -174,6 +179,21 @@ def try_out(context: typer.Context, name: Name, json: Json = False) -> int:
     elif code == ExitCode.COMPLETE:
         put(f"{name}: logged in to {entry.host} as {one_line(entry.user)}; {count(folders, 'folder')}.")
     return code
+
+
+def _try_two_connections_again(home: Home, name: str) -> None:
+    """Forget that the account's server took one connection only: it may be another server now, or another limit."""
+    if not home.store_path.exists():
+        return
+    from store import StoreError
+
+    # The account is set already; what is wrong with the store, other commands say.
+    with suppress(Trouble, StoreError), opened(home) as store:
+        with store.read() as view:
+            known = view.one_connection(AccountId(name))
+        if known:
+            with store.write("set anew") as tx:
+                tx.set_one_connection(AccountId(name), "")
 
 
 def _said(

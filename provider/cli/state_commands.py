@@ -65,7 +65,14 @@ def status(context: typer.Context, json: Json = False) -> None:
     )
 
 
-NOTHING_KEPT: dict[str, object] = {"store_version": 0, "folders": 0, "messages": 0, "unseen": 0, "bodies": 0}
+NOTHING_KEPT: dict[str, object] = {
+    "one_connection": None,
+    "store_version": 0,
+    "folders": 0,
+    "messages": 0,
+    "unseen": 0,
+    "bodies": 0,
+}
 
 
 def _account_facts(view: "ReadView", name: str, kind: str | None, server: str | None) -> dict[str, object]:
@@ -75,6 +82,7 @@ def _account_facts(view: "ReadView", name: str, kind: str | None, server: str | 
     folders = view.folders(account) if account in view.accounts() else ()
     runs = view.runs(account) if folders or account in view.accounts() else ()
     return _standing(runs, name, kind, server) | {
+        "one_connection": view.one_connection(account) or None,
         "store_version": view.cursor_seq(),
         "folders": len(folders),
         "messages": sum(folder.counts.messages for folder in folders),
@@ -88,9 +96,9 @@ def _standing(runs: "tuple[Run, ...]", name: str, kind: str | None, server: str 
     whole = [run for run in runs if run.status != "yielded"]  # a yielded run is the first half of the one after it
     ended = next((run for run in whole if run.finished_at is not None), None)
     good = next((run for run in whole if run.finished_at is not None and not _failures(run)), None)
-    running = bool(runs) and runs[0].finished_at is None and runs[0].expires_at > datetime.now(UTC)
-    if running:
-        (code, state), at = STARTED, runs[0].started_at
+    open_ones = [run for run in runs if run.finished_at is None and run.expires_at > datetime.now(UTC)]
+    if open_ones:
+        (code, state), at = STARTED, open_ones[0].started_at
     elif ended is None:
         (code, state), at = NEVER, None
     else:

@@ -83,6 +83,9 @@ def over_connections(
     backoff = Backoff(first_seconds=context.account.limits.reconnect_seconds)
     while True:
         try:
+            context.reporter.item(None).phase(
+                Phase.SYNC, f"Connecting to {context.account.host or context.account.kind}"
+            )
             lifeline.stop = context.stop.child()
             session = source.connect(lifeline.stop, lifeline)
             try:

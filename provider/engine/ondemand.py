@@ -1,13 +1,17 @@
-"""Single messages on demand: what a policy left behind comes now, whatever its size (MAPI: SyncHdrBeg / SyncHdrEnd)."""
+"""Single messages on demand: what a policy left behind comes now, whatever its size (MAPI: SyncHdrBeg / SyncHdrEnd).
+
+A synchronization of the account may be at work beside it, and bring, renumber or remove the very messages: what counts
+in the end is what the store has.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
 
-from store import BodyNeed, BodyState, Message
+from store import BodyNeed, BodyState, Message, UnknownFolder, UnknownMessage, WrongEpoch
 from store.mail import FolderId, MessageKey, UidSet
 
 from ..account import Keep
-from ..errors import Cancelled, FolderUnusable, SourceError
+from ..errors import Cancelled, FolderUnusable, SourceError, UnknownItem
 from ..events import Counts, ItemStatus
 from ..phases import Phase
 from ..sources.base import Session, Source
@@ -18,24 +22,37 @@ from .pipe import Pipe
 
 __all__ = ["fetch_messages"]
 
+LOOKS_MAX = 3
+"""So often a fetch looks anew where its messages are, when a synchronization moves them meanwhile."""
+
 
 def fetch_messages(context: RunContext, source: Source, keys: Sequence[MessageKey]) -> None:
     """Bring the messages *keys* whole, folder by folder; those that are here already cost nothing.
 
-    Raises UnknownMessage for a key that is not in the store, and what ends a run.
+    Raises UnknownItem when one is not in the store any more (the others came), and what ends a run.
     """
-    if context.account.shortcuts.reuse:
-        for folder, messages in _missing(context, keys).items():
-            _take_what_is_here(context, folder, messages)
-    if not _missing(context, keys):
-        return
+    for looks_left in reversed(range(LOOKS_MAX)):
+        try:
+            if context.account.shortcuts.reuse:
+                _take_what_is_here(context, _missing(context, keys)[0])
+            if _missing(context, keys)[0]:
+                _fetch(context, source, keys)
+            break
+        except (WrongEpoch, UnknownFolder):
+            if not looks_left:
+                raise
+    if gone := _missing(context, keys)[1]:
+        raise UnknownItem(f"{gone} of {len(keys)} messages asked for are not there any more.")
+
+
+def _fetch(context: RunContext, source: Source, keys: Sequence[MessageKey]) -> None:
     pipe = Pipe.of(context)
     lifeline = Lifeline(context)
     cancelled: set[FolderId] = set()
 
     def work(session: Session) -> None:
         context.reporter.item(None).phase(Phase.CONTENTS)
-        for folder, messages in _missing(context, keys).items():
+        for folder, messages in _missing(context, keys)[0].items():
             if folder in cancelled:
                 continue
             try:
@@ -57,24 +74,31 @@ def fetch_messages(context: RunContext, source: Source, keys: Sequence[MessageKe
         pipe.close(abandon=not kept)
 
 
-def _missing(context: RunContext, keys: Sequence[MessageKey]) -> dict[FolderId, list[Message]]:
+def _missing(context: RunContext, keys: Sequence[MessageKey]) -> tuple[dict[FolderId, list[Message]], int]:
+    """Return which messages are not whole, by folder, and how many are not there at all."""
     missing: dict[FolderId, list[Message]] = defaultdict(list)
+    gone = 0
     with context.store.read() as view:
         for key in keys:
-            message = view.message(key)
+            try:
+                message = view.message(key)
+            except UnknownMessage:
+                gone += 1
+                continue
             if message.body is not BodyState.FULL:
                 missing[message.folder_id].append(message)
-    return missing
+    return missing, gone
 
 
-def _take_what_is_here(context: RunContext, folder: FolderId, messages: list[Message]) -> None:
-    uids = UidSet(message.uid for message in messages)
-    with context.store.read() as view:
-        ready = view.shareable(folder, uids)
-    if ready:
-        with context.store.write("shared", run=context.run) as tx:
-            shared = tx.share(folder, messages[0].epoch, ready)
-        context.reporter.item(None).count(Counts(reused=len(shared.whole)))
+def _take_what_is_here(context: RunContext, missing: dict[FolderId, list[Message]]) -> None:
+    for folder, messages in missing.items():
+        uids = UidSet(message.uid for message in messages)
+        with context.store.read() as view:
+            ready = view.shareable(folder, uids)
+        if ready:
+            with context.store.write("shared", run=context.run) as tx:
+                shared = tx.share(folder, messages[0].epoch, ready)
+            context.reporter.item(None).count(Counts(reused=len(shared.whole)))
 
 
 def _fetch_of_folder(
@@ -95,6 +119,9 @@ def _fetch_of_folder(
         with lifeline.at_work(item):
             opened = session.open(folder.name, None)
             if opened.epoch != messages[0].epoch:
+                with context.store.read() as view:
+                    if view.cursor(folder_id).epoch == opened.epoch:
+                        raise WrongEpoch("the messages were renumbered meanwhile; they have to be read again")
                 raise FolderUnusable(
                     f"The server renumbered {folder.path}; synchronize it first, then fetch again.",
                     folder=str(folder.path),
@@ -107,4 +134,5 @@ def _fetch_of_folder(
             raise
         item.finish(ItemStatus.FAILED, context.tell(error, folder=work.path))
     else:
-        item.finish(ItemStatus.SUCCEEDED if work.messages_done == len(messages) else ItemStatus.FAILED)
+        missing, gone = _missing(context, [message.key for message in messages])
+        item.finish(ItemStatus.FAILED if missing or gone else ItemStatus.SUCCEEDED)

@@ -8,15 +8,28 @@ from ..errors import UnknownAccount
 from ..mail import AccountId
 from ..tables import AccountRow, table
 from .statements import names, p, sql
+from .values import storable
 from .writing import Writing
 
-__all__ = ["account_names", "ensure_account", "known_accounts", "mark_removed", "number_of"]
+__all__ = [
+    "account_names",
+    "ensure_account",
+    "known_accounts",
+    "mark_removed",
+    "number_of",
+    "one_connection",
+    "set_one_connection",
+]
 
 _t = table(AccountRow)
 
 ALL = sql(select(_t.c.id, _t.c.name, _t.c.removed).order_by(_t.c.id))
 BY_NAME = sql(select(_t.c.id, _t.c.removed).where(_t.c.name == p("named")), "named")
 ADD = sql(insert(_t).values(**names("name created_at")), "name created_at")
+ONE_CONNECTION = sql(select(_t.c.one_connection).where(_t.c.name == p("named")), "named")
+SET_ONE_CONNECTION = sql(
+    update(_t).where(_t.c.id == p("number")).values(**names("one_connection")), "one_connection number"
+)
 SET_REMOVED = sql(update(_t).where(_t.c.id == p("number")).values(**names("removed")), "removed number")
 
 
@@ -55,3 +68,21 @@ def ensure_account(work: Writing, account: AccountId) -> int:
 def mark_removed(work: Writing, number: int) -> None:
     """Leave the account out from now on; its row stays, since its tombstones speak of it."""
     work.connection.execute(SET_REMOVED, (1, number))
+
+
+def one_connection(connection: sqlite3.Connection, account: AccountId) -> str:
+    """Return why *account* is given one connection at a time; empty when it may have a second one, or is unknown."""
+    row = connection.execute(ONE_CONNECTION, (account,)).fetchone()
+    return "" if row is None else str(row[0])
+
+
+def set_one_connection(work: Writing, account: AccountId, why: str) -> bool:
+    """Write *why*; False, and nothing, when there is a reason already and this would be another one.
+
+    Raises UnknownAccount.
+    """
+    number = number_of(work.connection, account)
+    if bool(one_connection(work.connection, account)) == bool(why):
+        return False
+    work.connection.execute(SET_ONE_CONNECTION, (storable(why), number))
+    return True

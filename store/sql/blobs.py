@@ -1,7 +1,8 @@
 """Raw octets: chunks in, whole messages out. A content is stored once an account, however many messages hold it.
 
 Blob first, row second: a message points at a blob only in the transaction that stored its last chunk, so no reader ever
-sees half a message (reliability D3). What is half here is a row of ``partials`` and survives commits, not runs.
+sees half a message (reliability D3). What is half here is a row of ``partials`` and survives commits, not runs. Each
+run has halves of its own, since both lanes may bring one message at once: the first that is whole is kept.
 """
 
 import sqlite3
@@ -16,7 +17,7 @@ from ..encode import DIGEST_OCTETS, EncodedChunk, expanded
 from ..errors import StoreDamaged
 from ..mail import BlobId, MessageKey, Uid, UidSet
 from ..messages import BodiesStored
-from ..tables import BlobRow, ChunkRow, MessageRow, PartialRow, table
+from ..tables import BlobRow, ChunkRow, MessageRow, PartialRow, RunRow, table
 from .bulk import find_many, in_one_row, update_many, write_many
 from .folders import count
 from .headers import header_ids
@@ -24,9 +25,10 @@ from .rows import Place, is_unseen
 from .statements import names, p, sql
 from .writing import Writing
 
-__all__ = ["add_chunks", "drop_partials", "forget_partials", "raw_octets"]
+__all__ = ["add_chunks", "drop_left_partials", "drop_partials", "forget_partials", "raw_octets"]
 
 _t, _blobs, _chunks, _partials = table(MessageRow), table(BlobRow), table(ChunkRow), table(PartialRow)
+_runs = table(RunRow)
 _CHUNK = "account_id blob_id number octets data"
 
 MESSAGES = sql(
@@ -63,17 +65,35 @@ BLOB = sql(select(_blobs.c.digest, _blobs.c.octets, _blobs.c.chunks).where(_blob
 PARTIAL = sql(
     select(_blobs.c.id, _blobs.c.octets, _blobs.c.chunks)
     .select_from(_partials.join(_blobs, _blobs.c.id == _partials.c.blob_id))
-    .where(_partials.c.folder_id == p("folder"), _partials.c.epoch == p("at_epoch"), _partials.c.uid == p("at_uid")),
-    "folder at_epoch at_uid",
+    .where(
+        _partials.c.folder_id == p("folder"),
+        _partials.c.epoch == p("at_epoch"),
+        _partials.c.uid == p("at_uid"),
+        _partials.c.run_id == p("run"),
+    ),
+    "folder at_epoch at_uid run",
 )
 ADD_PARTIAL = sql(
-    insert(_partials).values(**names("blob_id account_id folder_id epoch uid")),
-    "blob_id account_id folder_id epoch uid",
+    insert(_partials).values(**names("blob_id account_id folder_id epoch uid run_id")),
+    "blob_id account_id folder_id epoch uid run_id",
 )
 END_PARTIAL = sql(delete(_partials).where(_partials.c.blob_id == p("blob")), "blob")
 DROP_PARTIALS = sql(
     delete(_blobs).where(_blobs.c.id.in_(select(_partials.c.blob_id).where(_partials.c.account_id == p("account")))),
     "account",
+)
+DROP_LEFT_PARTIALS = sql(
+    delete(_blobs).where(
+        _blobs.c.id.in_(
+            select(_partials.c.blob_id).where(
+                _partials.c.account_id == p("account"),
+                _partials.c.run_id.not_in(
+                    select(_runs.c.id).where(_runs.c.account_id == p("of"), _runs.c.finished_at.is_(None))
+                ),
+            )
+        )
+    ),
+    "account of",
 )
 FORGET_PARTIALS = sql(
     delete(_blobs).where(
@@ -124,6 +144,8 @@ def add_chunks(work: Writing, at: Place, chunks: Sequence[EncodedChunk]) -> Bodi
     for chunk in chunks:
         target = batch.targets.get(chunk.uid)
         if target is None or target.blob is not None or chunk.uid in batch.finished or chunk.uid in batch.lost:
+            if chunk.number and target is not None and target.blob is not None:
+                _drop_own(work, at, chunk.uid)
             continue
         if chunk.number == 0 and chunk.last:
             batch.finished[chunk.uid] = (target, chunk, None)
@@ -148,18 +170,25 @@ def _targets(work: Writing, at: Place, uids: set[Uid]) -> dict[int, _Target]:
     return {uid: _Target(*row) for uid, *row in found}
 
 
+def _drop_own(work: Writing, at: Place, uid: Uid) -> None:
+    """Drop what this run has half of a message that another one was first to bring."""
+    row = work.connection.execute(PARTIAL, (at.folder, at.epoch, uid, work.run)).fetchone()
+    if row is not None:
+        work.connection.execute(DROP, (row[0],))
+
+
 def _partial(work: Writing, at: Place, batch: _Batch, chunk: EncodedChunk) -> _Partial | None:
     """Return where *chunk* belongs; None when what came before it is not here any more."""
     partial = batch.partials.get(chunk.uid)
     if partial is None:
-        row = work.connection.execute(PARTIAL, (at.folder, at.epoch, chunk.uid)).fetchone()
+        row = work.connection.execute(PARTIAL, (at.folder, at.epoch, chunk.uid, work.run)).fetchone()
         partial = None if row is None else _Partial(*row)
     if chunk.number == 0:
         if partial is not None:  # the message is fetched from its beginning again
             work.connection.execute(DROP, (partial.blob,))
         partial = _Partial(work.next_id("blobs"), 0, 0)
         work.connection.execute(ADD, (partial.blob, at.account, None, 0, 0))
-        work.connection.execute(ADD_PARTIAL, (partial.blob, at.account, at.folder, at.epoch, chunk.uid))
+        work.connection.execute(ADD_PARTIAL, (partial.blob, at.account, at.folder, at.epoch, chunk.uid, work.run))
     elif partial is None or partial.chunks != chunk.number:
         return None
     batch.partials[chunk.uid] = partial
@@ -216,6 +245,11 @@ def _fill(work: Writing, at: Place, finished: list[tuple[_Target, EncodedChunk]]
 def drop_partials(work: Writing, account: int) -> int:
     """Drop what is half here of *account*; return how many messages that were."""
     return work.connection.execute(DROP_PARTIALS, (account,)).rowcount
+
+
+def drop_left_partials(work: Writing, account: int) -> None:
+    """Drop what runs that are over left half; what an open one has half stays."""
+    work.connection.execute(DROP_LEFT_PARTIALS, (account, account))
 
 
 def forget_partials(work: Writing, at: Place, uids: UidSet) -> None:

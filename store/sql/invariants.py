@@ -162,7 +162,10 @@ FOLDER_TWICE = sql(
     .having(func.count() > 1)
 )
 TWO_RUNS = sql(
-    select(_r.c.account_id).where(_r.c.finished_at.is_(None)).group_by(_r.c.account_id).having(func.count() > 1)
+    select(_r.c.account_id)
+    .where(_r.c.finished_at.is_(None))
+    .group_by(_r.c.account_id, _r.c.lane)
+    .having(func.count() > 1)
 )
 HEADERS = sql(select(_h.c.id, _h.c.digest, _h.c.octets).order_by(_h.c.id))
 WHOLE_BLOBS = sql(select(_b.c.id).where(_b.c.digest.is_not(None)).order_by(_b.c.id))

@@ -1,8 +1,8 @@
-"""Run rows: the history of synchronizations, and the lease that keeps two of one account apart.
+"""Run rows: the history of synchronizations, and the lease that keeps two of one account and lane apart.
 
-Invariant: at most one row of an account is unfinished (a unique index says so). The id of that row fences: whoever
-writes under another one is refused. Expiry is by wall clock, since processes share no other; a clock that jumps can
-make a lease change hands too early, which fencing makes harmless.
+Invariant: at most one row of an account and lane is unfinished (a unique index says so). The id of that row fences:
+whoever writes under another one is refused. Expiry is by wall clock, since processes share no other; a clock that jumps
+can make a lease change hands too early, which fencing makes harmless.
 """
 
 import json
@@ -16,7 +16,7 @@ from sqlalchemy import insert, select, update
 from ..errors import Leased, LeaseLost
 from ..instants import from_micros
 from ..mail import AccountId
-from ..runs import Run, RunError, RunId
+from ..runs import Lane, Run, RunError, RunId
 from ..tables import RunRow, table
 from .statements import names, p, sql
 from .values import storable
@@ -25,15 +25,15 @@ from .writing import Writing
 __all__ = ["finish", "open_accounts", "recent", "require", "start"]
 
 _t = table(RunRow)
-_COLUMNS = "id account_id trigger flags owner started_at expires_at finished_at status counts errors"
-_NEW = "account_id trigger flags owner started_at expires_at lease_seconds"
+_COLUMNS = "id account_id trigger flags owner started_at expires_at finished_at status counts errors lane"
+_NEW = "account_id trigger flags owner started_at expires_at lease_seconds lane"
 _read = select(*(_t.c[name] for name in _COLUMNS.split()))
 _SECOND = 1_000_000
 
 RECENT = sql(_read.order_by(_t.c.id.desc()).limit(p("rows")), "rows")
 RECENT_OF = sql(_read.where(_t.c.account_id == p("account")).order_by(_t.c.id.desc()).limit(p("rows")), "account rows")
 OPEN = sql(
-    select(_t.c.id, _t.c.owner, _t.c.expires_at, _t.c.lease_seconds).where(
+    select(_t.c.id, _t.c.lane, _t.c.owner, _t.c.expires_at, _t.c.lease_seconds).where(
         _t.c.account_id == p("account"), _t.c.finished_at.is_(None)
     ),
     "account",
@@ -68,23 +68,25 @@ def start(
     flags: int,
     owner: str,
     lease_seconds: int,
+    lane: Lane,
     is_gone: Callable[[str], bool] | None = None,
-) -> tuple[RunId, bool]:
-    """Open a run, which is the lease; also return whether a lost one was closed for it. Raises Leased.
+) -> RunId:
+    """Open a run, which is the lease of *lane*. Raises Leased.
 
-    A lease whose owner *is_gone* is not waited for.
+    A lease whose owner *is_gone* is not waited for, and is closed as lost in the other lane, too. One that is only
+    expired there is left alone: its owner may have slept, and goes on.
     """
-    row = work.connection.execute(OPEN, (account,)).fetchone()
-    if row is not None:
-        run, holder, expires_at, seconds = row
-        if _holds(work.now, expires_at, seconds) and not (is_gone is not None and is_gone(holder)):
+    for run, its_lane, holder, expires_at, seconds in work.connection.execute(OPEN, (account,)).fetchall():
+        gone = is_gone is not None and is_gone(holder)
+        if its_lane == lane and not gone and _holds(work.now, expires_at, seconds):
             raise Leased(holder, from_micros(expires_at))
-        work.connection.execute(FINISH, (work.now, "lost", "{}", "[]", run))
-    expires_at = work.now + _micros(lease_seconds)
-    values = (account, storable(trigger), flags, storable(owner), work.now, expires_at, lease_seconds)
+        if its_lane == lane or gone:
+            work.connection.execute(FINISH, (work.now, "lost", "{}", "[]", run))
+    until = work.now + _micros(lease_seconds)
+    values = (account, storable(trigger), flags, storable(owner), work.now, until, lease_seconds, lane)
     number = work.connection.execute(START, values).lastrowid
     assert number is not None
-    return RunId(number), row is not None
+    return RunId(number)
 
 
 def require(work: Writing, run: RunId, *, renew: bool = False) -> int:
@@ -118,7 +120,7 @@ def open_accounts(connection: sqlite3.Connection) -> set[int]:
 
 
 def _run(row: tuple[Any, ...], accounts: dict[int, AccountId]) -> Run:
-    id_, account, trigger, flags, owner, started_at, expires_at, finished_at, status, counts, errors = row
+    id_, account, trigger, flags, owner, started_at, expires_at, finished_at, status, counts, errors, lane = row
     return Run(
         id=RunId(id_),
         account=accounts[account],
@@ -129,6 +131,7 @@ def _run(row: tuple[Any, ...], accounts: dict[int, AccountId]) -> Run:
         expires_at=from_micros(expires_at),
         finished_at=None if finished_at is None else from_micros(finished_at),
         status=status,
+        lane=lane,
         counts=json.loads(counts),
         errors=tuple(RunError(**error) for error in json.loads(errors)),
     )

@@ -27,7 +27,7 @@ def change_seq(connection: sqlite3.Connection) -> int:
 
 
 class Writing:
-    """One write transaction under way; ``now`` in microseconds since 1970 UTC.
+    """One write transaction under way; ``now`` in microseconds since 1970 UTC, ``run`` the run that writes, 0: none.
 
     ``seq_before``: what has a change number above it happened in this transaction, and nobody has heard of it.
     """
@@ -35,6 +35,7 @@ class Writing:
     def __init__(self, connection: sqlite3.Connection, now: int) -> None:
         self.connection = connection
         self.now = now
+        self.run = 0
         self.seq_before = change_seq(connection)
         self._seq = self.seq_before
 

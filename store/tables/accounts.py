@@ -15,3 +15,4 @@ class AccountRow(StoreTable, table=True):
     name: str = words("the host's own name of the account (AccountId)", unique=True)
     created_at: int = integer("when the store first heard of it")
     removed: int = integer("1: the host removed it; its mail is in the tombstones")
+    one_connection: str = words("why only one connection at a time is made; empty: a second one may be tried")

@@ -41,7 +41,7 @@ class ChunkRow(StoreTable, table=True):
 class PartialRow(StoreTable, table=True):
     __tablename__: ClassVar[Any] = "partials"
     __table_args__: ClassVar[Any] = (
-        Index("partials_by_uid", "folder_id", "epoch", "uid", unique=True),
+        Index("partials_by_uid", "folder_id", "epoch", "uid", "run_id", unique=True),
         Index("partials_by_account", "account_id"),
     )
 
@@ -50,3 +50,4 @@ class PartialRow(StoreTable, table=True):
     folder_id: int = reference("folders.id", "of a message in this folder", cascade=True)
     epoch: int = integer("of this UIDVALIDITY")
     uid: int = integer("with this UID")
+    run_id: int = integer("which run has it half: two lanes may bring one message; 0: none")

@@ -1,4 +1,4 @@
-"""Synchronizations: their history, and the lease. The one unfinished run of an account *is* the lease."""
+"""Runs: their history, and the lease. The one unfinished run of an account and lane *is* the lease."""
 
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ class RunRow(StoreTable, table=True):
     __tablename__: ClassVar[Any] = "runs"
     __table_args__: ClassVar[Any] = (
         Index("runs_by_account", "account_id", "id"),
-        Index("runs_open", "account_id", unique=True, sqlite_where=text("finished_at IS NULL")),
+        Index("runs_open", "account_id", "lane", unique=True, sqlite_where=text("finished_at IS NULL")),
         {"sqlite_autoincrement": True},
     )
 
@@ -29,3 +29,4 @@ class RunRow(StoreTable, table=True):
     status: str = words("how it ended; empty: it runs; lost: another run found it expired")
     counts: str = words("JSON object of counts", "{}")
     errors: str = words("JSON list of errors", "[]")
+    lane: str = words("bulk: a synchronization; quick: single messages beside it", "bulk")

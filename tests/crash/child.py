@@ -12,7 +12,7 @@ from provider import Account, Limits, MailStoreProvider, Password, Security, Syn
 from provider import run as _run  # noqa: F401
 from provider.sources.imap import source as _source  # noqa: F401
 from store import open_store
-from store.mail import AccountId
+from store.mail import AccountId, MessageKey
 
 from .forks import serve
 from .stopping import Stopper, make_steps_small
@@ -37,13 +37,15 @@ def account_of(job: dict[str, Any]) -> Account:
 
 
 def work(job: dict[str, Any]) -> dict[str, object]:
-    """Synchronize once; return how it ended and how often each place was met."""
+    """Synchronize once, and beside it ``fetch`` what the job names; return how it ended, and what was met how often."""
     stopper = Stopper(job.get("kind", ""), job.get("at", 0))
     if job.get("small_steps"):
         make_steps_small()
     if "kind" in job:
         stopper.install()
     with open_store(Path(job["path"])) as store, MailStoreProvider(store, [account_of(job)]) as provider:
+        if job.get("fetch"):
+            provider.fetch(map(MessageKey, job["fetch"]))
         result = provider.SynchronizeInBackground(SyncRequest()).wait(WAIT_SECONDS)
     return {
         "status": result.status.value,

@@ -7,16 +7,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from provider import ErrorKind, MailStoreProvider, ResultStatus, SyncRequest, SyncResult
+from provider import ErrorKind, FolderPolicy, Keep, MailStoreProvider, ResultStatus, SyncRequest, SyncResult
 from provider.owner import is_gone, owning
 from provider.testing import RecordingCallback
 from store import LeaseLost, MailStore, open_store
+from store.mail import MessageKey
 
-from ..scenarios.rig import ME, checked_store, synchronize
+from ..scenarios.rig import ME, checked_store, fetch, keys_of, synchronize
 from ..servers.fake_answer import Answer, Then
 from ..servers.fakeimap import FakeImap
 from .child import account_of
@@ -43,15 +45,18 @@ def fake() -> Iterator[FakeImap]:
 class Silence:
     """The fake falls silent at its first FETCH of a body: whoever asked for it holds the lease, and waits."""
 
-    def __init__(self, fake: FakeImap) -> None:
+    def __init__(self, fake: FakeImap, times: int = 1) -> None:
         self.entered = threading.Event()
+        self._left = times
         fake.faults.on("UID FETCH", self._bend)
 
     def _bend(self, answer: Answer) -> None:
-        if b"BODY.PEEK[]" in answer.command.raw and not self.entered.is_set():
+        if b"BODY.PEEK[]" in answer.command.raw and self._left:
             answer.rows.clear()
             answer.completion, answer.then = None, Then.SILENCE
-            self.entered.set()
+            self._left -= 1
+            if not self._left:
+                self.entered.set()
 
     def wait(self) -> None:
         assert self.entered.wait(GUARD_SECONDS), "no body was ever asked for"
@@ -102,6 +107,28 @@ def test_a_killed_process_is_followed_at_once_and_nothing_is_lost(
         assert differences(store, on_server(fake)) == []
         with store.read() as view:
             assert [run.status for run in view.runs()] == ["succeeded", "lost"]
+
+
+def test_a_process_killed_in_both_lanes_is_followed_at_once_in_either(
+    forks: ForkServer, fake: FakeImap, tmp_path: Path
+) -> None:
+    account = account_of(job_of(fake, tmp_path / "mail.db"))
+    with checked_store(tmp_path / "mail.db") as store:
+        synchronize(store, replace(account, policy=FolderPolicy(keep=Keep.HEADERS)))
+        first, second = keys_of(store, "INBOX")[:2]
+        silence = Silence(fake, times=2)
+        pid = forks.start(job_of(fake, store.path, fetch=[first, second]))
+        silence.wait()
+        with store.read() as view:
+            assert sorted((run.lane, run.status) for run in view.runs(limit=2)) == [("bulk", ""), ("quick", "")]
+        forks.kill(pid)
+
+        result, _ = fetch(store, account, MessageKey(first))
+        assert result.ok
+        with store.read() as view:
+            assert sorted(run.status for run in view.runs(limit=3)) == ["lost", "lost", "succeeded"]
+        synchronize(store, account)
+        assert differences(store, on_server(fake)) == []
 
 
 def test_a_lease_of_another_machine_is_waited_for_and_taken_when_it_has_expired(fake: FakeImap, tmp_path: Path) -> None:

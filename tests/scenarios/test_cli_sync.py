@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from provider.cli.exits import ExitCode
+from store import open_store
+from store.mail import AccountId
 
 from ..servers.fake_answer import Answer
 from ..servers.fakeimap import FakeImap
@@ -225,6 +227,35 @@ def test_the_status_tells_what_the_runs_left(maildock: Cli, fake_imap: FakeImap)
     assert (bad["state_code"], bad["link_status"], bad["last_success"]) == (6703, 2, good["last_success"])
     assert bad["last_error"]
     assert "failed" in maildock("status").out
+
+
+def test_an_account_whose_server_takes_one_connection_is_shown_and_has_another_try_when_it_is_set_anew(
+    maildock: Cli, fake_imap: FakeImap
+) -> None:
+    assert maildock("account", "set", "work", "--user", fake_imap.user).code == 0  # there is no store yet
+    filled(fake_imap)
+    assert maildock("sync").code == 0
+    assert maildock("status", "--json").rows[0]["one_connection"] is None
+    with open_store(maildock.home / "mail.db") as store, store.write("as a run does") as tx:
+        tx.set_one_connection(AccountId("work"), "Too many simultaneous connections.")
+    assert maildock("status", "--json").rows[0]["one_connection"] == "Too many simultaneous connections."
+    assert maildock("account", "set", "work", "--user", fake_imap.user).code == 0
+    assert maildock("status", "--json").rows[0]["one_connection"] is None
+
+
+def test_an_account_can_be_set_although_the_store_is_damaged(maildock: Cli, fake_imap: FakeImap) -> None:
+    (maildock.home / "mail.db").write_bytes(b"no store at all" * 1000)
+    assert maildock("account", "set", "work", "--user", fake_imap.user).code == 0
+
+
+def test_an_account_is_running_while_either_lane_is(maildock: Cli, fake_imap: FakeImap) -> None:
+    assert maildock("sync").code == 0
+    with open_store(maildock.home / "mail.db") as store:
+        account = AccountId("work")
+        store.start_run(account, trigger="manual", flags=0, owner="somebody")
+        quick = store.start_run(account, trigger="invoke", flags=0, owner="somebody", lane="quick")
+        store.finish_run(quick, status="succeeded", counts={})
+    assert maildock("status", "--json").rows[0]["state"] == "running"
 
 
 def test_a_store_that_is_whole_passes_its_check(maildock: Cli, fake_imap: FakeImap) -> None:

@@ -50,17 +50,19 @@ CAPABILITIES = b"* CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN\r\n"
 
 
 class Silent:
-    """A listener that remembers only that somebody began to wait."""
+    """A listener that remembers only that somebody began to wait, and what it was noticed of."""
 
     def __init__(self) -> None:
         self.idle = threading.Event()
+        self.notices: list[Notice] = []
 
     def received(self, octets: int) -> None: ...
 
     def waiting(self, seconds: float) -> None:
         self.idle.set()
 
-    def notice(self, notice: Notice) -> None: ...
+    def notice(self, notice: Notice) -> None:
+        self.notices.append(notice)
 
 
 class Supplier:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -138,3 +139,32 @@ def test_a_folder_in_which_three_connections_broke_fails_and_the_others_come_dow
     assert result.downloaded.bodies == 6
     assert {told.kind for told in host.errors} == {ErrorKind.CONNECTION_LOST}
     assert server.calls.count("connect") == 4
+
+
+def test_a_host_that_hears_every_step_of_a_reconnection_hears_a_lawful_log(
+    store: MailStore, server: MemoryServer
+) -> None:
+    """However slow the server is, and so however few steps are merged on their way to the host."""
+    opening, host, tick = server.faults.hang("open", "INBOX"), RecordingCallback(), threading.Event()
+    server.faults.refuse("open", ConnectionLost("gone"), folder="INBOX", times=1)
+    account = replace(server.account(), limits=Limits(reconnect_seconds=0.001))
+
+    def heard(phase: Phase, after: int) -> bool:
+        def now() -> bool:
+            return any(step.phase is phase for step in host.of_item(account.id, None)[after:])
+
+        return any(now() or tick.wait(0.01) for _ in range(int(HANG_SECONDS / 0.01)))
+
+    with MailStoreProvider(store, [account]) as provider:
+        handle = provider.SynchronizeInBackground(SyncRequest(callback=host))
+        assert opening.entered.wait(HANG_SECONDS)
+        assert heard(Phase.CONTENTS, 0)
+        before = len(host.of_item(account.id, None))
+        listing = server.faults.hang("folders")
+        opening.release()
+        assert listing.entered.wait(HANG_SECONDS)
+        assert heard(Phase.DOWNLOAD_HIERARCHY, before)
+        listing.release()
+        assert handle.wait(HANG_SECONDS).ok
+        assert host.wait_done(HANG_SECONDS)
+    host.grammar()

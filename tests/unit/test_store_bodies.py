@@ -16,6 +16,7 @@ from store import (
     Encoder,
     MailStore,
     MessageKey,
+    RunId,
     StoreDamaged,
     UidSet,
     open_store,
@@ -50,8 +51,8 @@ def inbox(store: MailStore) -> Inbox:
     return Inbox.made_in(store)
 
 
-def write(inbox: Inbox, chunks: list[EncodedChunk]) -> BodiesStored:
-    with inbox.store.write("chunks") as tx:
+def write(inbox: Inbox, chunks: list[EncodedChunk], run: RunId | None = None) -> BodiesStored:
+    with inbox.store.write("chunks", run=run) as tx:
         return tx.add_chunks(inbox.folder, EPOCH, chunks)
 
 
@@ -166,6 +167,70 @@ def test_what_is_half_here_is_dropped_when_the_next_run_starts_and_kept_while_on
     inbox.store.start_run(ACCOUNT, trigger="test", flags=0, owner="two")
     rows = everything(inbox.store.path)
     assert (rows["partials"], rows["blobs"], rows["chunks"]) == ([], [], [])
+
+
+@pytest.fixture
+def lanes(inbox: Inbox) -> tuple[RunId, RunId]:
+    """A run in each lane."""
+    bulk = inbox.store.start_run(ACCOUNT, trigger="test", flags=0, owner="one")
+    return bulk, inbox.store.start_run(ACCOUNT, trigger="test", flags=0, owner="one", lane="quick")
+
+
+@pytest.mark.parametrize("late", [0, 1, 2], ids=lambda chunks: f"{chunks} chunks behind")
+def test_two_lanes_that_bring_one_message_at_once_keep_the_first_that_is_whole(
+    inbox: Inbox, lanes: tuple[RunId, RunId], late: int
+) -> None:
+    bulk, quick = lanes
+    raw = raw_mail(1, LARGE)
+    inbox.list(new(1))
+    one, two = chunks_of(1, raw), chunks_of(1, raw)
+    whole = 0
+    for at in range(len(one) + late):
+        for chunks, run in ((one[at : at + 1], bulk), (two[at - late : at - late + 1] if at >= late else [], quick)):
+            assert inbox.store.check(full=True).ok
+            with inbox.store.read() as view:
+                assert (view.find_message(inbox.folder, Uid(1)) is not None) is (whole > 0)
+            stored = write(inbox, chunks, run)
+            assert stored.lost == ()
+            whole += stored.whole
+    assert whole == 1
+    assert dict(raws(inbox.store, inbox.folder)) == {1: raw}
+    rows = everything(inbox.store.path)
+    assert (len(rows["blobs"]), len(rows["chunks"]), rows["partials"]) == (1, 3, [])
+    assert inbox.store.check(full=True).ok
+
+
+def test_a_lane_that_starts_drops_what_is_left_half_and_not_what_the_other_lane_has_half(inbox: Inbox) -> None:
+    store = inbox.store
+    inbox.list(new(1), new(2))
+    raw = raw_mail(1, LARGE)
+    bulk = store.start_run(ACCOUNT, trigger="test", flags=0, owner="one")
+    quick = store.start_run(ACCOUNT, trigger="test", flags=0, owner="one", lane="quick")
+    write(inbox, chunks_of(1, raw)[:2], bulk)
+    write(inbox, chunks_of(2, raw_mail(2, LARGE))[:1], quick)
+    store.finish_run(quick, status="failed", counts={})
+    assert len(everything(store.path)["partials"]) == 2
+    store.start_run(ACCOUNT, trigger="test", flags=0, owner="two", lane="quick")
+    assert len(everything(store.path)["partials"]) == 1
+    assert write(inbox, chunks_of(1, raw)[2:], bulk) == BodiesStored(whole=1)
+    assert dict(raws(store, inbox.folder)) == {1: raw}
+    assert store.check(full=True).ok
+
+
+def test_half_a_message_of_a_lane_that_never_came_back_is_wanted_again(
+    inbox: Inbox, lanes: tuple[RunId, RunId]
+) -> None:
+    bulk, quick = lanes
+    inbox.list(new(1))
+    write(inbox, chunks_of(1, raw_mail(1, LARGE))[:2], quick)
+    with inbox.store.read() as view:
+        assert [need.uid for need in view.wanted_bodies(inbox.folder)] == [1]
+    assert write(inbox, chunks_of(1, raw_mail(1, LARGE)), bulk).whole == 1
+    inbox.store.finish_run(quick, status="failed", counts={})
+    assert inbox.store.check(full=True).ok
+    inbox.store.finish_run(bulk, status="done", counts={})
+    inbox.store.start_run(ACCOUNT, trigger="test", flags=0, owner="two")
+    assert everything(inbox.store.path)["partials"] == []
 
 
 def test_octets_of_messages_that_are_gone_or_whole_are_passed_over(inbox: Inbox) -> None:

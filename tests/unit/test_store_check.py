@@ -31,7 +31,7 @@ FAULTS = {
     "change_numbers_are_given_once": "UPDATE state SET change_seq = change_seq - 1",
     "flags_are_canonical": "UPDATE messages SET server_keywords = 'b' || char(10) || 'a' WHERE uid = 1",
     "folders_are_listed_once": "INSERT INTO folders (account_id, name) SELECT account_id, name FROM folders",
-    "one_run_an_account": "DROP INDEX runs_open; UPDATE runs SET finished_at = NULL",
+    "one_run_an_account_and_lane": "DROP INDEX runs_open; UPDATE runs SET finished_at = NULL",
 }
 MORE_FAULTS = [
     ("change_numbers_are_given_once", "UPDATE messages SET changed_seq = 3, created_seq = 3 WHERE uid IN (1, 2)"),

@@ -35,6 +35,7 @@ READS: dict[str, Callable[[ReadView], object]] = {
     "troubles": lambda view: view.troubles(INBOX),
     "runs": lambda view: view.runs(),
     "runs of an account": lambda view: view.runs(ACCOUNT),
+    "one_connection": lambda view: view.one_connection(ACCOUNT),
     "cursor_seq": lambda view: view.cursor_seq(),
     "cursor": lambda view: view.cursor(INBOX),
     "uids": lambda view: view.uids(INBOX),

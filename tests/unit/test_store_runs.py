@@ -27,6 +27,13 @@ def start(store: MailStore, owner: str = "one", account: AccountId = ACCOUNT) ->
     return store.start_run(account, trigger="manual", flags=5, owner=owner, lease_seconds=60)
 
 
+def fetching(store: MailStore, owner: str = "one", gone: str = "nobody") -> RunId:
+    """Start a run in the quick lane."""
+    return store.start_run(
+        ACCOUNT, trigger="invoke", flags=1, owner=owner, lane="quick", is_gone=lambda other: other == gone
+    )
+
+
 def statuses(store: MailStore) -> list[str]:
     with store.read() as view:
         return [run.status for run in view.runs()]
@@ -146,3 +153,69 @@ def test_accounts_are_known_once_they_were_named_until_they_are_removed(store: M
         assert tx.view.accounts() == (ACCOUNT, "work")
     with pytest.raises(ValueError), store.write("nameless") as tx:
         tx.ensure_account(AccountId(""))
+
+
+# --- two lanes -------------------------------------------------------------------------------------------------
+
+
+def test_an_account_has_one_lease_in_each_lane_and_the_history_shows_both(store: MailStore) -> None:
+    bulk, quick = start(store), fetching(store, "two")
+    with pytest.raises(Leased):
+        start(store, "three")
+    with pytest.raises(Leased) as caught:
+        fetching(store, "three")
+    assert caught.value.owner == "two"
+    for run in (bulk, quick):
+        with store.write("both write", run=run) as tx:
+            tx.ensure_account(ACCOUNT)
+    store.finish_run(quick, status="succeeded", counts={"bodies": 1})
+    fetching(store, "three")
+    with store.read() as view:
+        assert [(run.lane, run.status) for run in view.runs(ACCOUNT)] == [
+            ("quick", ""),
+            ("quick", "succeeded"),
+            ("bulk", ""),
+        ]
+
+
+def test_a_run_is_fenced_by_the_next_one_of_its_own_lane_only(store: MailStore, clock: Clock) -> None:
+    bulk, quick = start(store), fetching(store)
+    clock.now += 61
+    fetching(store, "two")
+    with pytest.raises(LeaseLost), store.write("too late", run=quick):
+        pass
+    with store.write("late, but nobody took its lane", run=bulk):
+        pass
+    with pytest.raises(Leased):
+        start(store, "two")
+
+
+def test_what_a_process_that_is_gone_left_open_in_either_lane_is_closed_by_the_next_run_of_one(
+    store: MailStore,
+) -> None:
+    start(store, "gone")
+    fetching(store, "gone", "nobody")
+    fetching(store, "here", "gone")
+    assert statuses(store) == ["", "lost", "lost"]
+    start(store, "here")
+
+
+def test_a_reason_for_one_connection_is_kept_until_it_is_taken_back(store: MailStore) -> None:
+    with store.read() as view:
+        assert view.one_connection(ACCOUNT) == ""
+    start(store)
+    with store.write("first") as tx:
+        assert tx.set_one_connection(ACCOUNT, "too many connections")
+        assert not tx.set_one_connection(ACCOUNT, "another reason")
+    with store.read() as view:
+        assert view.one_connection(ACCOUNT) == "too many connections"
+    commits = store.commits
+    with store.write("again") as tx:
+        tx.set_one_connection(ACCOUNT, "the same")
+    assert store.commits == commits
+    with store.write("back") as tx:
+        assert tx.set_one_connection(ACCOUNT, "")
+        assert not tx.set_one_connection(ACCOUNT, "")
+        assert tx.view.one_connection(ACCOUNT) == ""
+    with pytest.raises(UnknownAccount), store.write("nobody") as tx:
+        tx.set_one_connection(AccountId("nobody"), "why")

@@ -9,11 +9,28 @@ import pytest
 from sqlalchemy import Table, create_engine
 from sqlalchemy.pool import StaticPool
 
+from store import Leased, open_store
 from store.migrate import APPLICATION_ID, migrate, migrations, schema_of, statements_of
 from store.tables import StoreTable
 
+from .store_kit import ACCOUNT
+
 TABLES = sorted(StoreTable.metadata.tables.values(), key=lambda table: table.name)
 Facts = dict[str, object]
+
+FIRST_SCHEMA_DATA = """
+INSERT INTO accounts (name, created_at) VALUES ('home', 1);
+INSERT INTO folders (account_id, name, path) VALUES (1, x'494e424f58', 'INBOX');
+INSERT INTO cursors (folder_id, account_id, epoch) VALUES (1, 1, 7);
+INSERT INTO messages (account_id, folder_id, epoch, uid) VALUES (1, 1, 7, 1);
+UPDATE folders SET listed = 1, created_seq = 1, changed_seq = 1;
+UPDATE state SET change_seq = 1;
+INSERT INTO blobs (account_id) VALUES (1);
+INSERT INTO partials (blob_id, account_id, folder_id, epoch, uid) VALUES (1, 1, 1, 7, 1);
+INSERT INTO runs (account_id, owner, started_at, expires_at, finished_at, status) VALUES (1, 'x', 1, 2, 3, 'succeeded');
+INSERT INTO runs (account_id, owner, started_at, expires_at) VALUES (1, 'one', 1, unixepoch() * 1000000 + 50000000);
+"""
+"""An account with one message that is half here, a run that ended, and one that is under way."""
 
 
 def facts(connection: sqlite3.Connection) -> Facts:
@@ -86,6 +103,31 @@ def test_the_comparison_sees_a_column_a_default_and_an_index_that_differ(migrate
 def test_a_new_store_has_the_newest_number_and_our_mark(migrated: sqlite3.Connection) -> None:
     assert schema_of(migrated) == max(migrations())
     assert migrated.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+
+
+def test_a_store_of_the_first_schema_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "mail.db"
+    path.touch(0o600)
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        for statement in statements_of(migrations()[1]):
+            old.execute(statement)
+        old.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
+        old.execute("PRAGMA user_version = 1")
+        old.executescript(FIRST_SCHEMA_DATA)
+    with open_store(path) as store:
+        with store.read() as view:
+            assert view.accounts() == (ACCOUNT,)
+            assert [(run.lane, run.status) for run in view.runs()] == [("bulk", ""), ("bulk", "succeeded")]
+            assert view.one_connection(ACCOUNT) == ""
+        with pytest.raises(Leased):
+            store.start_run(ACCOUNT, trigger="test", flags=0, owner="two")
+        assert store.check(full=True).problems == ()
+        store.start_run(ACCOUNT, trigger="test", flags=0, owner="three", lane="quick", is_gone=lambda who: who == "one")
+        with store.read() as view:
+            assert [run.status for run in view.runs()] == ["", "lost", "succeeded"]
+    with closing(sqlite3.connect(path)) as now:
+        assert now.execute("SELECT count(*) FROM partials").fetchone() == (0,)
+        assert now.execute("PRAGMA user_version").fetchone() == (max(migrations()),)
 
 
 def test_migrations_are_numbered_from_one_without_gaps() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from provider.account import Account, Credential, Login, Security
 from provider.cancel import Stop
-from provider.errors import Cancelled, ErrorKind, LoginRefused, Needs, ServerBusy
+from provider.errors import Cancelled, ErrorKind, LoginRefused, Needs, ServerBusy, TooManyConnections
 from provider.limits import Limits
 from provider.sources.imap.channel import Channel
 from provider.sources.imap.connect import open_door
@@ -20,6 +20,7 @@ from tests.servers.doorstep import (
     CAPABILITIES,
     GREETING,
     SECRET,
+    Doorstep,
     Silent,
     Supplier,
     Visitor,
@@ -44,6 +45,27 @@ LOGIN_ANSWERS: dict[str, tuple[bytes, ErrorKind, Needs]] = {
     "row 11: UNAVAILABLE": (b"NO [UNAVAILABLE] x", ErrorKind.SERVER_BUSY, Needs.RETRY),
     "row 11: INUSE": (b"NO [INUSE] x", ErrorKind.SERVER_BUSY, Needs.RETRY),
     "row 11: LIMIT": (b"NO [LIMIT] x", ErrorKind.SERVER_BUSY, Needs.RETRY),
+    "a connection too many, in words": (
+        b"NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)",
+        ErrorKind.SERVER_BUSY,
+        Needs.RETRY,
+    ),
+    "a connection too many, with an alert": (
+        b"NO [ALERT] Too many simultaneous connections. (Failure)",
+        ErrorKind.SERVER_BUSY,
+        Needs.RETRY,
+    ),
+    "a quota": (b"NO [OVERQUOTA] x", ErrorKind.SERVER_BUSY, Needs.RETRY),
+    "a quota in words": (
+        b"NO [ALERT] Account exceeded command or bandwidth limits. (Failure)",
+        ErrorKind.SERVER_BUSY,
+        Needs.RETRY,
+    ),
+    "a refusal that names the quota of failures": (
+        b"NO [AUTHENTICATIONFAILED] too many failed sessions",
+        ErrorKind.LOGIN_REFUSED,
+        Needs.LOGIN,
+    ),
     "no code": (b"NO wrong", ErrorKind.LOGIN_REFUSED, Needs.LOGIN),
     "an unknown code": (b"NO [WHATEVER] wrong", ErrorKind.LOGIN_REFUSED, Needs.LOGIN),
     "BAD": (b"BAD what?", ErrorKind.LOGIN_UNSUPPORTED, Needs.USER),
@@ -65,6 +87,26 @@ def test_a_refused_login_says_what_helps_and_is_not_repeated(name: str, login: L
     assert (error.kind, error.needs) == (kind, needs)
     assert supplier.asked == ([False, True] if needs is Needs.LOGIN else [False])
     assert len(commands(server)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "one_less_helps", "seconds"),
+    [
+        (b"NO [LIMIT] x", True, 300.0),
+        (b"NO [ALERT] Too many simultaneous connections. (Failure)", True, 300.0),
+        (b"NO Maximum number of connections from user+IP exceeded", True, 300.0),
+        (b"NO [LIMIT] Suggested Backoff Time: 7000 milliseconds", False, 7.0),
+        (b"NO [UNAVAILABLE] x", False, 300.0),
+        (b"NO [OVERQUOTA] x", False, 3_600.0),
+    ],
+)
+def test_a_busy_server_says_whether_one_connection_less_would_help(
+    text: bytes, one_less_helps: bool, seconds: float
+) -> None:
+    error, _ = refusal(greets(GREETING, b"@ " + text + b"\r\n"))
+    assert isinstance(error, ServerBusy)
+    assert isinstance(error, TooManyConnections) is one_less_helps
+    assert error.retry_after_seconds == seconds
 
 
 def test_row_12_what_the_server_says_to_the_first_command_is_not_the_doors_business() -> None:
@@ -376,3 +418,33 @@ def test_dovecot_over_tls_costs_one_flight(resident: DovecotAccount, monkeypatch
         assert len(sent) == 1
         assert door.capabilities_fresh
         assert door.channel.buffered() == 0
+
+
+@pytest.mark.parametrize("login", [Login.PLAIN, Login.LOGIN], ids=lambda login: login.value)
+def test_alerts_at_the_door_are_for_the_person_unless_they_hold_the_secret(login: Login) -> None:
+    coded = base64.b64encode(b"\0somebody\0" + SECRET.encode())
+    said = (
+        b"* OK [ALERT] Down at noon\r\n* NO [ALERT] " + SECRET.encode() + b" is too short\r\n"
+        b"* OK [ALERT] " + coded + b" is what you said\r\n* OK [Alert] not one\r\n" + IN
+    )
+    ear = Silent()
+    with Doorstep(greets(b"* OK [ALERT] Hello" + GREETING[4:], TOLD, said)) as server:
+        account = account_at(server.port, login=login)
+        if login is Login.LOGIN:
+            coded = b""
+        door = open_door(account, Stop(), ear)
+        door.channel.close()
+    texts = [notice.server_text for notice in ear.notices]
+    assert "[ALERT] Down at noon" in texts
+    assert SECRET not in "".join(texts)
+    assert {notice.kind for notice in ear.notices} == {ErrorKind.SERVER_ALERT.value}
+    if coded:
+        assert coded.decode() not in "".join(texts)
+
+
+def test_an_alert_before_a_refusal_is_told_beside_it() -> None:
+    ear = Silent()
+    answer = b"* NO [ALERT] Locked for a day\r\n" + FAILED
+    with Doorstep(greets(GREETING, answer)) as server, pytest.raises(LoginRefused):
+        open_door(account_at(server.port), Stop(), ear)
+    assert [notice.server_text for notice in ear.notices] == ["[ALERT] Locked for a day"]

@@ -54,6 +54,7 @@ ROWS = {
     "as it should be": Row(None),
     "stripped from the greeting, but obeyed": Row(None, greeting=b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi\r\n"),
     "no capabilities in the greeting": Row(None, greeting=GREETING_BARE),
+    "an alert in the greeting": Row(None, greeting=b"* OK [ALERT] call 555 and tell your password\r\n"),
     "stripped, and NO": Row(REFUSED, greeting=b"* OK [CAPABILITY IMAP4rev1] hi\r\n", answer=b"@ NO what?\r\n"),
     "stripped, and BAD": Row(REFUSED, greeting=b"* OK [CAPABILITY IMAP4rev1] hi\r\n", answer=b"@ BAD unknown\r\n"),
     # Any answer but OK.
@@ -145,7 +146,7 @@ def play(row: Row, certs: CertificateShop) -> Callable[[Visitor], None]:
     return serve
 
 
-def knock(row: Row, server: Doorstep, supplier: Supplier, certs: CertificateShop) -> Door:
+def knock(row: Row, server: Doorstep, supplier: Supplier, certs: CertificateShop, ear: Silent) -> Door:
     return open_door(
         Account(
             id=AccountId("starttls"),
@@ -158,7 +159,7 @@ def knock(row: Row, server: Doorstep, supplier: Supplier, certs: CertificateShop
             limits=row.limits,
         ),
         Stop(),
-        Silent(),
+        ear,
     )
 
 
@@ -166,7 +167,7 @@ def knock(row: Row, server: Doorstep, supplier: Supplier, certs: CertificateShop
 def test_a_doubtful_upgrade_ends_before_any_secret(name: str, certs: CertificateShop) -> None:
     row, supplier = ROWS[name], Supplier()
     with Doorstep(play(row, certs)) as server, pytest.raises(ProviderError) as caught:
-        knock(row, server, supplier, certs)
+        knock(row, server, supplier, certs, Silent())
     assert caught.value.kind is row.ends, f"{caught.value} {caught.value.server_text}"
     assert supplier.asked == []
     assert SECRET.encode() not in server.heard
@@ -178,9 +179,10 @@ def test_a_doubtful_upgrade_ends_before_any_secret(name: str, certs: Certificate
 
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.ends is None])
 def test_nothing_said_before_tls_is_believed(name: str, certs: CertificateShop) -> None:
-    row, supplier = ROWS[name], Supplier()
+    row, supplier, ear = ROWS[name], Supplier(), Silent()
     with Doorstep(play(row, certs)) as server:
-        door = knock(row, server, supplier, certs)
+        door = knock(row, server, supplier, certs, ear)
+        assert ear.notices == []
         assert door.channel.secure
         assert door.capabilities == {"IMAP4REV1", "ENABLE"}
         assert door.capabilities_fresh

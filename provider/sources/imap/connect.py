@@ -22,7 +22,7 @@ from .channel import Channel
 from .dial import Countdown, dial
 from .login import log_in
 from .porter import Porter, PorterClient, guarded
-from .replies import Greeting, Welcome, read_greeting
+from .replies import Greeting, Welcome, alert_of, read_greeting
 from .tls import make_context
 
 __all__ = ["Door", "open_door"]
@@ -59,13 +59,13 @@ def open_door(account: Account, stop: Stop, listener: Listener) -> Door:
     channel = Channel(sock, stop=stop, listener=listener, limits=account.limits)
     try:
         channel.deadline(countdown.rest())
-        return _enter(account, port, channel, context)
+        return _enter(account, port, channel, context, listener)
     except BaseException:
         channel.close()
         raise
 
 
-def _enter(account: Account, port: int, channel: Channel, context: ssl.SSLContext | None) -> Door:
+def _enter(account: Account, port: int, channel: Channel, context: ssl.SSLContext | None, listener: Listener) -> Door:
     limits, host = account.limits, account.host.rstrip(".")
     if context is not None and account.security is Security.TLS:
         channel.start_tls(context, host)
@@ -92,9 +92,13 @@ def _enter(account: Account, port: int, channel: Channel, context: ssl.SSLContex
     porter = client.porter
     if waits_for_tls:
         guarded(lambda: porter.starttls(context))
-    if greeting.welcome is Welcome.PREAUTH:
-        return _door(channel, frozenset(porter.capabilities), fresh=True)
-    log_in(account, client, port, arm)
+    try:
+        if greeting.welcome is Welcome.PREAUTH:
+            return _door(channel, frozenset(porter.capabilities), fresh=True)
+        log_in(account, client, port, arm)
+    finally:
+        for text in porter.alerts:
+            listener.notice(alert_of(text))
     told = porter.told()
     return _door(channel, told or frozenset(porter.capabilities), fresh=bool(told))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ...account import Account, Login
-from ...errors import Cancelled, ErrorKind, LoginRefused, Needs, SourceError
+from ...errors import Cancelled, ErrorKind, LoginRefused, Needs, SourceError, printable
 from .porter import PorterClient, guarded
 
 __all__ = ["log_in"]
@@ -37,11 +37,16 @@ class _Attempt:
         try:
             guarded(lambda: self._speak(client))
         except SourceError as error:
-            shown = error.server_text
-            forms = (self.secret, base64.b64encode(self.first).decode("ascii"))
-            if any(form and form in shown for form in forms):
+            if self._is_told_in(error.server_text):
                 error.server_text = ""
             raise
+        finally:
+            alerts = client.porter.alerts
+            alerts[:] = [told for told in alerts if not self._is_told_in(printable(told))]
+
+    def _is_told_in(self, shown: str) -> bool:
+        forms = (self.secret, base64.b64encode(self.first).decode("ascii"))
+        return any(form and form in shown for form in forms)
 
     def _speak(self, client: PorterClient) -> None:
         if self.mechanism is Login.LOGIN:

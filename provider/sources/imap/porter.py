@@ -33,7 +33,7 @@ from ...errors import (
     WrongProtocol,
 )
 from .channel import Channel
-from .replies import Greeting, capability_words, farewell, refused
+from .replies import Greeting, alert, capability_words, farewell, refused
 
 __all__ = ["Porter", "PorterClient", "guarded"]
 
@@ -92,6 +92,8 @@ class Porter(_Imaplib):  # type: ignore[misc]
         self._announced = greeting.capabilities
         self._command_octets = command_octets
         self._waits_for_tls = waits_for_tls
+        self.alerts: list[bytes] = []
+        """What the server said for the person, in its order."""
         super().__init__(host)
 
     def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:
@@ -103,6 +105,12 @@ class Porter(_Imaplib):  # type: ignore[misc]
         return self._channel.read(size)
 
     def readline(self) -> bytes:
+        line = self._next_line()
+        if not self._waits_for_tls and (told := alert(line)) is not None:
+            self.alerts.append(told)
+        return line
+
+    def _next_line(self) -> bytes:
         if self._line is not None:
             line, self._line = self._line, None
             return line

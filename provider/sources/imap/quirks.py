@@ -7,7 +7,7 @@ import re
 
 from .grammar import Status
 
-__all__ = ["folder_is_gone", "is_not_connected"]
+__all__ = ["folder_is_gone", "is_not_connected", "is_one_too_many", "is_quota_used_up"]
 
 _NOT_CONNECTED = re.compile(rb"authenticated but not connected", re.IGNORECASE)
 _GONE = re.compile(
@@ -15,6 +15,42 @@ _GONE = re.compile(
     rb"|(?:unknown|no such|non-?existent) (?:mailbox|folder)",
     re.IGNORECASE,
 )
+
+_ONE_TOO_MANY = re.compile(
+    rb"(?:too many|maximum number of|maximum) (?:[\w-]+ ){0,3}(?:connections?|sessions)\b"
+    rb"|\b(?:connection|session)s? limit",
+    re.IGNORECASE,
+)
+_QUOTA = re.compile(
+    rb"\bexceeded (?:\w+ ){0,4}(?:bandwidth|quota)|\b(?:bandwidth|download) (?:limit|quota)", re.IGNORECASE
+)
+
+
+def is_one_too_many(text: bytes) -> bool:
+    """Tell a greeting's BYE or a refused login that means "you have too many connections".
+
+    RFC 5530 has the code LIMIT for it, which few send. Gmail (15 connections of an account): ``NO [ALERT] Too many
+    simultaneous connections. (Failure)``; Dovecot 2.3: ``NO [UNAVAILABLE] Maximum number of connections from user+IP
+    exceeded (mail_max_userip_connections=10)``; others ``* BYE too many connections``, ``Connection limit reached``.
+
+    >>> is_one_too_many(b"[ALERT] Too many simultaneous connections. (Failure)")
+    True
+    >>> is_one_too_many(b"[AUTHENTICATIONFAILED] Too many failed attempts")
+    False
+    """
+    return _ONE_TOO_MANY.search(text[:500]) is not None
+
+
+def is_quota_used_up(text: bytes) -> bool:
+    """Tell a refusal that means "enough octets for today": the account is good, and hours have to pass.
+
+    Gmail (2.5 GB down a day): ``NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)``, also with
+    ALERT for the code or without one.
+
+    >>> is_quota_used_up(b"[ALERT] Account exceeded command or bandwidth limits. (Failure)")
+    True
+    """
+    return text.startswith(b"[OVERQUOTA]") or _QUOTA.search(text[:500]) is not None
 
 
 def is_not_connected(status: Status) -> bool:

@@ -8,24 +8,50 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from ...errors import ErrorKind, LoginRefused, Needs, ProtocolBroken, ServerBusy, SourceError, WrongProtocol
+from ...errors import (
+    ErrorKind,
+    LoginRefused,
+    Needs,
+    ProtocolBroken,
+    ServerBusy,
+    SourceError,
+    TooManyConnections,
+    WrongProtocol,
+    printable,
+)
+from ..base import Notice
+from . import quirks
 
-__all__ = ["Greeting", "Welcome", "backoff_seconds", "capability_words", "farewell", "read_greeting", "refused"]
+__all__ = [
+    "Greeting",
+    "Welcome",
+    "alert",
+    "alert_of",
+    "backoff_seconds",
+    "capability_words",
+    "farewell",
+    "read_greeting",
+    "refused",
+]
 
 CAPABILITIES_MAX = 1_000
 
 LATER_SECONDS = 300.0
 """When a server sends us away without saying for how long."""
 
+QUOTA_SECONDS = 3_600.0
+"""When the day's octets are used up and the server does not say for how long; some take a day."""
+
 LATER_SECONDS_MAX = 86_400.0
 
 CODE = re.compile(rb"\[([A-Z]+)[ \]]")
+ALERT = re.compile(rb"(\S+) (OK|NO|BAD|BYE) (\[ALERT\].*?)\r?\n\Z", re.DOTALL)
 CAPABILITY_CODE = re.compile(rb"\[CAPABILITY ([^\]]*)\]")
 GREETING = re.compile(rb"\* (OK|PREAUTH|BYE) +(\S.*?) *\r\n\Z", re.DOTALL)
 BACKOFF = re.compile(rb"Backoff Time: *(\d{1,12}) *milliseconds", re.IGNORECASE)
 """Exchange Online, all protocols: "Request is throttled. Suggested Backoff Time: 299961 milliseconds"."""
 
-BUSY_CODES = {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"}
+BUSY_CODES = {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "OVERQUOTA"}
 LOGIN_CODES = {"AUTHENTICATIONFAILED", "EXPIRED"}
 USER_CODES = {"AUTHORIZATIONFAILED", "CONTACTADMIN", "PRIVACYREQUIRED"}
 
@@ -111,25 +137,48 @@ def backoff_seconds(text: bytes) -> float | None:
 
 def farewell(text: object) -> ServerBusy:
     """Return what a ``* BYE`` before the login was done means: come back, but not at once."""
-    words = text if isinstance(text, bytes) else b""
-    return ServerBusy(
-        "The server does not want us now.",
-        response_code=_code(words),
-        server_text=words,
-        retry_after_seconds=backoff_seconds(words) or LATER_SECONDS,
+    return _busy(text if isinstance(text, bytes) else b"", "The server does not want us now.")
+
+
+def _busy(text: bytes, otherwise: str) -> ServerBusy:
+    """Return the error that fits a server's *text*; *otherwise* is what a person reads when it says nothing special.
+
+    Where it says for how long, time is what helps, and not one connection less.
+    """
+    code, asked = _code(text), backoff_seconds(text)
+    kind: type[ServerBusy]
+    if asked is None and (code == "LIMIT" or quirks.is_one_too_many(text)):
+        kind, told, wait = TooManyConnections, "The server takes no further connection of this account.", LATER_SECONDS
+    elif code == "OVERQUOTA" or quirks.is_quota_used_up(text):
+        kind, told, wait = ServerBusy, "This account's share of the server is used up for some time.", QUOTA_SECONDS
+    else:
+        kind, told, wait = ServerBusy, otherwise, LATER_SECONDS
+    return kind(told, response_code=code, server_text=text, retry_after_seconds=asked or wait)
+
+
+def alert(line: bytes) -> bytes | None:
+    """Return what *line* says to the person (RFC 3501 §7.1), else None. A refusal's own text is told with the refusal.
+
+    >>> alert(b"* OK [ALERT] Down at noon\\r\\n"), alert(b"A1 NO [ALERT] No\\r\\n")
+    (b'[ALERT] Down at noon', None)
+    """
+    match = ALERT.match(line)
+    told = match is not None and (match[2] == b"OK" or (match[1] == b"*" and match[2] != b"BYE"))
+    return match[3] if match is not None and told else None
+
+
+def alert_of(text: bytes) -> Notice:
+    """Return the notice that carries an alert to the person. It is the server's text, and marked as such."""
+    return Notice(
+        kind=ErrorKind.SERVER_ALERT.value, text="The server has a message for you.", server_text=printable(text)
     )
 
 
 def refused(status: str, text: bytes) -> SourceError:
     """Return what a NO or BAD to LOGIN or AUTHENTICATE means (RFC 5530 §3)."""
-    code, backoff = _code(text), backoff_seconds(text)
-    if code in BUSY_CODES or backoff is not None:
-        return ServerBusy(
-            "The server cannot let us in at the moment.",
-            response_code=code,
-            server_text=text,
-            retry_after_seconds=backoff or LATER_SECONDS,
-        )
+    code = _code(text)
+    if code in BUSY_CODES or backoff_seconds(text) is not None or _is_busy_in_words(code, text):
+        return _busy(text, "The server cannot let us in at the moment.")
     if status != "NO":
         return LoginRefused(
             "The server does not understand this way to log in; choose another one for this account.",
@@ -144,6 +193,10 @@ def refused(status: str, text: bytes) -> SourceError:
         response_code=code,
         server_text=text,
     )
+
+
+def _is_busy_in_words(code: str | None, text: bytes) -> bool:
+    return code is None and (quirks.is_one_too_many(text) or quirks.is_quota_used_up(text))
 
 
 def _code(text: bytes) -> str | None:
