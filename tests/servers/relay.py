@@ -1,7 +1,8 @@
 """A TCP relay that counts, and that can delay, slice, stall, cut, reset and half-close.
 
-Room: tests/servers. It cannot read commands: a *flight* is a run of client octets after server octets (the first
-octets of the client count as one when the server spoke before). Faults act at an exact octet of one direction, so a
+Room: tests/servers. It counts twice. `flights` knows no commands: runs of client octets after server octets (the first
+octets of the client count as one when the server spoke before). `waits` reads commands (`flights.py`): client octets
+sent while none was outstanding; where commands overlap, only this is what the client waited for. Faults act at an exact octet of one direction, so a
 test can name the place and replay it. One thread a direction; nothing here guesses at time except `delay_seconds`.
 """
 
@@ -13,9 +14,11 @@ import struct
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
+
+from .flights import FlightMeter
 
 __all__ = ["Fault", "Relay", "RelayCounts", "Way"]
 
@@ -47,6 +50,9 @@ class Fault(Enum):
 class RelayCounts:
     connections: int = 0
     flights: int = 0
+    """Runs of client octets after server octets."""
+    waits: int = 0
+    """Client octets sent while no command was outstanding; an upper bound (see `flights.py`)."""
     up: int = 0
     """Octets delivered to the server."""
     down: int = 0
@@ -196,9 +202,13 @@ class Relay:
                     if way is Way.UP and turn.last is not Way.UP:
                         self.counts.flights += 1
                     turn.last = way
+                    if way is Way.UP:
+                        before = turn.meter.flights
+                        turn.meter.client(octets)
+                        self.counts.waits += turn.meter.flights - before
                 if pipe is not None:
                     pipe.put(octets)
-                elif not self._deliver(octets, source, sink, way):
+                elif not self._deliver(octets, source, sink, way, turn):
                     return
         except OSError:
             return  # reset or shut by the other direction
@@ -211,7 +221,7 @@ class Relay:
     def _drain(self, pipe: _DelayLine, source: socket.socket, sink: socket.socket, way: Way, turn: _Turn) -> None:
         try:
             while octets := pipe.get():
-                if not self._deliver(octets, source, sink, way):
+                if not self._deliver(octets, source, sink, way, turn):
                     return
         except OSError:
             return  # the receiver is gone; what is still on the line is lost, as on a real one
@@ -228,7 +238,7 @@ class Relay:
                     sock.close()
                     self._sockets.remove(sock)
 
-    def _deliver(self, octets: bytes, source: socket.socket, sink: socket.socket, way: Way) -> bool:
+    def _deliver(self, octets: bytes, source: socket.socket, sink: socket.socket, way: Way, turn: _Turn) -> bool:
         """Send *octets* on, up to the fault if it lies in them; False ends the direction."""
         with self._lock:
             plan = self._plan
@@ -240,14 +250,14 @@ class Relay:
                 and delivered <= plan.at < delivered + len(octets)
             )
         if not strikes:
-            self._send(octets, sink, way)
+            self._send(octets, sink, way, turn)
             return True
-        self._send(octets[: plan.at - delivered], sink, way)
+        self._send(octets[: plan.at - delivered], sink, way, turn)
         self.struck.set()
         match plan.fault:
             case Fault.STALL:
                 self._released.wait()
-                self._send(octets[plan.at - delivered :], sink, way)
+                self._send(octets[plan.at - delivered :], sink, way, turn)
                 return True
             case Fault.HALF_CLOSE:
                 _shut(sink, socket.SHUT_WR)
@@ -259,10 +269,13 @@ class Relay:
                     _shut(sock, socket.SHUT_RDWR)
         return False
 
-    def _send(self, octets: bytes, sink: socket.socket, way: Way) -> None:
+    def _send(self, octets: bytes, sink: socket.socket, way: Way, turn: _Turn) -> None:
         step = self._plan.slice_octets or max(1, len(octets))
         for start in range(0, len(octets), step):
             piece = octets[start : start + step]
+            if way is Way.DOWN:
+                with self._lock:  # before the client can answer it
+                    turn.meter.server(piece)
             sink.sendall(piece)
             with self._lock:
                 if way is Way.UP:
@@ -273,10 +286,11 @@ class Relay:
 
 @dataclass(slots=True)
 class _Turn:
-    """Who spoke last on a connection, and how many of its directions still run."""
+    """Who spoke last on a connection, how many of its directions still run, and what its commands are."""
 
     open_ways: int
     last: Way | None = None
+    meter: FlightMeter = field(default_factory=FlightMeter)
 
 
 class _DelayLine:

@@ -30,9 +30,27 @@ def test_a_session_through_the_relay_is_counted_in_flights_and_octets(
     client.folders()
     client.close()
     # imaplib waits for each answer: CAPABILITY, LOGIN, LIST, LOGOUT.
-    assert between.counts.flights == 4
+    assert between.counts.flights == between.counts.waits == 4
     assert between.counts.connections == 1
     assert between.counts.up == len(fake_imap.client_octets)
+
+
+def test_commands_sent_behind_one_that_is_under_way_are_no_further_wait(
+    fake_imap: FakeImap, relay: Callable[..., Relay]
+) -> None:
+    between = relay(fake_imap.port)
+    with knock(between) as sock:
+        sock.recv(4096)
+        between.arm(Fault.STALL, at=3)
+        sock.sendall(b"A1 NOOP\r\n")
+        assert between.struck.wait(GUARD_SECONDS)
+        assert sock.recv(4096) == b"A1 "
+        sock.sendall(b"A2 NOOP\r\n")
+        while between.counts.flights < 2:
+            assert between.counts.waits == 1
+        between.release()
+        sock.recv(4096)
+    assert (between.counts.flights, between.counts.waits) == (2, 1)
 
 
 @pytest.mark.parametrize("slice_octets", [1, 7])
