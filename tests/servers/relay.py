@@ -2,8 +2,9 @@
 
 Room: tests/servers. It counts twice. `flights` knows no commands: runs of client octets after server octets (the first
 octets of the client count as one when the server spoke before). `waits` reads commands (`flights.py`): client octets
-sent while none was outstanding; where commands overlap, only this is what the client waited for. Faults act at an exact octet of one direction, so a
-test can name the place and replay it. One thread a direction; nothing here guesses at time except `delay_seconds`.
+sent while none was outstanding; where commands overlap, only this is what the client waited for. Faults act at an exact
+octet of one direction, so a test can name the place and replay it. One thread a direction; nothing here guesses at time
+except `delay_seconds`.
 """
 
 from __future__ import annotations
@@ -156,6 +157,16 @@ class Relay:
     def release(self) -> None:
         """Let a stalled direction go on."""
         self._released.set()
+
+    def wait_until_ended(self, timeout_seconds: float = HANG_GUARD_SECONDS) -> bool:
+        """Wait until no connection is open, so that all counts are final; False: one still is."""
+        deadline = time.monotonic() + timeout_seconds
+        while time.monotonic() < deadline:
+            with self._lock:
+                if not self._sockets:
+                    return True
+            time.sleep(0.005)
+        return False
 
     def reset_counts(self) -> None:
         """Begin to count at zero; only between connections, since faults are placed by these counts."""
