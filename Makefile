@@ -13,7 +13,7 @@ TEST_GROUP = $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pypr
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
 WORKERS ?= 2
 
-.PHONY: help run test check lint soak bench clean servers
+.PHONY: help run test check lint soak bench bench-peers clean servers
 .DEFAULT_GOAL := help
 
 help:
@@ -21,7 +21,8 @@ help:
 	@echo "make test    everything that guards the main branch (about 8 minutes on two cores)"
 	@echo "make check   format, lint, types, unit and contract tests, doctests: no servers, under a minute"
 	@echo "make soak    the long campaigns; prints their figures"
-	@echo "make bench   figures: speed against mbsync, cancel latency, start-up"
+	@echo "make bench   figures: speed and waits beside mbsync and OfflineIMAP, memory, cancel, start-up (under 20 minutes)"
+	@echo "make bench-peers   installs those two, where it may"
 	@echo "make clean   removes what the others made"
 
 $(VENV)/bin/python:
@@ -62,6 +63,9 @@ soak: $(TEST_STAMP) servers
 
 bench: $(TEST_STAMP) servers
 	$(BIN)/python -m tests.bench
+
+bench-peers:
+	@sh tests/bench/install_peers.sh
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

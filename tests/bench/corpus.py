@@ -1,9 +1,9 @@
 """The mail that every figure is measured with: deterministic, with the statistics of real mailboxes.
 
 Room: tests/bench. Mailbox A: 10,000 messages, about 332 MB, 15 % with an attachment of up to 3 MB. Mailbox B has the
-same without attachments, 10 kB a message; *small* mail has a few lines of text only, 2 kB a message. Words follow Zipf's
-law, lengths are log-normal, attachments do not compress beyond their base64. Equal arguments give equal octets (from
-one version of Python; across versions only the statistics are sure to be the same).
+same without attachments, 10 kB a message; *small* mail has a few lines of text only, 1.5 kB a message. Words follow
+Zipf's law, lengths are log-normal, attachments do not compress beyond their base64. Equal arguments give equal octets
+(from one version of Python; across versions only the statistics are sure to be the same).
 """
 
 from __future__ import annotations

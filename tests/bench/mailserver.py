@@ -15,7 +15,17 @@ from dataclasses import dataclass, replace
 from ..servers.dovecot import Dovecot, DovecotAccount
 from .corpus import CorpusMessage, corpus
 
-__all__ = ["Address", "Connection", "Mailbox", "connected", "drain", "fill_folders", "fill_inbox", "mailbox", "mailserver"]
+__all__ = [
+    "Address",
+    "Connection",
+    "Mailbox",
+    "connected",
+    "drain",
+    "fill_folders",
+    "fill_inbox",
+    "mailbox",
+    "mailserver",
+]
 
 PASSWORD = "bench-password"
 APPEND_OCTETS = 16_000_000

@@ -21,6 +21,7 @@ from .mailserver import Address
 
 __all__ = ["Maildock", "OurRun", "idle_octets", "maildock", "running"]
 
+EVERYTHING = Question()
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -39,7 +40,10 @@ class Maildock:
         self._process, self._error_text = process, error_text
 
     def synchronize(
-        self, question: Question = Question(), *, readable: Callable[[], None] | None = None  # noqa: B008
+        self,
+        question: Question = EVERYTHING,
+        *,
+        readable: Callable[[], None] | None = None,
     ) -> ChildReport:
         """Synchronize once. *readable* is called at the moment at which the newest page is.
 
@@ -83,7 +87,7 @@ def running(address: Address, store: Path) -> Iterator[Maildock]:
         yield child
 
 
-def maildock(address: Address, store: Path, *, messages: int, question: Question = Question()) -> OurRun:  # noqa: B008
+def maildock(address: Address, store: Path, *, messages: int, question: Question = EVERYTHING) -> OurRun:
     """Synchronize into *store*. Raises RuntimeError when not all *messages* are whole there afterwards."""
     started = time.perf_counter()
     with running(address, store) as child:

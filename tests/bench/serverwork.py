@@ -5,16 +5,19 @@ Room: tests/bench. The work of another client of the same mailbox, on a bare con
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from .corpus import CorpusMessage, corpus
 from .mailserver import Connection, Mailbox, connected
 
 __all__ = ["Work", "do", "renumber", "touch_folders"]
 
-NEW_SEED = 7
-_NUMBER = re.compile(rb"(MESSAGES|UIDNEXT) (\d+)")
+NEW_SEED, NEW_FIRST = 7, 150_000
+"""Mail that comes later is other mail, and newer than all of the corpus."""
+FLAGS = ("\\Seen \\Answered \\Flagged", "\\Answered \\Flagged")
+"""What a changed message has afterwards: one in a hundred had it before. Keywords are not for every peer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,42 +28,48 @@ class Work:
     flagged: int
     expunged: int
 
+    def __str__(self) -> str:
+        return f"{self.new} new, {self.flagged} flag changes, {self.expunged} expunged"
+
     @property
     def more(self) -> int:
         """By how many messages the folder grows."""
         return self.new - self.expunged
 
 
-def do(mailbox: Mailbox, work: Work, *, turn: int, small: bool = False, folder: str = "INBOX") -> None:
-    """Do *work* in *folder*. Each *turn* takes other messages; more turns than the folder has room for fail."""
+def do(mailbox: Mailbox, work: Work, *, turn: int, small: bool = False) -> None:
+    """Do *work* in INBOX. Each *turn* takes other messages."""
+    _do(mailbox, work, turn, "INBOX", list(_new_mail(work.new, turn, small=small)))
+
+
+def _do(mailbox: Mailbox, work: Work, turn: int, folder: str, new: list[CorpusMessage]) -> None:
     with connected(mailbox.account) as connection:
-        known = _counts(connection, folder)
-        messages = known[b"MESSAGES"]
+        messages = _count(connection, folder)
         step = messages // (work.flagged + work.expunged + 1)
         if step < 1:
             raise RuntimeError(f"{folder} is too small for this work")
         numbers = [1 + turn % step + step * number for number in range(work.flagged + work.expunged)]
-        share = max(1, len(numbers) // work.expunged) if work.expunged else len(numbers) + 1
-        gone = numbers[::share][: work.expunged]
-        kept = sorted(set(numbers) - set(gone))[: work.flagged]
+        gone = numbers[:: max(1, len(numbers) // max(1, work.expunged))][: work.expunged]
+        kept = sorted(set(numbers) - set(gone))
         connection.command(f"SELECT {folder}")
-        sign = "+" if turn % 2 == 0 else "-"
+        flags = FLAGS[turn % len(FLAGS)]
         for part in _parts(kept):
-            connection.command(f"STORE {part} {sign}FLAGS.SILENT ($Bench{turn // 2})")
+            connection.command(f"STORE {part} FLAGS.SILENT ({flags})")
         for part in _parts(gone):
             connection.command(f"STORE {part} +FLAGS.SILENT (\\Deleted)")
         if gone:
             connection.command("EXPUNGE")
         connection.command("CLOSE")
-        connection.append(folder, _later(work.new, seed=NEW_SEED + turn, first=known[b"UIDNEXT"], small=small))
+        connection.append(folder, new)
 
 
 def touch_folders(mailbox: Mailbox, folders: int, work: Work, *, turn: int) -> tuple[str, ...]:
     """Do *work* in each of so many *folders*, spread over the mailbox; return which."""
     step = len(mailbox.folders) // folders
     chosen = mailbox.folders[::step][:folders]
+    mail = _new_mail(folders * work.new, turn, small=True)
     for name in chosen:
-        do(mailbox, work, turn=turn, folder=name)
+        _do(mailbox, work, turn, name, list(islice(mail, work.new)))
     return chosen
 
 
@@ -73,13 +82,13 @@ def renumber(mailbox: Mailbox, folder: str, messages: list[CorpusMessage]) -> No
         connection.append(folder, messages)
 
 
-def _later(count: int, *, seed: int, first: int, small: bool) -> list[CorpusMessage]:
-    return list(corpus(count, seed=seed, first=first, small=small))
+def _new_mail(count: int, turn: int, *, small: bool) -> Iterator[CorpusMessage]:
+    return corpus(count, seed=NEW_SEED + turn, first=NEW_FIRST + turn * count, small=small)
 
 
-def _counts(connection: Connection, folder: str) -> dict[bytes, int]:
-    lines = connection.command(f"STATUS {folder} (MESSAGES UIDNEXT)")
-    return {name: int(number) for line in lines for name, number in _NUMBER.findall(line)}
+def _count(connection: Connection, folder: str) -> int:
+    (line,) = connection.command(f"STATUS {folder} (MESSAGES)")
+    return int(line.rpartition(b" ")[2].rstrip(b")\r\n"))
 
 
 def _parts(numbers: list[int]) -> list[str]:
