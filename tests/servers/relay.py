@@ -15,7 +15,7 @@ import struct
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
 
@@ -98,6 +98,8 @@ class Relay:
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
         self._sockets: list[socket.socket] = []
+        self._meters: dict[socket.socket, FlightMeter] = {}
+        """By the client's end."""
         self._threads: list[threading.Thread] = []
 
     # -- life -----------------------------------------------------------------------------------
@@ -199,6 +201,7 @@ class Relay:
             with self._lock:
                 self.counts.connections += 1
                 self._sockets += [client, server]
+                self._meters[client] = FlightMeter()
             turn = _Turn(open_ways=2)
             self._spawn(self._pump, client, server, Way.UP, turn)
             self._spawn(self._pump, server, client, Way.DOWN, turn)
@@ -214,12 +217,13 @@ class Relay:
                         self.counts.flights += 1
                     turn.last = way
                     if way is Way.UP:
-                        before = turn.meter.flights
-                        turn.meter.client(octets)
-                        self.counts.waits += turn.meter.flights - before
+                        meter = self._meters[source]
+                        before = meter.flights
+                        meter.client(octets)
+                        self.counts.waits += meter.flights - before
                 if pipe is not None:
                     pipe.put(octets)
-                elif not self._deliver(octets, source, sink, way, turn):
+                elif not self._deliver(octets, source, sink, way):
                     return
         except OSError:
             return  # reset or shut by the other direction
@@ -232,7 +236,7 @@ class Relay:
     def _drain(self, pipe: _DelayLine, source: socket.socket, sink: socket.socket, way: Way, turn: _Turn) -> None:
         try:
             while octets := pipe.get():
-                if not self._deliver(octets, source, sink, way, turn):
+                if not self._deliver(octets, source, sink, way):
                     return
         except OSError:
             return  # the receiver is gone; what is still on the line is lost, as on a real one
@@ -248,8 +252,9 @@ class Relay:
                 for sock in (source, sink):
                     sock.close()
                     self._sockets.remove(sock)
+                    self._meters.pop(sock, None)
 
-    def _deliver(self, octets: bytes, source: socket.socket, sink: socket.socket, way: Way, turn: _Turn) -> bool:
+    def _deliver(self, octets: bytes, source: socket.socket, sink: socket.socket, way: Way) -> bool:
         """Send *octets* on, up to the fault if it lies in them; False ends the direction."""
         with self._lock:
             plan = self._plan
@@ -261,14 +266,14 @@ class Relay:
                 and delivered <= plan.at < delivered + len(octets)
             )
         if not strikes:
-            self._send(octets, sink, way, turn)
+            self._send(octets, sink, way)
             return True
-        self._send(octets[: plan.at - delivered], sink, way, turn)
+        self._send(octets[: plan.at - delivered], sink, way)
         self.struck.set()
         match plan.fault:
             case Fault.STALL:
                 self._released.wait()
-                self._send(octets[plan.at - delivered :], sink, way, turn)
+                self._send(octets[plan.at - delivered :], sink, way)
                 return True
             case Fault.HALF_CLOSE:
                 _shut(sink, socket.SHUT_WR)
@@ -280,13 +285,13 @@ class Relay:
                     _shut(sock, socket.SHUT_RDWR)
         return False
 
-    def _send(self, octets: bytes, sink: socket.socket, way: Way, turn: _Turn) -> None:
+    def _send(self, octets: bytes, sink: socket.socket, way: Way) -> None:
         step = self._plan.slice_octets or max(1, len(octets))
         for start in range(0, len(octets), step):
             piece = octets[start : start + step]
             if way is Way.DOWN:
                 with self._lock:  # before the client can answer it
-                    turn.meter.server(piece)
+                    self._meters[sink].server(piece)
             sink.sendall(piece)
             with self._lock:
                 if way is Way.UP:
@@ -297,11 +302,10 @@ class Relay:
 
 @dataclass(slots=True)
 class _Turn:
-    """Who spoke last on a connection, how many of its directions still run, and what its commands are."""
+    """Who spoke last on a connection, and how many of its directions still run."""
 
     open_ways: int
     last: Way | None = None
-    meter: FlightMeter = field(default_factory=FlightMeter)
 
 
 class _DelayLine:
