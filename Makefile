@@ -12,6 +12,8 @@ TEST_STAMP := $(VENV)/.installed-test-$(HASH)
 TEST_GROUP = $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["test"])')
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
 WORKERS ?= 2
+# What `make bench` is told beside: BENCH=--quick takes a tenth of everything, BENCH=--profile says where time goes.
+BENCH ?=
 
 .PHONY: help run test check lint soak bench bench-peers clean servers
 .DEFAULT_GOAL := help
@@ -62,7 +64,7 @@ soak: $(TEST_STAMP) servers
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m soak -s --timeout 7200 tests
 
 bench: $(TEST_STAMP) servers
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(BENCH)
 
 bench-peers:
 	@sh tests/bench/install_peers.sh

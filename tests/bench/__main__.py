@@ -43,7 +43,7 @@ GROUPS = (*SERVED, "reading", "cancel", "start")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure what is asked for and return 0; raises when something could not be run as it has to."""
+    """Measure what is asked for; return 1 when some of it could not be run as it has to."""
     options = _options(arguments)
     load, started = os.getloadavg()[0], time.monotonic()
     if load > BUSY_LOAD:
@@ -57,12 +57,18 @@ def main(arguments: list[str] | None = None) -> int:
         for why in (setting.no_mbsync, setting.no_offlineimap):
             if why:
                 _say(f"NOT MEASURED beside us: {why} (`make bench-peers` installs it).")
-        figures, profile = _measure(setting, set(options.only), profile=options.profile)
+        figures, profile, broken = _measure(setting, set(options.only), profile=options.profile)
     minutes = (time.monotonic() - started) / 60
     table = as_markdown(figures, machine)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "bench.md").write_text(f"{table}\n{profile}")
-    record = {"machine": asdict(machine), "quick": options.quick, "minutes": minutes, "figures": as_json(figures)}
+    record = {
+        "machine": asdict(machine),
+        "quick": options.quick,
+        "minutes": minutes,
+        "broken": broken,
+        "figures": as_json(figures),
+    }
     (RESULTS / "bench.json").write_text(json.dumps(record, indent=2))
     if options.document:
         DOCUMENT.write_text(documented(DOCUMENT.read_text(), table))
@@ -72,8 +78,10 @@ def main(arguments: list[str] | None = None) -> int:
             _say(f"NOT MEASURED: {figure.name}: {figure.missing}.")
         elif figure.held is False:
             _say(f"NOT HELD: {figure.name} {figure.peer}: {figure.measured:.4g}, target {figure.target}.")
+    for what in broken:
+        _say(f"COULD NOT BE MEASURED: {what}")
     _say(f"{minutes:.1f} minutes.")
-    return 0
+    return 1 if broken else 0
 
 
 def documented(text: str, table: str) -> str:
@@ -94,38 +102,41 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _measure(setting: Setting, only: set[str], *, profile: bool) -> tuple[list[Figure], str]:
-    """Return all figures, and the profile as Markdown (empty: not asked for)."""
+def _measure(setting: Setting, only: set[str], *, profile: bool) -> tuple[list[Figure], str, list[str]]:
+    """Return all figures, the profile as Markdown (empty: not asked for), and which groups broke, and how."""
     figures: list[Figure] = []
+    broken: list[str] = []
     shares = ""
-    if DOVECOT is None and only & set(SERVED):
-        _say("NOT MEASURED: synchronization, for Dovecot (Debian: dovecot-imapd) is not installed.")
-        only = only - set(SERVED)
     scale = setting.scale
+
+    def attempt(group: str, measure: Callable[[], list[Figure]]) -> None:
+        """One group that cannot be measured does not cost the others."""
+        if group not in only:
+            return
+        try:
+            figures.extend(measure())
+        except RuntimeError as error:
+            broken.append(f"{group}: {error}")
+
+    if DOVECOT is None and (profile or only & set(SERVED)):
+        broken.append("synchronization: Dovecot (Debian: dovecot-imapd) is not installed")
+        only, profile = only - set(SERVED), False
     if profile or only & {"mail", "line"}:
-        with _filled(partial(fill_inbox, user="a", messages=corpus(scale.messages))) as mailbox:
-            if "mail" in only:
-                figures += mail_figures(setting, mailbox)
-            if profile:
-                shares = profile_of_first(setting, mailbox)
-            if "line" in only:
-                figures += line_figures(setting, mailbox)
+        with _filled(partial(fill_inbox, user="a", messages=corpus(scale.messages))) as inbox:
+            attempt("mail", lambda: mail_figures(setting, inbox))
+            shares = profile_of_first(setting, inbox) if profile else ""
+            attempt("line", lambda: line_figures(setting, inbox))
     if "folders" in only:
         mail = corpus(scale.folders * scale.each, attachments=False)
         fill = partial(fill_folders, user="b", messages=mail, folders=scale.folders, each=scale.each)
-        with _filled(fill) as mailbox:
-            figures += folder_figures(setting, mailbox)
-    if "large" in only:
-        figures += large_figures(setting)
-    if "reset" in only:
-        figures += reset_figures(setting)
-    if "reading" in only:
-        figures += reading_figures(setting)
-    if "cancel" in only:
-        figures += cancel_figures(setting)
-    if "start" in only:
-        figures += start_figures(setting)
-    return figures, shares
+        with _filled(fill) as folders:
+            attempt("folders", lambda: folder_figures(setting, folders))
+    attempt("large", lambda: large_figures(setting))
+    attempt("reset", lambda: reset_figures(setting))
+    attempt("reading", lambda: reading_figures(setting))
+    attempt("cancel", lambda: cancel_figures(setting))
+    attempt("start", lambda: start_figures(setting))
+    return figures, shares, broken
 
 
 @contextmanager

@@ -56,6 +56,8 @@ class ChildReport:
     messages: int
     bodies: int
     status: str
+    newest_uid: int = 0
+    """With *newest*: the first of that page."""
     changed: dict[str, int] = field(default_factory=dict)
     profile: list[list[object]] = field(default_factory=list)
 
@@ -96,10 +98,11 @@ def _answer(provider: MailStoreProvider, store: MailStore, question: Question) -
     commits, cpu = store.commits, _cpu_seconds()
     profile = Profile() if question.profile else None
     with _wal_watched(store.path) as wal, profile or nullcontext():
-        started = time.perf_counter()
+        started, newest_uid = time.perf_counter(), 0
         handle = provider.SynchronizeInBackground(request)
         if question.newest:
-            seconds = _until_readable(store, handle, question.newest) - started
+            moment, newest_uid = _until_readable(store, handle, question.newest)
+            seconds = moment - started
             _say({"readable": seconds})
             handle.cancel()
         result = handle.wait()
@@ -116,13 +119,14 @@ def _answer(provider: MailStoreProvider, store: MailStore, question: Question) -
         messages=sum(one.messages for one in counts),
         bodies=sum(one.bodies for one in counts),
         status=result.status.value,
+        newest_uid=newest_uid,
         changed=asdict(result.downloaded),
         profile=[list(row) for row in profile.rows()] if profile is not None else [],
     )
 
 
-def _until_readable(store: MailStore, handle: SyncHandle, newest: int) -> float:
-    """Return the moment at which the *newest* messages of INBOX are visible, all of them and in their order."""
+def _until_readable(store: MailStore, handle: SyncHandle, newest: int) -> tuple[float, int]:
+    """Return the moment at which a page of so many messages of INBOX is visible, and the first of its UIDs."""
     from store import AccountId, FolderPath
 
     until, seen, inbox = time.monotonic() + PATIENCE_SECONDS, 0, FolderPath(("INBOX",))
@@ -132,7 +136,8 @@ def _until_readable(store: MailStore, handle: SyncHandle, newest: int) -> float:
             seen = view.cursor_seq()
             folder = view.find_folder(AccountId("bench"), inbox) if view.accounts() else None
             if folder is not None and folder.counts.messages >= newest:
-                return time.perf_counter()
+                page = view.messages(folder.id, limit=newest).messages
+                return time.perf_counter(), page[0].uid
         if handle.done_event.is_set():
             break
     raise RuntimeError("the newest page of INBOX did not come")

@@ -16,7 +16,7 @@ from .line import Line, Passed, line_to
 from .mailserver import Mailbox, fill_inbox, mailserver
 from .ours import maildock, running
 from .peers import LIKE_FOR_LIKE, Mbsync, Peer
-from .serverwork import do, renumber
+from .serverwork import do, newest_uid, renumber
 from .setting import Setting
 
 __all__ = ["FLIGHTS_OF_CHANGES_MAX", "FLIGHTS_OF_NOTHING_MAX", "Runs", "line_figures", "pair", "reset_figures"]
@@ -94,7 +94,7 @@ def line_figures(setting: Setting, mailbox: Mailbox) -> list[Figure]:
         return [
             *_nothing_changed(setting, mailbox, line, store, peer),
             *_some_changes(setting, mailbox, line, store, peer),
-            *_newest_page(setting, line),
+            *_newest_page(setting, mailbox, line),
         ]
 
 
@@ -149,7 +149,7 @@ def _some_changes(setting: Setting, mailbox: Mailbox, line: Line, store: Path, p
     )
 
 
-def _newest_page(setting: Setting, line: Line) -> list[Figure]:
+def _newest_page(setting: Setting, mailbox: Mailbox, line: Line) -> list[Figure]:
     """From the call in a fresh process until the newest page is in the store; the run is cancelled then."""
     setting.say("A, over the line: newest page")
     seconds: list[float] = []
@@ -160,6 +160,8 @@ def _newest_page(setting: Setting, line: Line) -> list[Figure]:
             report = child.synchronize(question, readable=lambda: flights.append(line.flights))
             seconds.append(report.seconds)
         line.take()
+        if report.newest_uid != newest_uid(mailbox):
+            raise RuntimeError(f"the page begins with message {report.newest_uid}")
     name = f"A: newest {PAGE_MESSAGES} of INBOX readable, new store, round trip 50 ms"
     return [
         Figure(name=name, ours=Samples(tuple(seconds)), limit=PAGE_SECONDS_MAX),

@@ -12,7 +12,7 @@ from itertools import islice
 from .corpus import CorpusMessage, corpus
 from .mailserver import Connection, Mailbox, connected
 
-__all__ = ["Work", "do", "renumber", "touch_folders"]
+__all__ = ["Work", "do", "newest_uid", "renumber", "touch_folders"]
 
 NEW_SEED, NEW_FIRST = 7, 150_000
 """Mail that comes later is other mail, and newer than all of the corpus."""
@@ -44,7 +44,7 @@ def do(mailbox: Mailbox, work: Work, *, turn: int, small: bool = False) -> None:
 
 def _do(mailbox: Mailbox, work: Work, turn: int, folder: str, new: list[CorpusMessage]) -> None:
     with connected(mailbox.account) as connection:
-        messages = _count(connection, folder)
+        messages = _status(connection, folder, "MESSAGES")
         step = messages // (work.flagged + work.expunged + 1)
         if step < 1:
             raise RuntimeError(f"{folder} is too small for this work")
@@ -86,8 +86,14 @@ def _new_mail(count: int, turn: int, *, small: bool) -> Iterator[CorpusMessage]:
     return corpus(count, seed=NEW_SEED + turn, first=NEW_FIRST + turn * count, small=small)
 
 
-def _count(connection: Connection, folder: str) -> int:
-    (line,) = connection.command(f"STATUS {folder} (MESSAGES)")
+def newest_uid(mailbox: Mailbox) -> int:
+    """Return the highest UID of INBOX."""
+    with connected(mailbox.account) as connection:
+        return _status(connection, "INBOX", "UIDNEXT") - 1
+
+
+def _status(connection: Connection, folder: str, item: str) -> int:
+    (line,) = connection.command(f"STATUS {folder} ({item})")
     return int(line.rpartition(b" ")[2].rstrip(b")\r\n"))
 
 
