@@ -12,8 +12,10 @@ TEST_STAMP := $(VENV)/.installed-test-$(HASH)
 TEST_GROUP = $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["test"])')
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
 WORKERS ?= 2
+# What `make bench` is told beside: BENCH=--quick takes a tenth of everything, BENCH=--profile says where time goes.
+BENCH ?=
 
-.PHONY: help run test check lint soak bench clean servers
+.PHONY: help run test check lint soak bench bench-peers clean servers
 .DEFAULT_GOAL := help
 
 help:
@@ -21,7 +23,8 @@ help:
 	@echo "make test    everything that guards the main branch (about 8 minutes on two cores)"
 	@echo "make check   format, lint, types, unit and contract tests, doctests: no servers, under a minute"
 	@echo "make soak    the long campaigns; prints their figures"
-	@echo "make bench   figures: speed against mbsync, cancel latency, start-up"
+	@echo "make bench   figures: speed and waits beside mbsync and OfflineIMAP, memory, cancel, start-up (under 20 minutes)"
+	@echo "make bench-peers   installs those two, where it may"
 	@echo "make clean   removes what the others made"
 
 $(VENV)/bin/python:
@@ -61,7 +64,10 @@ soak: $(TEST_STAMP) servers
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m soak -s --timeout 7200 tests
 
 bench: $(TEST_STAMP) servers
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(BENCH)
+
+bench-peers:
+	@sh tests/bench/install_peers.sh
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -94,7 +94,7 @@ def over_connections(
             finally:
                 session.close()
         except Reconnect:
-            _connect_again(context)
+            continue
         except SourceError as error:
             context.stop.checkpoint()  # a socket that was shut down by a stop looks like a lost connection
             if error.needs is not Needs.RECONNECT:
@@ -113,8 +113,3 @@ def _wait(context: RunContext, lifeline: Lifeline, error: SourceError, seconds: 
     lifeline.item.retry_at(when)
     context.stop.wait(seconds)
     lifeline.item.retry_at(None)
-    _connect_again(context)
-
-
-def _connect_again(context: RunContext) -> None:
-    context.reporter.item(None).phase(Phase.SYNC, f"Connecting to {context.account.host or context.account.kind}")

@@ -1,6 +1,6 @@
 """`make bench`: measure, print one table, keep it as JSON and Markdown. No figure ever makes it fail.
 
-Room: tests/bench. Start it on a machine that does nothing else; `--quick` takes a tenth of the mail.
+Room: tests/bench. Start it on a machine that does nothing else; `--quick` takes a tenth of everything.
 """
 
 from __future__ import annotations
@@ -8,122 +8,145 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from ..servers.dovecot import DOVECOT
-from .cancelling import cancel_seconds
-from .figures import Figure, Machine, Samples, as_json, as_markdown, percentile
-from .mail_figures import mail_figures
-from .mailserver import mailbox
-from .peers import MBSYNC, mbsync_version
-from .startup import import_seconds, version_seconds
+from .corpus import corpus
+from .figures import Figure, as_json, as_markdown
+from .folder_figures import folder_figures
+from .large_figures import large_figures
+from .line_figures import line_figures, reset_figures
+from .machine import BUSY_LOAD, this_machine
+from .mail_figures import mail_figures, profile_of_first
+from .mailserver import Mailbox, fill_folders, fill_inbox, mailserver
+from .process_figures import cancel_figures, start_figures
+from .reading import reading_figures
+from .setting import PEERS, QUICK, WHOLE, Setting
 
 __all__ = ["main"]
 
 RESULTS = Path(__file__).parent / "results"
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "performance.md"
 MARK = "<!-- figures: written by `python -m tests.bench --document` -->"
-MESSAGES, MESSAGES_QUICK = 10_000, 1_000
-ROUNDS, ROUNDS_QUICK = 5, 2
-CANCELS_EACH = 20
-STARTS = 11
-IMPORT_SECONDS_MAX, VERSION_SECONDS_MAX = 0.060, 0.250
-CANCEL_SECONDS_P99, CANCEL_SECONDS_MAX = 0.250, 1.0
-BUSY_LOAD = 0.5
+END_MARK = "<!-- end of the figures -->"
+SERVED = ("mail", "line", "folders", "large", "reset")
+"""Groups that need Dovecot."""
+GROUPS = (*SERVED, "reading", "cancel", "start")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure what is asked for; return 1 only when something could not be run as it has to."""
+    """Measure what is asked for; return 1 when some of it could not be run as it has to."""
     options = _options(arguments)
-    load = os.getloadavg()[0]
+    load, started = os.getloadavg()[0], time.monotonic()
     if load > BUSY_LOAD:
         _say(f"WARNING: this machine is busy (load {load:.1f}); the figures are worth little.")
-    figures: list[Figure] = []
+    scale = QUICK if options.quick else WHOLE
     with _directory() as directory:
-        machine = _machine(directory, load)
-        if "mail" in options.only:
-            figures += _mail(options, directory)
-        if "cancel" in options.only:
-            figures += _cancels(directory)
-        if "start" in options.only:
-            figures += _starts()
+        setting = Setting(
+            directory=directory, scale=scale, rounds=options.rounds or scale.rounds, peers=options.peers, say=_say
+        )
+        machine = this_machine(directory, load)
+        for why in (setting.no_mbsync, setting.no_offlineimap):
+            if why:
+                _say(f"NOT MEASURED beside us: {why} (`make bench-peers` installs it).")
+        figures, profile, broken = _measure(setting, set(options.only), profile=options.profile)
+    minutes = (time.monotonic() - started) / 60
     table = as_markdown(figures, machine)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "bench.md").write_text(table)
-    record = {"machine": asdict(machine), "quick": options.quick, "figures": as_json(figures)}
+    (RESULTS / "bench.md").write_text(f"{table}\n{profile}")
+    record = {
+        "machine": asdict(machine),
+        "quick": options.quick,
+        "minutes": minutes,
+        "broken": broken,
+        "figures": as_json(figures),
+    }
     (RESULTS / "bench.json").write_text(json.dumps(record, indent=2))
     if options.document:
-        before, _, _ = DOCUMENT.read_text().partition(MARK)
-        DOCUMENT.write_text(f"{before}{MARK}\n\n{table}")
-    print(table)
+        DOCUMENT.write_text(documented(DOCUMENT.read_text(), table))
+    print(f"{table}\n{profile}")
     for figure in figures:
         if figure.missing:
             _say(f"NOT MEASURED: {figure.name}: {figure.missing}.")
-    return 0
+        elif figure.held is False:
+            _say(f"NOT HELD: {figure.name} {figure.peer}: {figure.measured:.4g}, target {figure.target}.")
+    for what in broken:
+        _say(f"COULD NOT BE MEASURED: {what}")
+    _say(f"{minutes:.1f} minutes.")
+    return 1 if broken else 0
+
+
+def documented(text: str, table: str) -> str:
+    """Return *text* with *table* between the marks."""
+    before, _, rest = text.partition(MARK)
+    after = rest.partition(END_MARK)[2]
+    return f"{before}{MARK}\n\n{table}\n{END_MARK}{after or chr(10)}"
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the mail, fewer rounds")
-    parser.add_argument("--rounds", type=int, help=f"runs of each side (default {ROUNDS})")
-    parser.add_argument(
-        "--only", nargs="+", choices=("mail", "cancel", "start"), default=("mail", "cancel", "start"), help="what"
-    )
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything, fewer rounds")
+    parser.add_argument("--rounds", type=int, help=f"runs of each side (default {WHOLE.rounds}, quick {QUICK.rounds})")
+    parser.add_argument("--only", nargs="+", choices=GROUPS, default=GROUPS, help="what")
+    parser.add_argument("--peers", choices=PEERS, default="usual", help="all: OfflineIMAP on whole mailboxes too")
+    parser.add_argument("--profile", action="store_true", help="also say where the time of a first run goes")
     parser.add_argument("--document", action="store_true", help=f"also put the table into docs/{DOCUMENT.name}")
     return parser.parse_args(arguments)
 
 
-def _mail(options: argparse.Namespace, directory: Path) -> list[Figure]:
-    if DOVECOT is None:
-        _say("NOT MEASURED: synchronization, for Dovecot (Debian: dovecot-imapd) is not installed.")
-        return []
-    if MBSYNC is None:
-        _say("NOT MEASURED beside us: mbsync (Debian: isync) is not installed.")
-    messages = MESSAGES_QUICK if options.quick else MESSAGES
-    rounds = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS)
-    _say(f"filling Dovecot with {messages:,} messages")
-    with mailbox(messages) as filled:
-        _say(f"{filled.octets / 1e6:,.0f} MB loaded in {filled.load_seconds:.1f} s")
-        return mail_figures(filled, directory, rounds=rounds, say=_say)
+def _measure(setting: Setting, only: set[str], *, profile: bool) -> tuple[list[Figure], str, list[str]]:
+    """Return all figures, the profile as Markdown (empty: not asked for), and which groups broke, and how."""
+    figures: list[Figure] = []
+    broken: list[str] = []
+    shares = ""
+    scale = setting.scale
+
+    def attempt(group: str, measure: Callable[[], list[Figure]]) -> None:
+        """One group that cannot be measured does not cost the others."""
+        if group not in only:
+            return
+        try:
+            figures.extend(measure())
+        except RuntimeError as error:
+            broken.append(f"{group}: {error}")
+
+    if DOVECOT is None and (profile or only & set(SERVED)):
+        broken.append("synchronization: Dovecot (Debian: dovecot-imapd) is not installed")
+        only, profile = only - set(SERVED), False
+    if profile or only & {"mail", "line"}:
+        with _filled(partial(fill_inbox, user="a", messages=corpus(scale.messages))) as inbox:
+            attempt("mail", lambda: mail_figures(setting, inbox))
+            shares = profile_of_first(setting, inbox) if profile else ""
+            attempt("line", lambda: line_figures(setting, inbox))
+    if "folders" in only:
+        mail = corpus(scale.folders * scale.each, attachments=False)
+        fill = partial(fill_folders, user="b", messages=mail, folders=scale.folders, each=scale.each)
+        with _filled(fill) as folders:
+            attempt("folders", lambda: folder_figures(setting, folders))
+    attempt("large", lambda: large_figures(setting))
+    attempt("reset", lambda: reset_figures(setting))
+    attempt("reading", lambda: reading_figures(setting))
+    attempt("cancel", lambda: cancel_figures(setting))
+    attempt("start", lambda: start_figures(setting))
+    return figures, shares, broken
 
 
-def _cancels(directory: Path) -> list[Figure]:
-    _say("cancelling at random moments")
-    by_moment = cancel_seconds(CANCELS_EACH, directory)
-    every = [seconds for latencies in by_moment.values() for seconds in latencies]
-    figures = [
-        Figure(name=f"cancel, {len(every)} random moments, {name}", ours=Samples((value,), "ms"), limit=limit)
-        for name, value, limit in (
-            ("p50", percentile(every, 0.5), CANCEL_SECONDS_P99),
-            ("p99", percentile(every, 0.99), CANCEL_SECONDS_P99),
-            ("worst", max(every), CANCEL_SECONDS_MAX),
-        )
-    ]
-    return figures + [
-        Figure(name=f"cancel during {name}", ours=Samples(tuple(latencies), "ms"))
-        for name, latencies in by_moment.items()
-    ]
-
-
-def _starts() -> list[Figure]:
-    _say("starting processes")
-    figures = [
-        Figure(
-            name=f"`import {name}` over a bare interpreter", ours=Samples(tuple(runs), "ms"), limit=IMPORT_SECONDS_MAX
-        )
-        for name, runs in import_seconds(STARTS).items()
-    ]
-    version = Samples(tuple(version_seconds(STARTS)), "ms")
-    return [*figures, Figure(name="`maildock --version`, whole process", ours=version, limit=VERSION_SECONDS_MAX)]
+@contextmanager
+def _filled(fill: Callable[..., Mailbox]) -> Iterator[Mailbox]:
+    """A mailbox on a server of its own: what one group leaves behind is in no other one's way."""
+    with mailserver() as server:
+        _say("filling Dovecot")
+        mailbox = fill(server)
+        _say(f"{mailbox.messages:,} messages, {mailbox.octets / 1e6:,.0f} MB in {mailbox.load_seconds:.1f} s")
+        yield mailbox
 
 
 @contextmanager
@@ -133,41 +156,6 @@ def _directory() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path)
-
-
-def _machine(directory: Path, load: float) -> Machine:
-    return Machine(
-        processor=_processor(),
-        cores=os.cpu_count() or 1,
-        memory_octets=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        system=f"{platform.system()} {platform.release()}",
-        python=platform.python_version(),
-        disk=_file_system(directory),
-        server=f"Dovecot {_dovecot_version()} (mdbox, loopback), {mbsync_version()}",
-        load=load,
-        when=datetime.now(UTC).date().isoformat(),
-    )
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _file_system(directory: Path) -> str:
-    """Return the type of the file system; "unknown" where df cannot tell (it is GNU's that can)."""
-    told = subprocess.run(["df", "--output=fstype", str(directory)], capture_output=True, text=True)
-    return told.stdout.split()[-1] if told.returncode == 0 else "unknown"
-
-
-def _dovecot_version() -> str:
-    if DOVECOT is None:
-        return "not installed"
-    return subprocess.run([DOVECOT, "--version"], capture_output=True, text=True, check=True).stdout.split()[0]
 
 
 def _say(text: str) -> None:

@@ -1,8 +1,9 @@
-"""One synchronization in a process of its own: what a host that embeds us would do, and what it cost.
+"""Synchronizations in a process of their own: what a host that embeds us would do, and what they cost.
 
-Room: tests/bench. `python -m tests.bench.child sync STORE HOST PORT USER PASSWORD` synchronizes and prints one JSON
-object; `... idle STORE` only imports everything a run imports and opens a store, for the memory to subtract. Memory is
-the kernel's high-water mark of this process (VmHWM); a parent's size leaks into ru_maxrss, but not into that.
+Room: tests/bench. `python -m tests.bench.child serve STORE HOST PORT USER PASSWORD` opens the store, then takes one
+question (JSON) a line and synchronizes for each: a first one is a fresh process's, later ones a running program's.
+`... idle STORE` only imports everything a run imports and opens a store, for the memory to subtract. Memory is the
+kernel's high-water mark of this process (VmHWM); a parent's size leaks into ru_maxrss, but not into that.
 """
 
 from __future__ import annotations
@@ -10,36 +11,68 @@ from __future__ import annotations
 import json
 import resource
 import sys
+import threading
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["ChildReport", "main"]
+from .profiling import Profile
+
+if TYPE_CHECKING:
+    from provider import MailStoreProvider, SyncHandle
+    from store import MailStore
+
+__all__ = ["ChildReport", "Question", "main"]
 
 STATUS = Path("/proc/self/status")
+WAL_EVERY_SECONDS = 0.02
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One synchronization. *folders*: only these. *newest*: say when so many of INBOX are visible, then cancel."""
+
+    folders: tuple[str, ...] = ()
+    newest: int = 0
+    profile: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildReport:
-    """Seconds from the call of SynchronizeInBackground to done; CPU seconds and peak memory of the process."""
+    """Seconds from the call of SynchronizeInBackground to done (with *newest*: to that page); CPU seconds of the call.
+
+    *memory_octets_peak* is the process's own so far, *wal_octets_peak* the size of the store's -wal file while it ran.
+    """
 
     seconds: float
     cpu_seconds: float
     memory_octets_peak: int
+    wal_octets_peak: int
     commits: int
+    messages: int
     bodies: int
     status: str
+    newest_uid: int = 0
+    """With *newest*: the first of that page."""
+    changed: dict[str, int] = field(default_factory=dict)
+    profile: list[list[object]] = field(default_factory=list)
 
 
 def main(arguments: list[str]) -> None:
-    """Do what *arguments* say and print a `ChildReport` as JSON."""
+    """Do what *arguments* say; print each `ChildReport` as a line of JSON."""
     mode, path, *rest = arguments
-    report = _idle(Path(path)) if mode == "idle" else _sync(Path(path), *rest)
-    print(json.dumps(asdict(report)))
+    if mode == "idle":
+        _say(asdict(_idle(Path(path))))
+    else:
+        _serve(Path(path), *rest)
 
 
-def _sync(path: Path, host: str, port: str, user: str, password: str) -> ChildReport:
-    from provider import Account, MailStoreProvider, Password, Security, SyncRequest
+def _serve(path: Path, host: str, port: str, user: str, password: str) -> None:
+    from provider import Account, MailStoreProvider, Password, Security
     from store import AccountId, open_store
 
     account = Account(
@@ -51,12 +84,63 @@ def _sync(path: Path, host: str, port: str, user: str, password: str) -> ChildRe
         credentials=Password(password),
     )
     with open_store(path) as store, MailStoreProvider(store, [account]) as provider:
-        started = time.perf_counter()
-        result = provider.SynchronizeInBackground(SyncRequest(callback=_Listener())).wait()
-        seconds = time.perf_counter() - started
+        for line in sys.stdin:
+            asked = json.loads(line)
+            question = Question(**{**asked, "folders": tuple(asked["folders"])})
+            _say(asdict(_answer(provider, store, question)))
+
+
+def _answer(provider: MailStoreProvider, store: MailStore, question: Question) -> ChildReport:
+    from provider import SyncFlags, SyncRequest
+
+    flags = SyncFlags.ALL_DIRECTIONS | (SyncFlags.SYNC_THESE_FOLDERS if question.folders else SyncFlags(0))
+    request = SyncRequest(flags=flags, folders=question.folders, callback=_Listener())
+    commits, cpu = store.commits, _cpu_seconds()
+    profile = Profile() if question.profile else None
+    with _wal_watched(store.path) as wal, profile or nullcontext():
+        started, newest_uid = time.perf_counter(), 0
+        handle = provider.SynchronizeInBackground(request)
+        if question.newest:
+            moment, newest_uid = _until_readable(store, handle, question.newest)
+            seconds = moment - started
+            _say({"readable": seconds})
+            handle.cancel()
+        result = handle.wait()
+        if not question.newest:
+            seconds = time.perf_counter() - started
+    with store.read() as view:
+        counts = [folder.counts for folder in view.folders()]
+    return ChildReport(
+        seconds=seconds,
+        cpu_seconds=_cpu_seconds() - cpu,
+        memory_octets_peak=_peak_octets(),
+        wal_octets_peak=wal(),
+        commits=store.commits - commits,
+        messages=sum(one.messages for one in counts),
+        bodies=sum(one.bodies for one in counts),
+        status=result.status.value,
+        newest_uid=newest_uid,
+        changed=asdict(result.downloaded),
+        profile=[list(row) for row in profile.rows()] if profile is not None else [],
+    )
+
+
+def _until_readable(store: MailStore, handle: SyncHandle, newest: int) -> tuple[float, int]:
+    """Return the moment at which a page of so many messages of INBOX is visible, and the first of its UIDs."""
+    from store import AccountId, FolderPath
+
+    until, seen, inbox = time.monotonic() + PATIENCE_SECONDS, 0, FolderPath(("INBOX",))
+    while time.monotonic() < until:
+        store.wait_for_change(seen, 0.25)
         with store.read() as view:
-            bodies = sum(folder.counts.bodies for folder in view.folders())
-        return _report(seconds, commits=store.commits, bodies=bodies, status=result.status.value)
+            seen = view.cursor_seq()
+            folder = view.find_folder(AccountId("bench"), inbox) if view.accounts() else None
+            if folder is not None and folder.counts.messages >= newest:
+                page = view.messages(folder.id, limit=newest).messages
+                return time.perf_counter(), page[0].uid
+        if handle.done_event.is_set():
+            break
+    raise RuntimeError("the newest page of INBOX did not come")
 
 
 def _idle(path: Path) -> ChildReport:
@@ -68,7 +152,16 @@ def _idle(path: Path) -> ChildReport:
 
     with open_store(path) as store, MailStoreProvider(store, []):
         Encoder()
-        return _report(0.0, commits=store.commits, bodies=0, status="idle")
+        return ChildReport(
+            seconds=0.0,
+            cpu_seconds=_cpu_seconds(),
+            memory_octets_peak=_peak_octets(),
+            wal_octets_peak=0,
+            commits=store.commits,
+            messages=0,
+            bodies=0,
+            status="idle",
+        )
 
 
 class _Listener:
@@ -84,22 +177,41 @@ class _Listener:
         return None
 
 
-def _report(seconds: float, *, commits: int, bodies: int, status: str) -> ChildReport:
+@contextmanager
+def _wal_watched(store: Path) -> Iterator[Callable[[], int]]:
+    """Look at the size of the -wal file all the time; the value tells the largest that was seen."""
+    wal, ended, peak = store.with_name(store.name + "-wal"), threading.Event(), 0
+
+    def look() -> None:
+        nonlocal peak
+        while not ended.wait(WAL_EVERY_SECONDS):
+            try:
+                peak = max(peak, wal.stat().st_size)
+            except FileNotFoundError:
+                continue  # not written to yet
+
+    thread = threading.Thread(target=look, name="bench-wal", daemon=True)
+    thread.start()
+    try:
+        yield lambda: peak
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _say(values: dict[str, Any]) -> None:
+    print(json.dumps(values), flush=True)
+
+
+def _cpu_seconds() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    return ChildReport(
-        seconds=seconds,
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
-        memory_octets_peak=_peak_octets(usage.ru_maxrss),
-        commits=commits,
-        bodies=bodies,
-        status=status,
-    )
+    return usage.ru_utime + usage.ru_stime
 
 
-def _peak_octets(maxrss: int) -> int:
+def _peak_octets() -> int:
     """Return the high-water mark of this process; outside Linux what getrusage says (octets on macOS)."""
     if not STATUS.exists():
-        return maxrss
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024
 

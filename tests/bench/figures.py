@@ -14,12 +14,20 @@ from dataclasses import dataclass
 __all__ = ["Figure", "Machine", "Samples", "Unit", "as_json", "as_markdown", "percentile"]
 
 Unit = str
-_SHOWN = {"s": (1.0, "s"), "ms": (1000.0, "ms"), "MB": (1e-6, "MB")}
+_SHOWN = {
+    "s": (1.0, "s"),
+    "ms": (1000.0, "ms"),
+    "MB": (1e-6, "MB"),
+    "octets": (1.0, "octets"),
+    "flights": (1.0, "flights"),
+}
+_COUNTS = frozenset({"flights", "octets"})
+"""What is counted exactly: shown without decimals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Runs of one thing, in seconds (units "s" and "ms") or octets (unit "MB")."""
+    """Runs of one thing, in seconds (units "s" and "ms"), octets (unit "MB") or as counted."""
 
     runs: tuple[float, ...]
     unit: Unit = "s"
@@ -35,31 +43,42 @@ class Samples:
     def __str__(self) -> str:
         if len(self.runs) == 1:
             return f"{_shown(self.median, self.unit)} (1 run)"
+        if min(self.runs) == max(self.runs):
+            return f"{_shown(self.median, self.unit)} ({len(self.runs)} runs)"
         return f"{_shown(self.median, self.unit)} (min {_shown(self.fastest, self.unit)}, {len(self.runs)} runs)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One line of the table. With *theirs* the limit is a ratio, else a value of the samples' own measure.
+    """One line of the table. With *theirs* the limit is a ratio, unless *by_value*; else a value of our own measure.
 
     *target* says the limit in words; None limit: no target, for orientation. *ours* or *theirs* None with *missing*:
-    could not be measured, and why.
+    could not be measured, and why. *whole*: the whole process, where *ours* is from the call to done.
     """
 
     name: str
     ours: Samples | None
+    whole: Samples | None = None
     peer: str = ""
     theirs: Samples | None = None
     limit: float | None = None
     goal: float | None = None
+    by_value: bool = False
     missing: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """Our median to theirs; None: there is no peer, or it was not measured."""
+        if self.ours is None or self.theirs is None or self.missing:
+            return None
+        return self.ours.median / self.theirs.median
 
     @property
     def measured(self) -> float | None:
         """What the limit speaks of: the ratio, or our median. None: not measured."""
-        if self.ours is None or self.missing:
-            return None
-        return self.ours.median / self.theirs.median if self.theirs is not None else self.ours.median
+        if self.peer and not self.by_value:
+            return self.ratio
+        return None if self.ours is None or (self.missing and not self.by_value) else self.ours.median
 
     @property
     def held(self) -> bool | None:
@@ -75,9 +94,10 @@ class Figure:
         return f"{text}, goal {self._limit_text(self.goal)}" if self.goal is not None else text
 
     def _limit_text(self, limit: float) -> str:
-        if self.peer:
-            return f"{limit:g} ×"
-        return _shown(limit, self.ours.unit if self.ours is not None else "s")
+        if not self.peer or self.by_value:
+            return _shown(limit, self.ours.unit if self.ours is not None else "s")
+        parts = round(1 / limit)
+        return f"1/{parts} ×" if parts > 4 and math.isclose(limit, 1 / parts) else f"{limit:g} ×"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,30 +135,34 @@ def as_markdown(figures: Sequence[Figure], machine: Machine) -> str:
     lines = [
         where,
         "",
-        "| figure | maildock: median | beside | theirs: median | ratio | target | held |",
-        "|---|---|---|---|---|---|---|",
+        "| figure | maildock: median | whole process | beside | theirs: median | ratio | target | held |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     lines += [_line(figure) for figure in figures]
     return "\n".join(lines) + "\n"
 
 
 def _line(figure: Figure) -> str:
-    ratio = f"{figure.measured:.2f}" if figure.theirs is not None and figure.measured is not None else "—"
+    ratio = f"{figure.ratio:.3g}" if figure.ratio is not None else "—"
     held = {True: "yes", False: "**NO**", None: "—"}[figure.held]
-    ours, theirs = str(figure.ours or "—"), str(figure.theirs or "—")
+    ours, whole, theirs = str(figure.ours or "—"), str(figure.whole or "—"), str(figure.theirs or "—")
     if figure.missing:
-        theirs, ratio, held = f"**not measured: {figure.missing}**", "—", "—"
-    return f"| {figure.name} | {ours} | {figure.peer or '—'} | {theirs} | {ratio} | {figure.target} | {held} |"
+        theirs = f"**not measured: {figure.missing}**"
+    cells = (figure.name, ours, whole, figure.peer or "—", theirs, ratio, figure.target, held)
+    return f"| {' | '.join(cells)} |"
 
 
 def as_json(figures: Sequence[Figure]) -> list[dict[str, object]]:
-    """Return plain values; runs in seconds or octets."""
+    """Return plain values; runs in seconds or octets, or as counted."""
     return [
         {
             "figure": figure.name,
-            "ours": list(figure.ours.runs) if figure.ours is not None else None,
+            "unit": figure.ours.unit if figure.ours is not None else None,
+            "ours": _runs(figure.ours),
+            "whole_process": _runs(figure.whole),
             "peer": figure.peer,
-            "theirs": list(figure.theirs.runs) if figure.theirs is not None else None,
+            "theirs": _runs(figure.theirs),
+            "ratio": figure.ratio,
             "measured": figure.measured,
             "target": figure.target,
             "held": figure.held,
@@ -148,7 +172,13 @@ def as_json(figures: Sequence[Figure]) -> list[dict[str, object]]:
     ]
 
 
+def _runs(samples: Samples | None) -> list[float] | None:
+    return list(samples.runs) if samples is not None else None
+
+
 def _shown(value: float, unit: Unit) -> str:
     factor, name = _SHOWN[unit]
     number = value * factor
+    if unit in _COUNTS:
+        return f"{number:,.0f} {name}"
     return f"{number:.2f} {name}" if abs(number) < 10 else f"{number:,.0f} {name}"

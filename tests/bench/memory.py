@@ -46,7 +46,7 @@ def memory_of_first_synchronization(messages: int, directory: Path, *, runs: int
         peaks = []
         for number in range(runs):
             store = directory / f"memory-{messages}-{number}"
-            peaks.append(maildock(filled.account, store / "mail.db", messages=messages).child.memory_octets_peak)
+            peaks.append(maildock(filled.address, store / "mail.db", messages=messages).child.memory_octets_peak)
         return MemoryUse(
             messages=messages,
             octets=filled.octets,

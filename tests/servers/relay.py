@@ -1,8 +1,10 @@
 """A TCP relay that counts, and that can delay, slice, stall, cut, reset and half-close.
 
-Room: tests/servers. It cannot read commands: a *flight* is a run of client octets after server octets (the first
-octets of the client count as one when the server spoke before). Faults act at an exact octet of one direction, so a
-test can name the place and replay it. One thread a direction; nothing here guesses at time except `delay_seconds`.
+Room: tests/servers. It counts twice. `flights` knows no commands: runs of client octets after server octets (the first
+octets of the client count as one when the server spoke before). `waits` reads commands (`flights.py`): client octets
+sent while none was outstanding; where commands overlap, only this is what the client waited for. Faults act at an exact
+octet of one direction, so a test can name the place and replay it. One thread a direction; nothing here guesses at time
+except `delay_seconds`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
+
+from .flights import FlightMeter
 
 __all__ = ["Fault", "Relay", "RelayCounts", "Way"]
 
@@ -47,6 +51,9 @@ class Fault(Enum):
 class RelayCounts:
     connections: int = 0
     flights: int = 0
+    """Runs of client octets after server octets."""
+    waits: int = 0
+    """Client octets sent while no command was outstanding; an upper bound (see `flights.py`)."""
     up: int = 0
     """Octets delivered to the server."""
     down: int = 0
@@ -91,6 +98,8 @@ class Relay:
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
         self._sockets: list[socket.socket] = []
+        self._meters: dict[socket.socket, FlightMeter] = {}
+        """By the client's end."""
         self._threads: list[threading.Thread] = []
 
     # -- life -----------------------------------------------------------------------------------
@@ -151,6 +160,16 @@ class Relay:
         """Let a stalled direction go on."""
         self._released.set()
 
+    def wait_until_ended(self, timeout_seconds: float = HANG_GUARD_SECONDS) -> bool:
+        """Wait until no connection is open, so that all counts are final; False: one still is."""
+        deadline = time.monotonic() + timeout_seconds
+        while time.monotonic() < deadline:
+            with self._lock:
+                if not self._sockets:
+                    return True
+            time.sleep(0.005)
+        return False
+
     def reset_counts(self) -> None:
         """Begin to count at zero; only between connections, since faults are placed by these counts."""
         with self._lock:
@@ -182,6 +201,7 @@ class Relay:
             with self._lock:
                 self.counts.connections += 1
                 self._sockets += [client, server]
+                self._meters[client] = FlightMeter()
             turn = _Turn(open_ways=2)
             self._spawn(self._pump, client, server, Way.UP, turn)
             self._spawn(self._pump, server, client, Way.DOWN, turn)
@@ -196,6 +216,11 @@ class Relay:
                     if way is Way.UP and turn.last is not Way.UP:
                         self.counts.flights += 1
                     turn.last = way
+                    if way is Way.UP:
+                        meter = self._meters[source]
+                        before = meter.flights
+                        meter.client(octets)
+                        self.counts.waits += meter.flights - before
                 if pipe is not None:
                     pipe.put(octets)
                 elif not self._deliver(octets, source, sink, way):
@@ -227,6 +252,7 @@ class Relay:
                 for sock in (source, sink):
                     sock.close()
                     self._sockets.remove(sock)
+                    self._meters.pop(sock, None)
 
     def _deliver(self, octets: bytes, source: socket.socket, sink: socket.socket, way: Way) -> bool:
         """Send *octets* on, up to the fault if it lies in them; False ends the direction."""
@@ -263,6 +289,9 @@ class Relay:
         step = self._plan.slice_octets or max(1, len(octets))
         for start in range(0, len(octets), step):
             piece = octets[start : start + step]
+            if way is Way.DOWN:
+                with self._lock:  # before the client can answer it
+                    self._meters[sink].server(piece)
             sink.sendall(piece)
             with self._lock:
                 if way is Way.UP:

@@ -37,6 +37,15 @@ def test_mail_of_the_corpus_is_mail_with_crlf_and_what_its_header_says() -> None
         assert parsed.is_multipart() == ("boundary" in parsed["Content-Type"])
 
 
+def test_small_mail_is_small_and_later_mail_is_newer_and_other_mail() -> None:
+    small = list(corpus(300, small=True))
+    assert sum(len(one.octets) for one in small) < 300 * 2_000
+    assert {email.message_from_bytes(one.octets).get_content_type() for one in small} == {"text/plain"}
+    later = list(corpus(20, small=True, seed=7, first=1_000))
+    assert min(one.internal_date for one in later) > max(one.internal_date for one in small)
+    assert {one.octets for one in later}.isdisjoint(one.octets for one in small)
+
+
 def test_without_attachments_no_message_has_one() -> None:
     kinds = {email.message_from_bytes(one.octets).get_content_type() for one in corpus(300, attachments=False)}
     assert kinds == {"text/plain", "multipart/alternative"}
@@ -55,6 +64,47 @@ def test_alone_the_value_itself_is_judged(octets: int, held: bool) -> None:
     assert Figure(name="f", ours=Samples((octets,), "MB"), limit=120_000_000).held is held
 
 
+@pytest.mark.parametrize(("flights", "held"), [(25.0, True), (26.0, False)])
+def test_beside_a_peer_our_own_value_can_be_what_is_judged(flights: float, held: bool) -> None:
+    theirs = Samples((607.0,), "flights")
+    figure = Figure(name="f", ours=Samples((flights,), "flights"), peer="p", theirs=theirs, limit=25, by_value=True)
+    assert figure.held is held
+    assert figure.ratio == pytest.approx(flights / 607)
+    assert "≤ 25 flights" in as_markdown([figure], MACHINE)
+
+
+def test_our_own_value_is_judged_also_where_the_peer_is_missing() -> None:
+    figure = Figure(
+        name="f", ours=Samples((5.0,), "flights"), peer="p", limit=4, by_value=True, missing="p is not installed"
+    )
+    assert figure.held is False
+    assert figure.ratio is None
+    line = as_markdown([figure], MACHINE).splitlines()[-1]
+    assert "**not measured: p is not installed**" in line
+    assert "**NO**" in line
+
+
+@pytest.mark.parametrize(
+    ("limit", "goal", "shown"),
+    [(0.8, 0.6, "≤ 0.8 ×, goal 0.6 ×"), (1 / 40, None, "≤ 1/40 ×"), (0.25, None, "≤ 0.25 ×"), (1.5, None, "≤ 1.5 ×")],
+)
+def test_a_ratio_is_said_as_people_say_it(limit: float, goal: float | None, shown: str) -> None:
+    assert (
+        Figure(name="f", ours=Samples((1.0,)), peer="p", theirs=Samples((9.0,)), limit=limit, goal=goal).target == shown
+    )
+
+
+def test_the_whole_process_stands_beside_the_time_from_call_to_done() -> None:
+    figure = Figure(name="f", ours=Samples((2.0,)), whole=Samples((3.0,)))
+    assert "| f | 2.00 s (1 run) | 3.00 s (1 run) | — |" in as_markdown([figure], MACHINE)
+    assert as_json([figure])[0]["whole_process"] == [3.0]
+
+
+def test_what_is_counted_is_shown_as_a_number_and_runs_alike_are_said_once() -> None:
+    assert str(Samples((3.0, 3.0, 3.0), "flights")) == "3 flights (3 runs)"
+    assert str(Samples((1_200.0, 1_300.0), "octets")) == "1,250 octets (min 1,200 octets, 2 runs)"
+
+
 def test_what_was_not_measured_is_neither_held_nor_broken_and_is_said_loudly() -> None:
     figure = Figure(name="f", ours=Samples((1.0,)), peer="mbsync", limit=1.5, missing="mbsync is not installed")
     assert figure.held is None
@@ -63,7 +113,7 @@ def test_what_was_not_measured_is_neither_held_nor_broken_and_is_said_loudly() -
 
 def test_a_broken_target_stands_out_in_the_table_and_its_runs_are_in_the_record() -> None:
     figure = Figure(name="f", ours=Samples((2.0, 4.0, 3.0)), limit=1.0)
-    assert "| 3.00 s (min 2.00 s, 3 runs) | — | — | — | ≤ 1.00 s | **NO** |" in as_markdown([figure], MACHINE)
+    assert "| 3.00 s (min 2.00 s, 3 runs) | — | — | — | — | ≤ 1.00 s | **NO** |" in as_markdown([figure], MACHINE)
     (record,) = json.loads(json.dumps(as_json([figure])))
     assert (record["ours"], record["measured"], record["held"]) == ([2.0, 4.0, 3.0], 3.0, False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 
 import pytest
@@ -29,10 +30,31 @@ def test_a_session_through_the_relay_is_counted_in_flights_and_octets(
     client = PlainClient.login(host=between.host, port=between.port, user=fake_imap.user, password=fake_imap.password)
     client.folders()
     client.close()
+    assert between.wait_until_ended()  # a count rises after its octets were delivered
     # imaplib waits for each answer: CAPABILITY, LOGIN, LIST, LOGOUT.
-    assert between.counts.flights == 4
+    assert between.counts.flights == between.counts.waits == 4
     assert between.counts.connections == 1
     assert between.counts.up == len(fake_imap.client_octets)
+
+
+def test_commands_sent_behind_one_that_is_under_way_are_no_further_wait(
+    fake_imap: FakeImap, relay: Callable[..., Relay]
+) -> None:
+    between = relay(fake_imap.port)
+    with knock(between) as sock:
+        greeting = sock.recv(4096)
+        while between.counts.down < len(greeting):
+            time.sleep(0.001)
+        between.arm(Fault.STALL, at=3)
+        sock.sendall(b"A1 NOOP\r\n")
+        assert between.struck.wait(GUARD_SECONDS)
+        assert sock.recv(4096) == b"A1 "
+        sock.sendall(b"A2 NOOP\r\n")
+        while between.counts.flights < 2:
+            time.sleep(0.001)
+        between.release()
+        sock.recv(4096)
+    assert (between.counts.flights, between.counts.waits) == (2, 1)
 
 
 @pytest.mark.parametrize("slice_octets", [1, 7])
