@@ -1,47 +1,18 @@
 """Many folders cost a few waits on the network, whatever their number; and a tour changes nothing else."""
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from provider import SyncFlags, SyncRequest
-from provider.sources.imap.wire import Wire
 from store import MailStore
+from tests.scenarios.flights import Flights
 from tests.scenarios.rig import account_at, run_to_the_end, synchronize
 from tests.servers.fake_answer import Answer, refuse
 from tests.servers.fakeimap import FakeImap
 
 FOLDERS = 30
 MESSAGES = 8
-LOGIN_AND_LOGOUT = 2
-
-
-@dataclass
-class Flights:
-    """Waits of the wire: client octets sent while no command is outstanding. Login and LOGOUT are not counted here."""
-
-    count: int = 0
-
-    def take(self) -> int:
-        taken, self.count = self.count, 0
-        return taken
-
-
-@pytest.fixture
-def flights(monkeypatch: pytest.MonkeyPatch) -> Flights:
-    counted = Flights()
-    fill: Callable[..., None] = Wire._fill
-
-    def counting(wire: Wire, commands: deque[Any], ahead_octets: int) -> None:
-        idle = not wire._outstanding
-        fill(wire, commands, ahead_octets)
-        counted.count += idle and bool(wire._outstanding)
-
-    monkeypatch.setattr(Wire, "_fill", counting)
-    return counted
 
 
 @pytest.fixture
@@ -69,12 +40,12 @@ def test_a_first_synchronization_waits_as_often_for_thirty_folders_as_for_one(
     account = account_at(fake.port, fake.user, fake.password)
     result, _ = synchronize(mail_store, account)
     assert result.downloaded.bodies == FOLDERS * MESSAGES
-    assert flights.take() + LOGIN_AND_LOGOUT <= 5
+    assert flights.take() <= 5
     # One commit shows each folder's first page; all bodies share the rest.
     assert mail_store.commits <= FOLDERS + FOLDERS * MESSAGES / 200 + 6
 
     synchronize(mail_store, account)
-    assert flights.take() + LOGIN_AND_LOGOUT <= 3
+    assert flights.take() <= 3
 
 
 def test_changes_in_many_folders_are_brought_in_two_tours(
@@ -89,7 +60,7 @@ def test_changes_in_many_folders_are_brought_in_two_tours(
         fake.expunge(folder, 1)
     before = len(fake.commands)
     result, _ = synchronize(mail_store, account)
-    assert flights.take() + LOGIN_AND_LOGOUT <= 5
+    assert flights.take() <= 5
     done = result.downloaded
     assert (done.new, done.modified, done.deleted, done.bodies) == (20, 20, 20, 20)
     opened = {command.arguments[0] for command in fake.commands[before:] if command.name == "EXAMINE"}
@@ -121,5 +92,5 @@ def test_headers_only_needs_a_single_tour(fake: FakeImap, flights: Flights, mail
     request = SyncRequest(flags=SyncFlags.ALL_DIRECTIONS | SyncFlags.SYNC_GLOBAL_HEADERS)
     result, _ = synchronize(mail_store, account_at(fake.port, fake.user, fake.password), request)
     assert (result.downloaded.new, result.downloaded.bodies) == (FOLDERS * MESSAGES, 0)
-    assert flights.take() + LOGIN_AND_LOGOUT <= 4
+    assert flights.take() <= 4
     assert not any(b"BODY.PEEK[]" in command.raw for command in fake.commands)

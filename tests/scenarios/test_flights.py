@@ -1,0 +1,188 @@
+"""Waits, octets and commits, exactly: what a run may cost on any line, whatever the machine's speed.
+
+The same on the fake server and on Dovecot; flights are counted with the login and LOGOUT (``flights.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from provider import Account, Counts
+from store import MailStore
+
+from ..servers.dovecot import Dovecot, DovecotAccount
+from ..servers.fakeimap import FULL, FakeImap
+from ..servers.plain_client import NewMessage, PlainClient
+from .flights import Flights
+from .rig import account_at, run_to_the_end, synchronize
+from .truth_mail import plain, pour
+
+FOLDERS = 200
+NO_LIST_STATUS = (
+    "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE UNSELECT NAMESPACE ESEARCH LIST-EXTENDED SPECIAL-USE CONDSTORE QRESYNC"
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A server with one account: where it is, and an independent way in."""
+
+    account: Account
+    client: Callable[[], PlainClient]
+    pour: Callable[[PlainClient, str, list[NewMessage]], None]
+
+
+def _of_fake(fake: FakeImap) -> Place:
+    def pour_in(client: PlainClient, folder: str, messages: list[NewMessage]) -> None:
+        for one in messages:
+            fake.append(folder, one.octets, one.flags, one.internal_date)
+
+    return Place(
+        account_at(fake.port, fake.user, fake.password),
+        lambda: PlainClient.login(host=fake.host, port=fake.port, user=fake.user, password=fake.password),
+        pour_in,
+    )
+
+
+def _of_dovecot(user: DovecotAccount) -> Place:
+    return Place(account_at(user.port, user.user, user.password), user.client, pour)
+
+
+SERVERS = pytest.mark.parametrize("place", ["fake", pytest.param("dovecot", marks=pytest.mark.servers)], indirect=True)
+WITHOUT_LIST_STATUS = pytest.mark.parametrize(
+    "place",
+    ["fake without LIST-STATUS", pytest.param("dovecot without LIST-STATUS", marks=pytest.mark.servers)],
+    indirect=True,
+)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    match request.param:
+        case "fake":
+            with FakeImap() as fake:
+                yield _of_fake(fake)
+        case "fake without LIST-STATUS":
+            with FakeImap(capabilities=FULL - {"LIST-STATUS"}) as fake:
+                yield _of_fake(fake)
+        case "dovecot":
+            yield _of_dovecot(request.getfixturevalue("dovecot"))
+        case _:
+            request.getfixturevalue("dovecot_daemon")  # skips where there is no Dovecot
+            with Dovecot(extra=f"imap_capability = {NO_LIST_STATUS}") as daemon:
+                yield _of_dovecot(daemon.add_user("one", "pass word"))
+
+
+def letters(first: int, count: int, *, flags: tuple[str, ...] = (), octets: int = 0) -> list[NewMessage]:
+    return [NewMessage(octets=plain(number, octets=octets), flags=flags) for number in range(first, first + count)]
+
+
+def names(count: int) -> list[str]:
+    return ["INBOX", *(f"Folder {number:03}" for number in range(1, count))]
+
+
+def fill(place: Place, folders: int, messages: int = 1) -> None:
+    with place.client() as client:
+        client.create(*names(folders)[1:])
+        for at, name in enumerate(names(folders)):
+            place.pour(client, name, letters(1_000 * at, messages))
+
+
+@SERVERS
+def test_two_hundred_folders_in_which_nothing_changed_take_four_flights_and_few_octets(
+    place: Place, flights: Flights, mail_store: MailStore
+) -> None:
+    fill(place, FOLDERS)
+    synchronize(mail_store, place.account)
+    flights.take()
+    result, _ = synchronize(mail_store, place.account)
+    assert result.downloaded == Counts()
+    octets = flights.received
+    assert flights.take() <= 4
+    # The whole conversation, the greeting and the login included, as octets for each folder.
+    assert octets <= sum(105 + 2 * len(name) for name in names(FOLDERS)), octets / FOLDERS
+
+
+@WITHOUT_LIST_STATUS
+def test_without_list_status_it_takes_one_flight_more(place: Place, flights: Flights, mail_store: MailStore) -> None:
+    fill(place, FOLDERS)
+    synchronize(mail_store, place.account)
+    flights.take()
+    result, _ = synchronize(mail_store, place.account)
+    assert result.downloaded == Counts()
+    assert flights.take() <= 5
+
+
+@SERVERS
+def test_what_changed_in_a_large_inbox_takes_six_flights(place: Place, flights: Flights, mail_store: MailStore) -> None:
+    with place.client() as client:
+        client.create("Other")
+        place.pour(client, "INBOX", letters(1, 3_000))
+        synchronize(mail_store, place.account)
+        flights.take()
+        client.store("INBOX", "1001:1500", "+FLAGS", ["\\Flagged"])
+        client.expunge("INBOX", "2001:2050")
+        place.pour(client, "INBOX", letters(5_001, 100, octets=9_000))
+    result, _ = synchronize(mail_store, place.account)
+    done = result.downloaded
+    assert (done.new, done.bodies, done.modified, done.deleted) == (100, 100, 500, 50)
+    assert flights.take() <= 6
+
+
+@SERVERS
+def test_fifty_changed_folders_of_two_hundred_take_eight_flights(
+    place: Place, flights: Flights, mail_store: MailStore
+) -> None:
+    fill(place, FOLDERS, 3)
+    synchronize(mail_store, place.account)
+    flights.take()
+    with place.client() as client:
+        for at, name in enumerate(names(50)):
+            place.pour(client, name, letters(900_000 + at, 1))
+            client.store(name, "2", "+FLAGS", ["\\Seen", "\\Answered"])
+            client.expunge(name, "1")
+    result, _ = synchronize(mail_store, place.account)
+    done = result.downloaded
+    assert (done.new, done.bodies, done.modified, done.deleted) == (50, 50, 50, 50)
+    assert flights.take() <= 8
+
+
+@SERVERS
+def test_beyond_each_folders_first_page_two_hundred_small_messages_share_a_commit(
+    place: Place, flights: Flights, mail_store: MailStore
+) -> None:
+    folders, messages = 5, 700
+    fill(place, folders, messages)
+    before = mail_store.commits
+    result, _ = synchronize(mail_store, place.account)
+    assert result.downloaded.bodies == folders * messages
+    # The run's begin and end, the tree, each folder's first page; all else is shared.
+    assert mail_store.commits - before <= 4 + 2 * folders + folders * messages / 200
+
+
+@SERVERS
+def test_a_renumbered_folder_costs_two_hundred_octets_a_message_and_no_body(
+    place: Place, flights: Flights, mail_store: MailStore
+) -> None:
+    messages = 10_000
+    mail = [
+        NewMessage(octets=plain(number), flags=("\\Seen", "\\Answered") if number % 2 else ("$Work", "\\Flagged"))
+        for number in range(messages)
+    ]
+    with place.client() as client:
+        client.create("Lists")
+        place.pour(client, "Lists", mail)
+        synchronize(mail_store, place.account)
+        client.delete("Lists")
+        client.create("Lists")
+        place.pour(client, "Lists", mail)
+        client.store("Lists", "1:100", "FLAGS", ["\\Deleted"])
+    flights.take()
+    result, host = run_to_the_end(mail_store, place.account)
+    assert result.ok and len(host.errors) == 1
+    done = result.downloaded
+    assert (done.new, done.bodies, done.deleted, done.modified) == (0, 0, 0, 100)
+    assert flights.received <= 200 * messages, flights.received / messages
