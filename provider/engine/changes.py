@@ -18,7 +18,7 @@ from .plan import ApplyFlags, CompareFlags, FindGone, ListNew, RemoveTold, plan_
 from .resume import new_uids, proof_due
 from .reuse import reused_uids
 
-__all__ = ["apply_changes", "prove"]
+__all__ = ["COMPARE_MESSAGES", "apply_changes", "prove", "write_flags"]
 
 COMPARE_MESSAGES = 10_000
 
@@ -51,7 +51,7 @@ def apply_changes(visit: Visit) -> UidSet:
             case FindGone():
                 raise AssertionError("the proof comes after the changes")
     cursor = replace(cursor, distrust=visit.cursor.distrust)
-    _write_flags(visit, flags)
+    write_flags(visit, flags)
     _remove(visit, gone)
     with visit.write("changes", cursor):
         pass
@@ -118,12 +118,13 @@ def _compare(visit: Visit, uids: UidSet) -> UidSet:
         cursor = visit.cursor.mod_seq
         if cursor is not None and any(row.mod_seq is not None and row.mod_seq <= cursor for row in other):
             visit.distrust("flags changed without a higher modification sequence")
-        _write_flags(visit, other)
+        write_flags(visit, other)
         silent = silent | (page - UidSet(there))
     return silent - visit.session.existing(within=silent) if silent else silent
 
 
-def _write_flags(visit: Visit, rows: Iterable[FlagRow]) -> None:
+def write_flags(visit: Visit, rows: Iterable[FlagRow]) -> None:
+    """Write the server's flags of messages that are here, and count them."""
     listed = [(row.uid, row.flags, row.mod_seq) for row in rows]
     if listed:
         with visit.write("flags") as tx:

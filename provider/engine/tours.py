@@ -6,14 +6,15 @@ code that visits folders one by one, on a session that knows nothing but what ca
 be, and the folder is visited by itself afterwards. So a tour decides nothing; it only saves waits.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from store.mail import Uid, UidSet
+from store.mail import Uid, UidSet, UidValidity
 
 from ..errors import Cancelled, SourceError
 from ..sources.base import (
+    NOTHING_KNOWN,
     BodyChunk,
     BodyWanted,
     FlagRow,
@@ -248,7 +249,7 @@ class _Foreseen:
             else:
                 self._early.setdefault(event.chunk.uid, []).append(event.chunk)
 
-    def folders(self) -> FolderListing:
+    def folders(self, known: Mapping[bytes, UidValidity] = NOTHING_KNOWN) -> FolderListing:
         """Not foreseen."""
         self._no()
 
@@ -260,7 +261,7 @@ class _Foreseen:
         """Not foreseen."""
         self._no()
 
-    def identities(self, uids: UidSet) -> Iterator[IdentityRow]:
+    def identities(self, uids: UidSet, *, by_id: bool = False) -> Iterator[IdentityRow]:
         """Not foreseen."""
         self._no()
 

@@ -11,10 +11,11 @@ protocols. Rules for every source:
 - Errors are those of ``provider.errors``; after one with ``drops_connection`` the session is dead.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 from store.mail import FolderPath, ModSeq, Role, Uid, UidSet, UidValidity
@@ -24,6 +25,7 @@ from ..cancel import Stop
 from ..errors import SourceError
 
 __all__ = [
+    "NOTHING_KNOWN",
     "BodyChunk",
     "BodyWanted",
     "ChangeReport",
@@ -51,6 +53,9 @@ __all__ = [
 ]
 
 
+NOTHING_KNOWN: Mapping[bytes, UidValidity] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderStatus:
     """What a server says of a folder without opening it (STATUS). None: not told, or not to be believed."""
@@ -76,7 +81,7 @@ class RemoteFolder:
     selectable: bool = True
     subscribed: bool | None = None
     object_id: str | None = None
-    """MAILBOXID (RFC 8474): the same folder under another name."""
+    """MAILBOXID (RFC 8474): the same folder under another name. None: none, or it was known (``Session.folders``)."""
     status: FolderStatus | None = None
     """None: the source could not tell; open the folder to know."""
 
@@ -181,6 +186,8 @@ class IdentityRow:
     message_id: str
     """Without angle brackets; empty when there is none."""
     email_id: str | None = None
+    flags: frozenset[str] | None = None
+    """None: not told, ask for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,8 +244,11 @@ class Listener(Protocol):
 class Session(Protocol):
     """A connection, logged in. Methods after ``open`` speak of the folder opened last; all of them block."""
 
-    def folders(self) -> FolderListing:
-        """List every folder, with its status where that costs no wait of its own. Raises SourceError."""
+    def folders(self, known: Mapping[bytes, UidValidity] = NOTHING_KNOWN) -> FolderListing:
+        """List every folder, with its status where that costs no wait of its own. Raises SourceError.
+
+        *known*: folders whose object id the caller has, with their epoch: while that holds it need not be told again.
+        """
         ...
 
     def open(self, name: bytes, known: Known | None) -> Opened:
@@ -265,8 +275,11 @@ class Session(Protocol):
         """Yield raw header blocks, with what ``summaries`` says in the same row where asked."""
         ...
 
-    def identities(self, uids: UidSet) -> Iterator[IdentityRow]:
-        """Yield evidence for matching messages after the epoch changed."""
+    def identities(self, uids: UidSet, *, by_id: bool = False) -> Iterator[IdentityRow]:
+        """Yield evidence for matching messages after the epoch changed.
+
+        *by_id*: where the source gives messages ids of their own (EMAILID), these and the flags are enough.
+        """
         ...
 
     def bodies(self, wanted: Sequence[BodyWanted]) -> Iterator[BodyChunk]:

@@ -205,14 +205,20 @@ def header_block(room: FetchRoom, row: Row, uid: Uid) -> bytes | None:
     return None  # the wire reads over what is still to come
 
 
-def identities(room: FetchRoom, uids: UidSet) -> Iterator[IdentityRow]:
-    """Yield size, date, Message-ID and EMAILID of *uids*."""
+def identities(room: FetchRoom, uids: UidSet, *, by_id: bool) -> Iterator[IdentityRow]:
+    """Yield flags, size, date, Message-ID and EMAILID of *uids*; with *by_id* flags and EMAILID are enough."""
     identity = _identity_item(room.abilities)
-    items = b"UID INTERNALDATE RFC822.SIZE %b BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]" % identity
+    alone = by_id and bool(identity)
+    items = b"UID FLAGS %b" % identity
+    if not alone:
+        items += b" INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
     question = _Question(items=b" ".join(items.split()), page=_IDENTITY_PAGE, octets=_IDENTITY_OCTETS)
 
     def whole(row: Row) -> bool:
-        return row.section is not None and row.section.startswith(b"BODY[HEADER.FIELDS") and row.size is not None
+        if alone:
+            return row.email_id is not None and row.flags is not None
+        named = row.section is not None and row.section.startswith(b"BODY[HEADER.FIELDS")
+        return named and row.size is not None and row.flags is not None
 
     for row in _rows(room, uids, question, whole):
         if row.uid is not None:
@@ -222,6 +228,7 @@ def identities(room: FetchRoom, uids: UidSet) -> Iterator[IdentityRow]:
                 internal_date=translate.internal_date(row.internal_date),
                 message_id=translate.message_id(_small_block(room, row)),
                 email_id=row.email_id,
+                flags=row.flags,
             )
 
 

@@ -4,18 +4,19 @@ Room: sources/imap. The door (``connect``) gives a channel that is logged in; th
 session belongs to one thread; everything it knows of the server is in ``Abilities``, of the open folder in ``View``.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import TypeVar
 
-from store.mail import UidSet
+from store.mail import UidSet, UidValidity
 
 from ...account import Account
 from ...cancel import Stop
 from ...errors import ErrorKind, InvalidRequest, SourceError, printable
 from ...limits import Limits
 from ..base import (
+    NOTHING_KNOWN,
     BodyChunk,
     BodyWanted,
     FlagRow,
@@ -62,7 +63,7 @@ class ImapSession:
         self._opening: View | None = None
         self._wire = Wire(channel, limits=limits, observer=self._observe)
 
-    def folders(self) -> FolderListing:
+    def folders(self, known: Mapping[bytes, UidValidity] = NOTHING_KNOWN) -> FolderListing:
         """List every folder with its status, in one flight where the server can."""
         with self._guarded():
             view, self._view = self._view, None
@@ -70,6 +71,7 @@ class ImapSession:
                 self._wire,
                 self._abilities,
                 limits=self._limits,
+                known=known,
                 leave=lambda: leaving(view, self._abilities, implicit=False),
             )
 
@@ -117,9 +119,9 @@ class ImapSession:
         """Yield raw header blocks."""
         return self._stream(fetching.headers(self._room(), uids, with_summary=with_summary))
 
-    def identities(self, uids: UidSet) -> Iterator[IdentityRow]:
+    def identities(self, uids: UidSet, *, by_id: bool = False) -> Iterator[IdentityRow]:
         """Yield size, date and Message-ID of *uids*."""
-        return self._stream(fetching.identities(self._room(), uids))
+        return self._stream(fetching.identities(self._room(), uids, by_id=by_id))
 
     def bodies(self, wanted: Sequence[BodyWanted]) -> Iterator[BodyChunk]:
         """Yield raw octets: small messages in groups first, then each large one in parts."""
