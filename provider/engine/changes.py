@@ -40,12 +40,16 @@ def apply_changes(visit: Visit) -> UidSet:
                 gone = _believed(visit, uids, local, room)
                 if gone != uids:  # what else this delta says, or leaves out, is worth as little
                     gone = gone | _compare(visit, local - gone)
+            case CompareFlags() if visit.work.compared_in == visit.epoch:
+                # What changed since is the next run's: the cursor stays where that comparison left it.
+                cursor = replace(cursor, mod_seq=visit.cursor.mod_seq if cursor.mod_seq is not None else None)
             case CompareFlags(uids):
                 gone = _compare(visit, uids)
                 # Where every visit compares, the time would be the only thing that each of them writes.
                 if visit.context.request.full or proof_due(cursor, now):
                     cursor = replace(cursor, proven_at=now)
                     gone = gone | reused_uids(visit)  # the count, which does not add up then, lists them anew
+                visit.work.compared_in = visit.epoch
             case ListNew(uids):
                 new = uids
             case FindGone():
@@ -53,8 +57,9 @@ def apply_changes(visit: Visit) -> UidSet:
     cursor = replace(cursor, distrust=visit.cursor.distrust)
     write_flags(visit, flags)
     _remove(visit, gone)
-    with visit.write("changes", cursor):
-        pass
+    if cursor != visit.cursor:
+        with visit.write("changes", cursor):
+            pass
     return new
 
 

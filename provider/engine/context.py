@@ -114,6 +114,8 @@ class FolderWork:
     """Whether a message came since the last one was set aside."""
     messages_done: int = 0
     octets_done: int = 0
+    compared_in: UidValidity | None = None
+    """The epoch in which this run compared all flags: its later visits need not, the next run will."""
     rows_new: int = 0
     """Messages listed in this run that were not here before."""
 

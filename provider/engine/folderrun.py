@@ -78,6 +78,7 @@ def visit_folder(context: RunContext, session: Session, work: FolderWork, pipe: 
     first = FolderCursor(epoch=opened.epoch, mod_seq=opened.mod_seq, uid_next=opened.uid_next)
     if cursor.epoch is None:
         cursor = replace(first, proven_at=context.clock.now())  # saved with the first page
+        work.compared_in = opened.epoch
     visit = Visit(context=context, session=session, work=work, opened=opened, epoch=opened.epoch, cursor=cursor)
     if known is not None:
         if known.epoch != opened.epoch:

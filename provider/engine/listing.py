@@ -30,8 +30,9 @@ def list_new(visit: Visit, new: UidSet) -> None:
         new = visit.session.existing(within=new)
         coming = len(new)
     if not new:
-        with visit.write("cursor", cursor):
-            pass
+        if cursor != visit.cursor:
+            with visit.write("cursor", cursor):
+                pass
     elif coming <= NEW_AT_ONCE and visit.opened.uid_next is not None:
         _page_with_headers(visit, new, cursor)
     else:

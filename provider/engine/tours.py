@@ -27,6 +27,8 @@ from ..sources.base import (
     LegBody,
     LegEnded,
     LegEvent,
+    LegExisting,
+    LegFlags,
     LegHeader,
     LegOpened,
     Opened,
@@ -39,12 +41,16 @@ from .context import FolderWork, RunContext
 from .folderrun import Depth, Finished, visit_folder
 from .listing import NEW_AT_ONCE, NEWEST_PAGE
 from .pipe import Pipe
-from .resume import known_for, windows
+from .resume import known_for, proof_due, windows
 
 __all__ = ["TourReport", "tour_folders"]
 
 BODIES_OF_A_LEG_OCTETS = 16_000_000
 """More than this of one folder is better fetched by itself, in groups."""
+COMPARED_IN_A_TOUR = 10_000
+"""Flags of larger folders are compared in a visit of their own, in pages."""
+SEARCHED_IN_A_TOUR = 20_000
+"""Which messages of a larger folder exist is asked in a visit of its own, in pages."""
 
 
 @dataclass(slots=True)
@@ -88,25 +94,39 @@ def _look(context: RunContext, work: FolderWork, status: FolderStatus | None) ->
         span, coming = UidSet.span(1, status.uid_next - 1), status.messages
         if coming > NEW_AT_ONCE:
             span, coming = next(windows(span, coming, NEWEST_PAGE)), NEWEST_PAGE
-    elif known.mod_seq is None or cursor.epoch != status.uid_validity or cursor.uid_next is None:
-        return None  # everything has to be compared, or renumbered: that takes questions
-    else:
-        span = UidSet.span(cursor.uid_next, status.uid_next - 1)
-        coming = max(0, status.messages - len(local))
-        if len(span) > 4 * NEW_AT_ONCE or coming > NEW_AT_ONCE:
-            return None
-    return Leg(name=work.folder.name, epoch=status.uid_validity, known=known, headers=span, messages=coming)
+        return Leg(name=work.folder.name, epoch=status.uid_validity, headers=span, messages=coming)
+    if cursor.epoch != status.uid_validity or cursor.uid_next is None:
+        return None  # everything is renumbered: that takes questions
+    compare = known.mod_seq is None
+    if compare and (context.request.full or proof_due(cursor, context.clock.now()) or len(local) > COMPARED_IN_A_TOUR):
+        return None  # sizes and dates are compared, too, or it is better done in pages
+    span = UidSet.span(cursor.uid_next, status.uid_next - 1)
+    coming = max(0, status.messages - len(local))
+    if len(span) > 4 * NEW_AT_ONCE or coming > NEW_AT_ONCE:
+        return None
+    return Leg(
+        name=work.folder.name,
+        epoch=status.uid_validity,
+        known=known,
+        headers=span,
+        messages=coming,
+        flags=local if compare else UidSet(),
+        # Not all that was here and all that came: something went, and a second question will be asked about it.
+        existing=status.messages < min(len(local | span), SEARCHED_IN_A_TOUR),
+    )
 
 
 def _bodies(context: RunContext, work: FolderWork) -> Leg | None:
     """Return what to ask for the bodies of a folder, or None when they are too many or too large for a tour."""
     with context.store.read() as view:
         cursor = view.cursor(work.folder.id)
-        known = known_for(cursor, view.uids(work.folder.id), compare=False, now=context.clock.now())
+        known = known_for(cursor, view.uids(work.folder.id), compare=context.compares, now=context.clock.now())
         needs = still_wanted(work, view, context.clock.now(), None, PAGE_MESSAGES)
     octets = sum(need.size or 0 for need in needs)
     alone = any((need.size or 0) > context.account.limits.whole_octets for need in needs)
-    if known is None or known.mod_seq is None or work.suspects or alone:
+    if known is None or work.suspects or alone:
+        return None
+    if known.mod_seq is None and work.compared_in != known.epoch:
         return None
     if len(needs) == PAGE_MESSAGES or octets > BODIES_OF_A_LEG_OCTETS:
         return None
@@ -194,15 +214,16 @@ class _Events:
         for _ in self._events:
             continue
 
-    def of(self, leg: Leg) -> Iterator[LegHeader | LegBody]:
-        """Yield what is still to come of *leg*, up to its end."""
+    def of(self, leg: Leg) -> Iterator[LegEvent]:
+        """Yield what is still to come of *leg*, up to its end. Raises Unforeseen where a part of it was refused."""
         while True:
             event = next(self._events, None)
             if event is None or isinstance(event, LegEnded):
                 self._held = event
+                if event is not None and event.error is not None:
+                    raise Unforeseen
                 return
-            if isinstance(event, LegHeader | LegBody):
-                yield event
+            yield event
 
 
 class _Foreseen:
@@ -212,6 +233,8 @@ class _Foreseen:
         self._leg, self._opened = opened.leg, opened.opened
         self._coming = events.of(opened.leg)
         self._headers: dict[Uid, HeaderRow] | None = None
+        self._flags: dict[Uid, FlagRow] = {}
+        self._existing: UidSet | None = None
         self._early: dict[Uid, list[BodyChunk]] = {}
 
     def open(self, name: bytes, known: Known | None) -> Opened:
@@ -254,12 +277,20 @@ class _Foreseen:
         self._no()
 
     def existing(self, within: UidSet | None = None) -> UidSet:
-        """Not foreseen."""
-        self._no()
+        """Return what the search told, if one was sent along and answered in full."""
+        if not self._leg.existing:
+            raise Unforeseen
+        self._take_all()
+        if self._existing is None:
+            raise Unforeseen
+        return self._existing if within is None else self._existing & within
 
     def flags(self, uids: UidSet) -> Iterator[FlagRow]:
-        """Not foreseen."""
-        self._no()
+        """Yield those that came of *uids*, all of which must have been asked for."""
+        if uids - self._leg.flags:
+            raise Unforeseen
+        self._take_all()
+        return iter([self._flags[uid] for uid in uids if uid in self._flags])
 
     def identities(self, uids: UidSet, *, by_id: bool = False) -> Iterator[IdentityRow]:
         """Not foreseen."""
@@ -271,8 +302,22 @@ class _Foreseen:
     def _rows(self, uids: UidSet) -> dict[Uid, HeaderRow]:
         if uids - self._leg.headers:
             raise Unforeseen
+        return self._take_all()
+
+    def _take_all(self) -> dict[Uid, HeaderRow]:
+        """Read this folder's answers to their end, but for bodies, and return the headers."""
         if self._headers is None:
-            self._headers = {event.row.uid: event.row for event in self._coming if isinstance(event, LegHeader)}
+            self._headers = {}
+            for event in self._coming:
+                match event:
+                    case LegHeader(row=row):
+                        self._headers[row.uid] = row
+                    case LegFlags(row=flags):
+                        self._flags[flags.uid] = flags
+                    case LegExisting(uids=uids):
+                        self._existing = uids
+                    case LegBody(chunk=chunk):
+                        self._early.setdefault(chunk.uid, []).append(chunk)
         return self._headers
 
     def _no(self) -> NoReturn:

@@ -40,6 +40,8 @@ __all__ = [
     "LegBody",
     "LegEnded",
     "LegEvent",
+    "LegExisting",
+    "LegFlags",
     "LegHeader",
     "LegOpened",
     "Listener",
@@ -308,6 +310,10 @@ class Leg:
     headers: UidSet = field(default_factory=UidSet)
     messages: int = 0
     """How many messages *headers* holds, about."""
+    flags: UidSet = field(default_factory=UidSet)
+    """Of which messages the flags are asked, whatever the change report tells."""
+    existing: bool = False
+    """Ask which messages exist, unless the change report will tell what vanished."""
     bodies: tuple[BodyWanted, ...] = ()
 
 
@@ -328,6 +334,22 @@ class LegHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class LegFlags:
+    """Flags of a message of which they were asked."""
+
+    leg: Leg
+    row: FlagRow
+
+
+@dataclass(frozen=True, slots=True)
+class LegExisting:
+    """Which messages exist: whole, or it does not come."""
+
+    leg: Leg
+    uids: UidSet
+
+
+@dataclass(frozen=True, slots=True)
 class LegBody:
     """A piece of one of the bodies that were asked for."""
 
@@ -343,7 +365,7 @@ class LegEnded:
     error: SourceError | None = None
 
 
-LegEvent = LegOpened | LegHeader | LegBody | LegEnded
+LegEvent = LegOpened | LegHeader | LegFlags | LegExisting | LegBody | LegEnded
 
 
 @runtime_checkable
@@ -354,7 +376,8 @@ class TouringSession(Protocol):
         """Visit *legs* in order; they are taken as room allows, so the caller may end them at any time.
 
         For each leg: LegOpened (unless it could not be opened), its rows in any order, LegEnded. A failing folder costs
-        only itself; errors that end the connection are raised. No folder is open afterwards.
+        only itself; errors that end the connection are raised. No folder is open afterwards. Where the source cannot
+        tell two folders' answers apart, legs simply end.
         """
         ...
 

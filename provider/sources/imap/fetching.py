@@ -24,7 +24,17 @@ from .rows import Row
 from .searching import SET_OCTETS, existing
 from .wire import Wire
 
-__all__ = ["FetchRoom", "flags", "header_block", "headers", "identities", "summaries", "summary_items", "summary_of"]
+__all__ = [
+    "FetchRoom",
+    "flag_commands",
+    "flags",
+    "header_block",
+    "headers",
+    "identities",
+    "summaries",
+    "summary_items",
+    "summary_of",
+]
 
 _SUMMARY_PAGE, _FLAGS_PAGE, _HEADERS_PAGE, _IDENTITY_PAGE = 2_000, 10_000, 250, 2_000
 _SUMMARY_OCTETS, _FLAGS_OCTETS, _HEADERS_OCTETS, _IDENTITY_OCTETS = 200, 80, 4_000, 250
@@ -64,6 +74,9 @@ class _Question:
 
     def command(self, uids: UidSet) -> Command:
         return Command((b"UID FETCH", str(uids).encode(), b"(%b)" % self.items), self.octets * len(uids))
+
+
+_FLAGS = _Question(items=b"UID FLAGS", page=_FLAGS_PAGE, octets=_FLAGS_OCTETS)
 
 
 def _rows(room: FetchRoom, uids: UidSet, question: _Question, whole: Callable[[Row], bool]) -> Iterator[Row]:
@@ -164,10 +177,14 @@ def summaries(room: FetchRoom, uids: UidSet) -> Iterator[Summary]:
             yield summary
 
 
+def flag_commands(uids: UidSet) -> list[Command]:
+    """Return the questions for the flags of *uids*, in pages."""
+    return [command for command, _ in _FLAGS.commands(uids)]
+
+
 def flags(room: FetchRoom, uids: UidSet) -> Iterator[FlagRow]:
     """Yield the flags of *uids*."""
-    question = _Question(items=b"UID FLAGS", page=_FLAGS_PAGE, octets=_FLAGS_OCTETS)
-    for row in _rows(room, uids, question, lambda row: row.flags is not None):
+    for row in _rows(room, uids, _FLAGS, lambda row: row.flags is not None):
         if row.uid is not None and row.flags is not None:
             yield FlagRow(uid=row.uid, flags=row.flags, mod_seq=row.mod_seq)
 

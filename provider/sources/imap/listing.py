@@ -43,6 +43,8 @@ class Abilities:
     """False: the capabilities were told before the login, or never; they must be asked for."""
     greeted: bool = False
     """ENABLE and ID were sent."""
+    examines: bool = False
+    """An EXAMINE was answered READ-ONLY: CLOSE then expunges nothing (RFC 9051 §6.4.1)."""
     enabled: set[str] = field(default_factory=set)
     spaces: Namespaces = Namespaces()
 

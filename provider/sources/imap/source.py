@@ -61,12 +61,14 @@ class ImapSession:
         self._abilities = abilities
         self._view: View | None = None
         self._opening: View | None = None
+        self._left: View | None = None
+        """The last folder of a tour: nobody speaks of it any more, but the server has it open."""
         self._wire = Wire(channel, limits=limits, observer=self._observe)
 
     def folders(self, known: Mapping[bytes, UidValidity] = NOTHING_KNOWN) -> FolderListing:
         """List every folder with its status, in one flight where the server can."""
         with self._guarded():
-            view, self._view = self._view, None
+            view, self._view, self._left = self._view or self._left, None, None
             return list_folders(
                 self._wire,
                 self._abilities,
@@ -80,8 +82,8 @@ class ImapSession:
         String(name)  # refused here, before anything is sent
         with self._guarded(name):
             prepare(self._wire, self._abilities, limits=self._limits)
-            leave = leaving(self._view, self._abilities, implicit=True)
-            self._view, self._opening = None, View(name)
+            leave = leaving(self._view or self._left, self._abilities, implicit=True)
+            self._view, self._left, self._opening = None, None, View(name)
             try:
                 opened, notices = open_folder(self._wire, self._abilities, self._opening, known, leave=leave)
                 self._view = self._opening
@@ -95,9 +97,9 @@ class ImapSession:
         """Visit many folders back to back; none is open afterwards."""
         with self._guarded():
             prepare(self._wire, self._abilities, limits=self._limits)
-            before, self._view = self._view, None
+            before, self._view, self._left = self._view or self._left, None, None
             try:
-                yield from tour(self._room_of, map(_sendable, legs), before, self._at)
+                self._left = yield from tour(self._room_of, self._abilities, map(_sendable, legs), before, self._at)
             finally:
                 self._opening = None
 
