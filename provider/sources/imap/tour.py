@@ -6,7 +6,8 @@ Room: sources/imap. Rules (measured on Dovecot):
   completed; a completion that would jump that border is a fault. What the server says between two folders is cut off
   by ``[CLOSED]`` (RFC 7162 §3.2.11) or by an UNSELECT of ours. Where neither is known, the first folder is visited
   alone: if the server calls it READ-ONLY, CLOSE is the border; if not, there is no tour.
-- FETCH rides behind its EXAMINE; its rows are handed on only where UIDVALIDITY is the one they were asked for.
+- FETCH rides behind its EXAMINE; its rows are handed on only where UIDVALIDITY is the one they were asked for. Dovecot
+  completes a FETCH late when more commands wait: rows that come while a change report is still open are held.
 - Flags and a search that ride along prove only what they would prove one by one: the search counts when it was accepted
   and tells no fewer messages than there are.
 - Commands are taken from the legs as room allows: something is always under way, so a tour is one flight.
@@ -61,6 +62,22 @@ class _Stage:
     error: SourceError | None = None
     done: set[Uid] = field(default_factory=set)
     found: UidSet | None = None
+    searched: bool = False
+    """Whether the search was accepted."""
+    early: deque[Row] = field(default_factory=deque)
+    early_octets: int = 0
+
+    def hold(self, row: Row) -> None:
+        """Keep a row for when the folder is known to be open; beyond the queue's octets it counts as refused."""
+        self.early_octets += row.remaining or len(row.octets or b"")
+        if self.early_octets > self.room.limits.queue_octets:
+            self.error = self.error or IncompleteAnswer(
+                "Mail came before the server had told what changed.", folder=printable(self.leg.name)
+            )
+            return
+        if row.remaining:
+            row.octets = b"".join(self.room.wire.chunks(row))
+        self.early.append(row)
 
     def commands(self) -> list[Command]:
         search = [self.search] if self.search is not None else []
@@ -142,7 +159,10 @@ def _stage(room: FetchRoom, leg: Leg, before: View | None) -> _Stage:
 def _row(stage: _Stage, row: Row) -> Iterator[LegEvent]:
     leg, uid = stage.leg, row.uid
     if stage.opened is None:
-        stage.room.view.note_row(row)
+        if row.section is None:
+            stage.room.view.note_row(row)
+        else:
+            stage.hold(row)
         return
     if uid is None or uid in stage.done or stage.opened.epoch != leg.epoch:
         return  # the wire reads over what is still to come of it
@@ -162,7 +182,7 @@ def _row(stage: _Stage, row: Row) -> Iterator[LegEvent]:
 
 
 def _line(stage: _Stage, line: Line) -> None:
-    if stage.search is not None and stage.search in stage.left and stage.opened is not None:
+    if stage.search is not None and stage.search in stage.left:
         uids = found_by(line, stage.room.wire)
         if uids is not None:
             stage.found = uids if stage.found is None else stage.found | uids
@@ -184,6 +204,8 @@ def _completed(stage: _Stage, response: Completion) -> Iterator[LegEvent]:
         opening.deltas_ok = opening.deltas_ok and status.ok
     elif command in opening.leave:
         view.begin()
+    elif command is stage.search and status.ok:
+        stage.searched = True
     elif not status.ok and stage.error is None:
         stage.error = IncompleteAnswer(
             "The server refused a part of what was asked for.",
@@ -194,8 +216,10 @@ def _completed(stage: _Stage, response: Completion) -> Iterator[LegEvent]:
     if stage.opened is None and not waiting and opening.ending is not None and opening.ending.ok:
         stage.opened = opened_by(stage.room.abilities, view, opening, stage.leg.known)
         yield LegOpened(stage.leg, stage.opened)
-    elif command is stage.search and status.ok and stage.found is not None and stage.opened is not None:
+        while stage.early:
+            yield from _row(stage, stage.early.popleft())
+    if stage.searched and stage.opened is not None and stage.opened.epoch == stage.leg.epoch:
+        stage.searched = False
         # Fewer than there are prove nothing: then it is as if it had not been asked.
-        whole = len(stage.found) >= min(opening.messages, view.exists or 0)
-        if whole and stage.opened.epoch == stage.leg.epoch:
+        if stage.found is not None and len(stage.found) >= min(opening.messages, view.exists or 0):
             yield LegExisting(stage.leg, stage.found)
