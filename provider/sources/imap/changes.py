@@ -19,9 +19,10 @@ from ...errors import CommandRefused, ErrorKind, FolderUnusable, ProtocolBroken,
 from ..base import ChangeReport, Exactness, FlagRow, Known, Notice, Opened
 from . import grammar, quirks, translate
 from .answers import Completion, Line
+from .busy import refuse_if_busy
 from .commands import Command, String
 from .grammar import UID_LAST, Status
-from .listing import Abilities, refuse_if_busy
+from .listing import Abilities
 from .rows import Row
 from .wire import Wire
 
@@ -177,7 +178,7 @@ def open_folder(
             raise ProtocolBroken("The server never said how it opened a folder.")
         if ending.ok:
             break
-        refuse_if_busy(ending)
+        refuse_if_busy(ending, about_folder=True)
         if len(visit.examine.pieces) == 2:
             raise refusal(view.name, ending)
         # A parameter that was announced is refused: the folder may still open without.

@@ -17,9 +17,10 @@ from ...limits import Limits
 from ..base import FlagRow, HeaderRow, IdentityRow, Notice, Summary
 from . import translate
 from .answers import Completion
+from .busy import refuse_if_busy
 from .changes import View
 from .commands import Command
-from .listing import Abilities, refuse_if_busy
+from .listing import Abilities
 from .rows import Row
 from .searching import SET_OCTETS, existing
 from .wire import Wire

@@ -15,17 +15,18 @@ from importlib import metadata
 
 from store.mail import UidValidity
 
-from ...errors import IncompleteAnswer, ServerBusy
+from ...errors import IncompleteAnswer
 from ...limits import Limits
 from ..base import FolderListing, FolderStatus
-from . import quirks, translate
+from . import translate
 from .answers import Completion, Line, Reply
+from .busy import refuse_if_busy
 from .commands import Command, LiteralStyle, String
 from .folderlines import Folders, Namespaces, key, namespaces, status_of
-from .grammar import Malformed, Status
+from .grammar import Malformed
 from .wire import Wire
 
-__all__ = ["Abilities", "list_folders", "prepare", "refuse_if_busy"]
+__all__ = ["Abilities", "list_folders", "prepare"]
 
 _STATUS_ROW_OCTETS = 200
 _IN_REV2 = frozenset(
@@ -126,13 +127,6 @@ def _refuse_if_busy(reply: Reply) -> None:
         refuse_if_busy(status)
 
 
-def refuse_if_busy(status: Status) -> None:
-    """Raise ServerBusy when *status* says that more commands only make it worse."""
-    seconds = None if status.ok else translate.wait_seconds(status.text)
-    if seconds is not None or quirks.is_not_connected(status):
-        raise ServerBusy("The server asks us to come back later.", retry_after_seconds=seconds, server_text=status.text)
-
-
 def list_folders(
     wire: Wire,
     abilities: Abilities,
@@ -219,7 +213,7 @@ def _ask_statuses(
             name, status, object_id = status_of(response, nesting=limits.nesting)
             found[name] = (status, object_id)
         elif isinstance(response, Completion):
-            refuse_if_busy(response.status)
+            refuse_if_busy(response.status, about_folder=True)
     return found
 
 

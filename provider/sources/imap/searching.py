@@ -15,10 +15,11 @@ from store.mail import Uid, UidSet
 from ...errors import IncompleteAnswer, LimitExceeded, ProtocolBroken
 from . import grammar, translate
 from .answers import Completion, Line
+from .busy import refuse_if_busy
 from .changes import View
 from .commands import Command
 from .grammar import UID_LAST
-from .listing import Abilities, refuse_if_busy
+from .listing import Abilities
 from .rows import Row
 from .wire import Wire
 

@@ -35,10 +35,11 @@ from ..base import (
 )
 from .answers import Completion, Line
 from .bodies import grouped, whole_body, whole_command
+from .busy import refuse_if_busy
 from .changes import Attempt, View, attempt, leaving, marks_borders, opened_by, refusal
 from .commands import Command
 from .fetching import FetchRoom, flag_commands, header_block, summary_items, summary_of
-from .listing import Abilities, refuse_if_busy
+from .listing import Abilities
 from .rows import Row
 from .searching import all_uids, found_by
 
@@ -192,7 +193,7 @@ def _completed(stage: _Stage, response: Completion) -> Iterator[LegEvent]:
     command, status, opening, view = response.command, response.status, stage.opening, stage.room.view
     stage.left.discard(command)
     if not status.ok:
-        refuse_if_busy(status)
+        refuse_if_busy(status, about_folder=command is stage.opening.examine)
     if command is opening.examine:
         opening.ending = status
         view.settled, opening.messages = status.ok, view.exists or 0
