@@ -45,7 +45,8 @@ class Lifeline:
             yield
 
     def received(self, octets: int) -> None:
-        """Keep the lease; octets are counted where they are understood."""
+        """Keep the lease, and see how fast the line is; octets are counted where they are understood."""
+        self._context.line.received(self._context.clock.monotonic(), octets)
         self._keep_lease()
 
     def waiting(self, seconds: float) -> None:
@@ -83,6 +84,7 @@ def over_connections(
     while True:
         try:
             lifeline.stop = context.stop.child()
+            context.line.begin(context.clock.monotonic())
             session = source.connect(lifeline.stop, lifeline)
             try:
                 work(session)

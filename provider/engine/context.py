@@ -18,6 +18,8 @@ from ..report import ItemReporter, Reporter
 from ..request import SyncFlags, SyncRequest
 from ..sources.base import Notice, Opened, Session
 from ..turn import Turn
+from . import portion
+from .portion import Line, Portion
 
 __all__ = ["REMOVED_PER_COMMIT", "FolderWork", "RunContext", "Visit", "Yielded"]
 
@@ -44,6 +46,8 @@ class RunContext:
     turn: Turn
     clock: Clock
     random: Random = field(default_factory=Random)
+    line: Line = field(default_factory=Line)
+    """What the connection showed so far."""
     history: list[RunError] = field(default_factory=list)
     """The first errors and warnings of the run, for the store."""
 
@@ -56,6 +60,16 @@ class RunContext:
     def compares(self) -> bool:
         """True when every folder is compared in full, as if no cursor were there."""
         return self.request.full or not self.account.shortcuts.deltas
+
+    @property
+    def first_page(self) -> int:
+        """How many messages the first page of a folder holds."""
+        return portion.first_page(self.line.octets_per_second if self.account.shortcuts.adaptive else None)
+
+    @property
+    def at_once(self) -> int:
+        """Up to so many messages come with their headers in one answer."""
+        return portion.at_once(self.first_page)
 
     @property
     def hierarchy(self) -> bool:
@@ -104,14 +118,8 @@ class FolderWork:
     age_days_max: int | None = None
     breaks: int = 0
     """Connections lost in this folder without a commit in between."""
-    suspects: set[int] = field(default_factory=set)
-    """UIDs in flight when the connection broke: fetched last, one at a time."""
-    group_messages: int = 1_000
-    """Messages asked for together; fewer, once a connection broke and nobody knows by which."""
-    set_aside: int = 0
-    """Messages of this run that broke two connections: finding each of them is progress."""
-    came_since: bool = False
-    """Whether a message came since the last one was set aside."""
+    portion: Portion = field(default_factory=Portion)
+    """How much is asked for together, and what comes alone, after a connection broke."""
     messages_done: int = 0
     octets_done: int = 0
     compared_in: UidValidity | None = None
@@ -138,7 +146,7 @@ class FolderWork:
 
     def committed(self, messages: int) -> None:
         """Count messages that are in the store now, as far as the policy wants them."""
-        self.breaks, self.came_since = 0, True
+        self.breaks, self.portion.came_since = 0, True
         self.messages_done += messages
         self.item.committed(messages)
 

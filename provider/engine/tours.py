@@ -39,7 +39,6 @@ from .bodies import PAGE_MESSAGES, still_wanted
 from .connections import Lifeline, Reconnect
 from .context import FolderWork, RunContext
 from .folderrun import Depth, Finished, visit_folder
-from .listing import NEW_AT_ONCE, NEWEST_PAGE
 from .pipe import Pipe
 from .resume import known_for, proof_due, windows
 
@@ -92,8 +91,8 @@ def _look(context: RunContext, work: FolderWork, status: FolderStatus | None) ->
     known = known_for(cursor, local, compare=context.compares, now=context.clock.now())
     if known is None:
         span, coming = UidSet.span(1, status.uid_next - 1), status.messages
-        if coming > NEW_AT_ONCE:
-            span, coming = next(windows(span, coming, NEWEST_PAGE)), NEWEST_PAGE
+        if coming > context.at_once:
+            span, coming = next(windows(span, coming, context.first_page)), context.first_page
         return Leg(name=work.folder.name, epoch=status.uid_validity, headers=span, messages=coming)
     if cursor.epoch != status.uid_validity or cursor.uid_next is None:
         return None  # everything is renumbered: that takes questions
@@ -102,7 +101,7 @@ def _look(context: RunContext, work: FolderWork, status: FolderStatus | None) ->
         return None  # sizes and dates are compared, too, or it is better done in pages
     span = UidSet.span(cursor.uid_next, status.uid_next - 1)
     coming = max(0, status.messages - len(local))
-    if len(span) > 4 * NEW_AT_ONCE or coming > NEW_AT_ONCE:
+    if len(span) > 4 * context.at_once or coming > context.at_once:
         return None
     return Leg(
         name=work.folder.name,
@@ -124,7 +123,7 @@ def _bodies(context: RunContext, work: FolderWork) -> Leg | None:
         needs = still_wanted(work, view, context.clock.now(), None, PAGE_MESSAGES)
     octets = sum(need.size or 0 for need in needs)
     alone = any((need.size or 0) > context.account.limits.whole_octets for need in needs)
-    if known is None or work.suspects or alone:
+    if known is None or work.portion.suspects or alone:
         return None
     if known.mod_seq is None and work.compared_in != known.epoch:
         return None
@@ -150,7 +149,9 @@ class _Tourist:
         """
         works: dict[Leg, FolderWork] = {}
         for leg, work in planned:
-            if leg is None:
+            if work.item.stop.stopped and not self._context.stop.stopped:
+                self._report.cancelled.append(work)
+            elif leg is None:
                 self._report.rest.append(work)
             else:
                 works[leg] = work
@@ -159,6 +160,8 @@ class _Tourist:
         for leg, work in works.items():
             if work.item.stop.stopped and not self._context.stop.stopped:
                 self._report.cancelled.append(work)
+                if leg.bodies:  # they are under way already, and nobody wants them: a new connection is quicker
+                    raise Reconnect
                 continue
             try:
                 with self._lifeline.at_work(work.item):
