@@ -200,6 +200,7 @@ class _Run:
                 continue
             work = self._works.get(folder.id) or self._work_of(folder)
             work.folder = folder  # it may have been renamed between two connections
+            work.uids = None  # or emptied
             if work.keep is Keep.NONE:
                 continue
             self._works[folder.id] = work

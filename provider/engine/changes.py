@@ -143,6 +143,7 @@ def _remove(visit: Visit, gone: UidSet) -> None:
         visit.work.item.stop.checkpoint()
         with visit.write("gone") as tx:
             removed = tx.remove_messages(visit.work.folder.id, visit.epoch, page)
+        visit.removed(page)
         visit.work.item.count(Counts(deleted=removed))
 
 

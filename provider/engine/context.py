@@ -124,6 +124,8 @@ class FolderWork:
     octets_done: int = 0
     compared_in: UidValidity | None = None
     """The epoch in which this run compared all flags: its later visits need not, the next run will."""
+    uids: UidSet | None = None
+    """UIDs that have rows, as long as nobody but this run's visits changed them; None: look into the store."""
     rows_new: int = 0
     """Messages listed in this run that were not here before."""
 
@@ -136,6 +138,13 @@ class FolderWork:
     def wants_bodies(self) -> bool:
         """True when whole messages are kept, and not header blocks alone."""
         return self.keep is Keep.FULL
+
+    def uids_here(self, store: MailStore) -> UidSet:
+        """Return the UIDs that have rows now; they are read once a connection, whatever the size of the folder."""
+        if self.uids is None:
+            with store.read() as view:
+                self.uids = view.uids(self.folder.id)
+        return self.uids
 
     def listed(self, new: int) -> None:
         """Count *new* rows that are in the store now: progress, although no message is done yet."""
@@ -175,8 +184,15 @@ class Visit:
 
     def local(self) -> UidSet:
         """Return the UIDs that have rows now."""
-        with self.context.store.read() as view:
-            return view.uids(self.work.folder.id)
+        return self.work.uids_here(self.context.store)
+
+    def added(self, uids: UidSet) -> None:
+        """Rows of *uids* are committed."""
+        self.work.uids = self.local() | uids
+
+    def removed(self, uids: UidSet) -> None:
+        """Rows of *uids* are gone, and that is committed."""
+        self.work.uids = self.local() - uids
 
     @contextmanager
     def write(self, name: str, cursor: FolderCursor | None = None) -> Iterator[WriteTransaction]:

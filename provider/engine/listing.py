@@ -126,6 +126,7 @@ def _page_with_headers(visit: Visit, page: UidSet, cursor: FolderCursor) -> int:
     with visit.write("newest page", cursor) as tx:
         new = _write_rows(visit, tx, messages)
         tx.add_headers(work.folder.id, visit.epoch, came.blocks)
+    visit.added(listed)
     work.listed(new)
     settle_headers(visit.context, work, visit.epoch, listed, came, last=False)
     return len(listed)
@@ -136,6 +137,7 @@ def _add_rows(visit: Visit, summaries: Iterable[Summary], page: UidSet, cursor: 
     rows = {summary.uid: _new_message(summary) for summary in summaries if summary.uid in page}
     with visit.write("rows", cursor) as tx:
         new = _write_rows(visit, tx, rows)
+    visit.added(UidSet(rows))
     visit.work.listed(new)
     return UidSet(rows)
 

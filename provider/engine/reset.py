@@ -53,6 +53,7 @@ def survive_reset(visit: Visit, old_epoch: UidValidity) -> None:
     with visit.write("reset", replace(fresh_start, distrust=visit.cursor.distrust)) as tx:
         tx.remap(work.folder.id, old_epoch, remap.kept, visit.epoch)
         removed = tx.remove_messages_by_key(remap.lost)
+    work.uids = None
     work.item.count(Counts(deleted=removed))
     _take_flags(visit, kept, there)
 

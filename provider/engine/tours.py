@@ -87,7 +87,7 @@ def _look(context: RunContext, work: FolderWork, status: FolderStatus | None) ->
         return None
     with context.store.read() as view:
         cursor = view.cursor(work.folder.id)
-        local = view.uids(work.folder.id)
+    local = work.uids_here(context.store)
     known = known_for(cursor, local, compare=context.compares, now=context.clock.now())
     if known is None:
         span, coming = UidSet.span(1, status.uid_next - 1), status.messages
@@ -119,8 +119,8 @@ def _bodies(context: RunContext, work: FolderWork) -> Leg | None:
     """Return what to ask for the bodies of a folder, or None when they are too many or too large for a tour."""
     with context.store.read() as view:
         cursor = view.cursor(work.folder.id)
-        known = known_for(cursor, view.uids(work.folder.id), compare=context.compares, now=context.clock.now())
         needs = still_wanted(work, view, context.clock.now(), None, PAGE_MESSAGES)
+    known = known_for(cursor, work.uids_here(context.store), compare=context.compares, now=context.clock.now())
     octets = sum(need.size or 0 for need in needs)
     alone = any((need.size or 0) > context.account.limits.whole_octets for need in needs)
     if known is None or work.portion.suspects or alone:
