@@ -6,20 +6,22 @@ The same on the fake server and on Dovecot; flights are counted with the login a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from unittest.mock import patch
 
 import pytest
 
 import store.sql.messages
-from provider import Account, Counts
-from store import MailStore
+from provider import Account, Counts, MailStoreProvider, Shortcuts, SyncRequest
+from provider.testing import ManualClock
+from store import BodyState, MailStore
+from store.mail import AccountId
 
 from ..servers.dovecot import Dovecot, DovecotAccount
 from ..servers.fakeimap import FULL, FakeImap
 from ..servers.plain_client import NewMessage, PlainClient
 from .flights import Flights
-from .rig import account_at, run_to_the_end, synchronize
+from .rig import HANG_SECONDS, account_at, mail_of, run_to_the_end, synchronize
 from .truth_mail import plain, pour
 
 FOLDERS = 200
@@ -195,3 +197,50 @@ def test_a_renumbered_folder_costs_two_hundred_octets_a_message_and_no_body(
     done = result.downloaded
     assert (done.new, done.bodies, done.deleted, done.modified) == (0, 0, 0, 100)
     assert flights.received <= 200 * messages, flights.received / messages
+
+
+@SERVERS
+def test_the_newest_page_of_inbox_can_be_read_after_five_flights_while_the_rest_still_loads(
+    place: Place, flights: Flights, mail_store: MailStore
+) -> None:
+    messages = 1_500
+    with place.client() as client:
+        client.create("Other")
+        place.pour(client, "INBOX", letters(1, messages, octets=20_000 if place.fake is None else 0))
+    readable: list[tuple[int, int]] = []
+
+    def look(over: int) -> None:
+        with mail_store.read() as view:
+            for folder in view.folders():
+                newest = view.messages(folder.id, limit=50).messages
+                if str(folder.path) == "INBOX" and [int(one.uid) for one in newest] == [
+                    *range(messages, messages - 50, -1)
+                ]:
+                    readable.append((over, sum(one.body is BodyState.FULL for one in newest)))
+
+    flights.before = look
+    synchronize(mail_store, place.account)
+    first, bodies = readable[0]
+    assert first <= 5 and bodies == 0
+    assert len(mail_of(mail_store, "INBOX")) == messages
+    assert flights.count > first, "and then the rest came"
+
+
+def test_on_a_slow_line_the_first_page_is_small(mail_store: MailStore) -> None:
+    clock = ManualClock()
+    with FakeImap() as fake:
+        for number in range(100):
+            fake.append("INBOX", plain(number))
+        fake.faults.on("LIST", lambda answer: clock.advance(4.0))  # some hundred octets in four seconds
+        for adaptive, page in ((True, b"91:100"), (False, b"1:100")):
+            account = account_at(fake.port, fake.user, fake.password, shortcuts=Shortcuts(adaptive=adaptive))
+            fake.commands.clear()
+            with MailStoreProvider(
+                mail_store, [replace(account, id=AccountId(f"{adaptive}"))], clock=clock
+            ) as provider:
+                assert provider.SynchronizeInBackground(SyncRequest()).wait(HANG_SECONDS).ok
+            fetches = [command for command in fake.commands if command.name == "UID FETCH"]
+            assert fetches[0].arguments[0] == page
+            assert {command.name for command in fake.commands} >= {"LIST", "UID FETCH", "LOGOUT"}
+    with mail_store.read() as view:
+        assert [folder.counts.messages for folder in view.folders()] == [100, 100]
