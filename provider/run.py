@@ -15,6 +15,7 @@ from .engine.context import FolderWork, RunContext, Yielded
 from .engine.folderrun import Depth, settle, visit_folder, work_left
 from .engine.ondemand import fetch_messages
 from .engine.pipe import Pipe
+from .engine.portion import Portion
 from .engine.resume import visit_reason
 from .engine.tours import TourReport, tour_folders
 from .engine.tree import synchronize_tree
@@ -181,7 +182,7 @@ class _Run:
 
     def _progress(self) -> int:
         return len(self._finished) + sum(
-            work.messages_done + work.rows_new + work.set_aside for work in self._works.values()
+            work.messages_done + work.rows_new + work.portion.set_aside for work in self._works.values()
         )
 
     def _work(self, session: Session, pipe: Pipe) -> None:
@@ -243,6 +244,7 @@ class _Run:
                 continue
             work = self._works.get(folder.id) or self._work_of(folder)
             work.folder = folder  # it may have been renamed between two connections
+            work.uids = None  # or emptied
             if work.keep is Keep.NONE:
                 continue
             self._works[folder.id] = work
@@ -280,6 +282,7 @@ class _Run:
             keep=Keep.HEADERS if headers_only and policy.keep is Keep.FULL else policy.keep,
             size_octets_max=min(sizes, default=None),
             age_days_max=policy.age_days_max,
+            portion=Portion(grows=context.account.shortcuts.adaptive),
         )
 
     def _needs_visit(self, work: FolderWork, status: FolderStatus | None) -> bool:

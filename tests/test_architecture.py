@@ -54,6 +54,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 PURE = (
     "store.mail",
     "provider.engine.plan",
+    "provider.engine.portion",
     "provider.engine.resume",
     "provider.replay.collapse",
     "provider.replay.conflicts",

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-EDGES = [f"E{number}" for number in (*range(1, 37), *range(50, 53), 54, *range(56, 60))]
+EDGES = [f"E{number}" for number in (*range(1, 37), *range(50, 53), 54, *range(56, 60), 65, 66)]
 HOSTILE = [f"H{number}" for number in range(1, 80)]
 
 ELSEWHERE = {

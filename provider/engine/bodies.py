@@ -8,11 +8,12 @@ again with a growing delay, and neither is ever taken for deleted. Between group
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 from store import BodyNeed, EncodedHeader, Encoder, ReadView, TroubleKind
 from store.mail import Uid, UidSet, UidValidity
 
-from ..errors import ErrorKind, SourceError
+from ..errors import ErrorKind, ServerBusy, SourceError
 from ..events import Counts
 from ..sources.base import BodyWanted, HeaderRow, Session
 from .context import FolderWork, RunContext, Visit, Yielded
@@ -36,8 +37,6 @@ SMALL_OCTETS = 64_000
 PAGE_MESSAGES = 2_000
 HEADERS_PER_COMMIT = 500
 GROUP_OCTETS = 8_000_000
-SUSPECTS_MAX = 32
-"""From so few messages the one that breaks connections is found by asking for each alone."""
 RETRY_FIRST = timedelta(hours=1)
 RETRY_LAST = timedelta(days=7)
 
@@ -71,16 +70,17 @@ def bring_headers(
     *in_trouble*: what does not come was told already. *last*: as in ``settle_headers``.
     """
     whole = UidSet()
-    suspects = UidSet(uid for uid in uids if uid in work.suspects)
-    pages = (uids - suspects).pages(min(HEADERS_PER_COMMIT, work.group_messages))
+    suspects = UidSet(uid for uid in uids if uid in work.portion.suspects)
+    pages = (uids - suspects).pages(min(HEADERS_PER_COMMIT, work.portion.messages))
     for page in (*pages, *suspects.pages(1)):
         work.item.stop.checkpoint()
         try:
             came = read_headers(work, page, session.headers(page))
         except SourceError as error:
             if error.drops_connection:
-                _suspect(context, work, epoch, error.uid, list(page))
+                _suspect(context, work, epoch, error, error.uid, list(page))
             raise
+        work.portion.went_well()
         with context.store.write("headers", run=context.run) as tx:
             tx.add_headers(work.folder.id, epoch, came.blocks)
             shared = share_in(tx, context, work, epoch, page)
@@ -165,7 +165,7 @@ def _bring_page(
     whole = bring_headers(context, session, work, epoch, headerless, last=False)
     large = [need for need in large if need.uid not in whole]
     small = [need for need in needs if (need.size or 0) <= SMALL_OCTETS]
-    for group in (*_groups(small, work), *_groups(large, work)):
+    for group in chain(_groups(small, work), _groups(large, work)):
         fetch_bodies(context, session, work, epoch, pipe, group)
         if context.turn.wanted():
             pipe.drain()
@@ -232,12 +232,13 @@ def fetch_bodies(
             pipe.put(target, chunk)
     except SourceError as error:
         if error.drops_connection:
-            _suspect(context, work, epoch, half if half is not None else error.uid, list(left))
+            _suspect(context, work, epoch, error, half if half is not None else error.uid, list(left))
         raise
     finally:
         if half is not None:
             pipe.drop(target, half)
         work.item.count(Counts(octets=octets))
+    work.portion.went_well()
     tell_trouble(context, work, epoch, poison)
     tell_trouble(context, work, epoch, [(uid, "missing", "asked for, but not answered") for uid in left])
 
@@ -265,26 +266,19 @@ def tell_trouble(
             context.warn(ErrorKind.MESSAGE_MISSING, f"A message did not come: {reason}.", folder=work.path, uid=uid)
 
 
-def _suspect(context: RunContext, work: FolderWork, epoch: UidValidity, culprit: int | None, left: list[Uid]) -> None:
-    """Remember which messages were on their way when the connection broke: *culprit*, if known, else what was *left*.
+def _suspect(
+    context: RunContext, work: FolderWork, epoch: UidValidity, error: SourceError, culprit: int | None, left: list[Uid]
+) -> None:
+    """Remember which messages were on their way when *error* ended the connection: *culprit*, if known, or *left*.
 
-    Next time suspects come last and one at a time; one that breaks the connection again, alone, is quarantined, but
-    for a second one only when others came in between: else it is hardly the messages. Where too many are left for
-    asking one at a time, the next groups are so small that it can be done after one more break.
+    See ``portion``. A server that wants to be left alone says nothing about them.
     """
-    if len(left) == 1 and left[0] in work.suspects:
-        if work.set_aside and not work.came_since:
-            return
-        work.suspects.discard(left[0])
-        work.breaks, work.came_since = 0, False
-        work.set_aside += 1
-        tell_trouble(context, work, epoch, [(left[0], "poison", "the connection broke twice while it came")])
-    elif culprit in left:
-        work.suspects.add(culprit)
-    elif len(left) <= SUSPECTS_MAX:
-        work.suspects.update(left)
-    else:
-        work.group_messages = SUSPECTS_MAX
+    if isinstance(error, ServerBusy):
+        return
+    aside = work.portion.broke(left, culprit)
+    if aside is not None:
+        work.breaks = 0
+        tell_trouble(context, work, epoch, [(Uid(aside), "poison", "the connection broke twice while it came")])
 
 
 def _groups(needs: Sequence[BodyNeed], work: FolderWork) -> Iterator[list[BodyNeed]]:
@@ -292,13 +286,13 @@ def _groups(needs: Sequence[BodyNeed], work: FolderWork) -> Iterator[list[BodyNe
     group: list[BodyNeed] = []
     octets = 0
     for need in needs:
-        if need.uid in work.suspects:
+        if need.uid in work.portion.suspects:
             continue
-        if group and (octets + (need.size or 0) > GROUP_OCTETS or len(group) >= work.group_messages):
+        if group and (octets + (need.size or 0) > GROUP_OCTETS or len(group) >= work.portion.messages):
             yield group
             group, octets = [], 0
         group.append(need)
         octets += need.size or 0
     if group:
         yield group
-    yield from ([need] for need in needs if need.uid in work.suspects)
+    yield from ([need] for need in needs if need.uid in work.portion.suspects)

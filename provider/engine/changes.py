@@ -18,7 +18,7 @@ from .plan import ApplyFlags, CompareFlags, FindGone, ListNew, RemoveTold, plan_
 from .resume import new_uids, proof_due
 from .reuse import reused_uids
 
-__all__ = ["apply_changes", "prove"]
+__all__ = ["COMPARE_MESSAGES", "apply_changes", "prove", "write_flags"]
 
 COMPARE_MESSAGES = 10_000
 
@@ -40,21 +40,26 @@ def apply_changes(visit: Visit) -> UidSet:
                 gone = _believed(visit, uids, local, room)
                 if gone != uids:  # what else this delta says, or leaves out, is worth as little
                     gone = gone | _compare(visit, local - gone)
+            case CompareFlags() if visit.work.compared_in == visit.epoch:
+                # What changed since is the next run's: the cursor stays where that comparison left it.
+                cursor = replace(cursor, mod_seq=visit.cursor.mod_seq if cursor.mod_seq is not None else None)
             case CompareFlags(uids):
                 gone = _compare(visit, uids)
                 # Where every visit compares, the time would be the only thing that each of them writes.
                 if visit.context.request.full or proof_due(cursor, now):
                     cursor = replace(cursor, proven_at=now)
                     gone = gone | reused_uids(visit)  # the count, which does not add up then, lists them anew
+                visit.work.compared_in = visit.epoch
             case ListNew(uids):
                 new = uids
             case FindGone():
                 raise AssertionError("the proof comes after the changes")
     cursor = replace(cursor, distrust=visit.cursor.distrust)
-    _write_flags(visit, flags)
+    write_flags(visit, flags)
     _remove(visit, gone)
-    with visit.write("changes", cursor):
-        pass
+    if cursor != visit.cursor:
+        with visit.write("changes", cursor):
+            pass
     return new
 
 
@@ -118,12 +123,13 @@ def _compare(visit: Visit, uids: UidSet) -> UidSet:
         cursor = visit.cursor.mod_seq
         if cursor is not None and any(row.mod_seq is not None and row.mod_seq <= cursor for row in other):
             visit.distrust("flags changed without a higher modification sequence")
-        _write_flags(visit, other)
+        write_flags(visit, other)
         silent = silent | (page - UidSet(there))
     return silent - visit.session.existing(within=silent) if silent else silent
 
 
-def _write_flags(visit: Visit, rows: Iterable[FlagRow]) -> None:
+def write_flags(visit: Visit, rows: Iterable[FlagRow]) -> None:
+    """Write the server's flags of messages that are here, and count them."""
     listed = [(row.uid, row.flags, row.mod_seq) for row in rows]
     if listed:
         with visit.write("flags") as tx:
@@ -137,6 +143,7 @@ def _remove(visit: Visit, gone: UidSet) -> None:
         visit.work.item.stop.checkpoint()
         with visit.write("gone") as tx:
             removed = tx.remove_messages(visit.work.folder.id, visit.epoch, page)
+        visit.removed(page)
         visit.work.item.count(Counts(deleted=removed))
 
 

@@ -46,7 +46,8 @@ class Lifeline:
             yield
 
     def received(self, octets: int) -> None:
-        """Keep the lease; octets are counted where they are understood."""
+        """Keep the lease, and see how fast the line is; octets are counted where they are understood."""
+        self._context.line.received(self._context.clock.monotonic(), octets)
         self._keep_lease()
 
     def waiting(self, seconds: float) -> None:
@@ -87,6 +88,7 @@ def over_connections(
                 Phase.SYNC, f"Connecting to {context.account.host or context.account.kind}"
             )
             lifeline.stop = context.stop.child()
+            context.line.begin(context.clock.monotonic())
             session = source.connect(lifeline.stop, lifeline)
             try:
                 work(session)

@@ -18,6 +18,8 @@ from ..report import ItemReporter, Reporter
 from ..request import SyncFlags, SyncRequest
 from ..sources.base import Notice, Opened, Session
 from ..turn import Turn
+from . import portion
+from .portion import Line, Portion
 
 __all__ = ["REMOVED_PER_COMMIT", "FolderWork", "RunContext", "Visit", "Yielded"]
 
@@ -44,6 +46,8 @@ class RunContext:
     turn: Turn
     clock: Clock
     random: Random = field(default_factory=Random)
+    line: Line = field(default_factory=Line)
+    """What the connection showed so far."""
     history: list[RunError] = field(default_factory=list)
     """The first errors and warnings of the run, for the store."""
     refuted: list[str] = field(default_factory=list)
@@ -63,6 +67,16 @@ class RunContext:
     def fingerprints(self) -> bool:
         """True when a message that looks like one that is here is not fetched."""
         return self.account.shortcuts.reuse and not self.refuted
+
+    @property
+    def first_page(self) -> int:
+        """How many messages the first page of a folder holds."""
+        return portion.first_page(self.line.octets_per_second if self.account.shortcuts.adaptive else None)
+
+    @property
+    def at_once(self) -> int:
+        """Up to so many messages come with their headers in one answer."""
+        return portion.at_once(self.first_page)
 
     @property
     def hierarchy(self) -> bool:
@@ -111,16 +125,14 @@ class FolderWork:
     age_days_max: int | None = None
     breaks: int = 0
     """Connections lost in this folder without a commit in between."""
-    suspects: set[int] = field(default_factory=set)
-    """UIDs in flight when the connection broke: fetched last, one at a time."""
-    group_messages: int = 1_000
-    """Messages asked for together; fewer, once a connection broke and nobody knows by which."""
-    set_aside: int = 0
-    """Messages of this run that broke two connections: finding each of them is progress."""
-    came_since: bool = False
-    """Whether a message came since the last one was set aside."""
+    portion: Portion = field(default_factory=Portion)
+    """How much is asked for together, and what comes alone, after a connection broke."""
     messages_done: int = 0
     octets_done: int = 0
+    compared_in: UidValidity | None = None
+    """The epoch in which this run compared all flags: its later visits need not, the next run will."""
+    uids: UidSet | None = None
+    """UIDs that have rows, as long as nobody but this run's visits changed them; None: look into the store."""
     rows_new: int = 0
     """Messages listed in this run that were not here before."""
     comparing: bool = False
@@ -140,6 +152,13 @@ class FolderWork:
         """Return how far back whole messages are kept; None: all of them."""
         return None if self.age_days_max is None else now - timedelta(days=self.age_days_max)
 
+    def uids_here(self, store: MailStore) -> UidSet:
+        """Return the UIDs that have rows now; they are read once a connection, whatever the size of the folder."""
+        if self.uids is None:
+            with store.read() as view:
+                self.uids = view.uids(self.folder.id)
+        return self.uids
+
     def listed(self, new: int) -> None:
         """Count *new* rows that are in the store now: progress, although no message is done yet."""
         if new:
@@ -149,7 +168,7 @@ class FolderWork:
 
     def committed(self, messages: int) -> None:
         """Count messages that are in the store now, as far as the policy wants them."""
-        self.breaks, self.came_since = 0, True
+        self.breaks, self.portion.came_since = 0, True
         self.messages_done += messages
         self.item.committed(messages)
 
@@ -178,8 +197,15 @@ class Visit:
 
     def local(self) -> UidSet:
         """Return the UIDs that have rows now."""
-        with self.context.store.read() as view:
-            return view.uids(self.work.folder.id)
+        return self.work.uids_here(self.context.store)
+
+    def added(self, uids: UidSet) -> None:
+        """Rows of *uids* are committed."""
+        self.work.uids = self.local() | uids
+
+    def removed(self, uids: UidSet) -> None:
+        """Rows of *uids* are gone, and that is committed."""
+        self.work.uids = self.local() - uids
 
     @contextmanager
     def write(self, name: str, cursor: FolderCursor | None = None) -> Iterator[WriteTransaction]:

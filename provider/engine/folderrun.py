@@ -72,13 +72,14 @@ def visit_folder(context: RunContext, session: Session, work: FolderWork, pipe: 
     work.item.phase(Phase.DOWNLOAD_TABLE, f"Looking at {work.path}")
     with context.store.read() as view:
         cursor = view.cursor(work.folder.id)
-        known = known_for(cursor, view.uids(work.folder.id), compare=context.compares, now=context.clock.now())
+    known = known_for(cursor, work.uids_here(context.store), compare=context.compares, now=context.clock.now())
     opened = session.open(work.folder.name, known)
     if opened.epoch is None:
         raise FolderUnusable(f"{work.path} has no usable UIDVALIDITY, so nothing of it can be kept.", folder=work.path)
     first = FolderCursor(epoch=opened.epoch, mod_seq=opened.mod_seq, uid_next=opened.uid_next)
     if cursor.epoch is None:
         cursor = replace(first, proven_at=context.clock.now())  # saved with the first page
+        work.compared_in = opened.epoch
     visit = Visit(context=context, session=session, work=work, opened=opened, epoch=opened.epoch, cursor=cursor)
     if known is not None:
         work.comparing |= context.request.full or proof_due(cursor, context.clock.now())

@@ -13,11 +13,8 @@ from .context import Visit
 from .resume import ROWS_PER_PAGE, left_to_list, windows
 from .sharing import settle_shared, share_in
 
-__all__ = ["NEWEST_PAGE", "NEW_AT_ONCE", "list_new", "list_rest", "list_uids"]
+__all__ = ["list_new", "list_rest", "list_uids"]
 
-NEWEST_PAGE = 50
-NEW_AT_ONCE = 200
-"""So many new messages come with their headers in one answer."""
 SPARSE = 20
 """With fewer messages than one in so many UIDs it is cheaper to ask first which exist."""
 SEARCHABLE_MESSAGES = 200_000
@@ -27,19 +24,20 @@ def list_new(visit: Visit, new: UidSet) -> None:
     """List mail that came since the cursor; UIDNEXT moves in the transaction that completes it."""
     cursor = replace(visit.cursor, uid_next=visit.opened.uid_next)
     coming = visit.opened.messages - len(visit.local()) if new else 0
-    if len(new) > NEW_AT_ONCE and _may_be_gone(visit):
+    if len(new) > visit.context.at_once and _may_be_gone(visit):
         new = visit.session.existing(within=new)
         coming = len(new)
     if not new:
-        with visit.write("cursor", cursor):
-            pass
-    elif coming <= NEW_AT_ONCE and visit.opened.uid_next is not None:
+        if cursor != visit.cursor:
+            with visit.write("cursor", cursor):
+                pass
+    elif coming <= visit.context.at_once and visit.opened.uid_next is not None:
         _page_with_headers(visit, new, cursor)
     else:
         if visit.opened.uid_next is None:
             new = visit.session.existing(within=new)
             coming = len(new)
-        pages = list(windows(new, coming, NEWEST_PAGE))[:1]
+        pages = list(windows(new, coming, visit.context.first_page))[:1]
         for page in pages:
             _page_with_headers(visit, page, visit.cursor)
             new = new - page
@@ -105,8 +103,9 @@ def _newest(visit: Visit, left: UidSet, messages: int) -> UidSet:
 
     Empty windows grow until mail is met.
     """
-    rows, listed = messages if messages <= NEW_AT_ONCE else NEWEST_PAGE, 0
-    while left and listed < min(NEWEST_PAGE, messages):
+    first = visit.context.first_page
+    rows, listed = messages if messages <= visit.context.at_once else first, 0
+    while left and listed < min(first, messages):
         page = next(windows(left, messages, rows))
         below = left - page
         cursor = replace(visit.cursor, listed_from=int(page.lowest) if below else 1)
@@ -129,6 +128,7 @@ def _page_with_headers(visit: Visit, page: UidSet, cursor: FolderCursor) -> int:
         new = _write_rows(visit, tx, messages)
         tx.add_headers(work.folder.id, visit.epoch, came.blocks)
         shared = share_in(tx, visit.context, work, visit.epoch, listed)
+    visit.added(listed)
     work.listed(new)
     settle_shared(work, shared)
     settle_headers(visit.context, work, visit.epoch, listed, came, last=False)
@@ -141,6 +141,7 @@ def _add_rows(visit: Visit, summaries: Iterable[Summary], page: UidSet, cursor: 
     with visit.write("rows", cursor) as tx:
         new = _write_rows(visit, tx, rows)
         shared = share_in(tx, visit.context, visit.work, visit.epoch, UidSet(rows))
+    visit.added(UidSet(rows))
     visit.work.listed(new)
     settle_shared(visit.work, shared)
     return UidSet(rows)

@@ -6,14 +6,15 @@ code that visits folders one by one, on a session that knows nothing but what ca
 be, and the folder is visited by itself afterwards. So a tour decides nothing; it only saves waits.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from store.mail import Uid, UidSet
+from store.mail import Uid, UidSet, UidValidity
 
 from ..errors import Cancelled, SourceError
 from ..sources.base import (
+    NOTHING_KNOWN,
     BodyChunk,
     BodyWanted,
     FlagRow,
@@ -26,6 +27,8 @@ from ..sources.base import (
     LegBody,
     LegEnded,
     LegEvent,
+    LegExisting,
+    LegFlags,
     LegHeader,
     LegOpened,
     Opened,
@@ -36,15 +39,18 @@ from .bodies import PAGE_MESSAGES, still_wanted
 from .connections import Lifeline, Reconnect
 from .context import FolderWork, RunContext
 from .folderrun import Depth, Finished, visit_folder
-from .listing import NEW_AT_ONCE, NEWEST_PAGE
 from .pipe import Pipe
-from .resume import known_for, windows
+from .resume import known_for, proof_due, windows
 from .sharing import first_copies
 
 __all__ = ["TourReport", "tour_folders"]
 
 BODIES_OF_A_LEG_OCTETS = 16_000_000
 """More than this of one folder is better fetched by itself, in groups."""
+COMPARED_IN_A_TOUR = 10_000
+"""Flags of larger folders are compared in a visit of their own, in pages."""
+SEARCHED_IN_A_TOUR = 20_000
+"""Which messages of a larger folder exist is asked in a visit of its own, in pages."""
 
 
 @dataclass(slots=True)
@@ -83,20 +89,32 @@ def _look(context: RunContext, work: FolderWork, status: FolderStatus | None) ->
         return None
     with context.store.read() as view:
         cursor = view.cursor(work.folder.id)
-        local = view.uids(work.folder.id)
+    local = work.uids_here(context.store)
     known = known_for(cursor, local, compare=context.compares, now=context.clock.now())
     if known is None:
         span, coming = UidSet.span(1, status.uid_next - 1), status.messages
-        if coming > NEW_AT_ONCE:
-            span, coming = next(windows(span, coming, NEWEST_PAGE)), NEWEST_PAGE
-    elif known.mod_seq is None or cursor.epoch != status.uid_validity or cursor.uid_next is None:
-        return None  # everything has to be compared, or renumbered: that takes questions
-    else:
-        span = UidSet.span(cursor.uid_next, status.uid_next - 1)
-        coming = max(0, status.messages - len(local))
-        if len(span) > 4 * NEW_AT_ONCE or coming > NEW_AT_ONCE:
-            return None
-    return Leg(name=work.folder.name, epoch=status.uid_validity, known=known, headers=span, messages=coming)
+        if coming > context.at_once:
+            span, coming = next(windows(span, coming, context.first_page)), context.first_page
+        return Leg(name=work.folder.name, epoch=status.uid_validity, headers=span, messages=coming)
+    if cursor.epoch != status.uid_validity or cursor.uid_next is None:
+        return None  # everything is renumbered: that takes questions
+    compare = known.mod_seq is None
+    if compare and (context.request.full or proof_due(cursor, context.clock.now()) or len(local) > COMPARED_IN_A_TOUR):
+        return None  # sizes and dates are compared, too, or it is better done in pages
+    span = UidSet.span(cursor.uid_next, status.uid_next - 1)
+    coming = max(0, status.messages - len(local))
+    if len(span) > 4 * context.at_once or coming > context.at_once:
+        return None
+    return Leg(
+        name=work.folder.name,
+        epoch=status.uid_validity,
+        known=known,
+        headers=span,
+        messages=coming,
+        flags=local if compare else UidSet(),
+        # Not all that was here and all that came: something went, and a second question will be asked about it.
+        existing=status.messages < min(len(local | span), SEARCHED_IN_A_TOUR),
+    )
 
 
 def _bodies(context: RunContext, work: FolderWork, asked: set[tuple[str, int]]) -> Leg | None:
@@ -106,11 +124,13 @@ def _bodies(context: RunContext, work: FolderWork, asked: set[tuple[str, int]]) 
     """
     with context.store.read() as view:
         cursor = view.cursor(work.folder.id)
-        known = known_for(cursor, view.uids(work.folder.id), compare=False, now=context.clock.now())
         needs = still_wanted(work, view, context.clock.now(), None, PAGE_MESSAGES)
+    known = known_for(cursor, work.uids_here(context.store), compare=context.compares, now=context.clock.now())
     octets = sum(need.size or 0 for need in needs)
     alone = any((need.size or 0) > context.account.limits.whole_octets for need in needs)
-    if known is None or known.mod_seq is None or work.suspects or alone:
+    if known is None or work.portion.suspects or alone:
+        return None
+    if known.mod_seq is None and work.compared_in != known.epoch:
         return None
     if len(needs) == PAGE_MESSAGES or octets > BODIES_OF_A_LEG_OCTETS:
         return None
@@ -137,7 +157,9 @@ class _Tourist:
         """
         works: dict[Leg, FolderWork] = {}
         for leg, work in planned:
-            if leg is None:
+            if work.item.stop.stopped and not self._context.stop.stopped:
+                self._report.cancelled.append(work)
+            elif leg is None:
                 self._report.rest.append(work)
             else:
                 works[leg] = work
@@ -146,6 +168,8 @@ class _Tourist:
         for leg, work in works.items():
             if work.item.stop.stopped and not self._context.stop.stopped:
                 self._report.cancelled.append(work)
+                if leg.bodies:  # they are under way already, and nobody wants them: a new connection is quicker
+                    raise Reconnect
                 continue
             try:
                 with self._lifeline.at_work(work.item):
@@ -201,15 +225,16 @@ class _Events:
         for _ in self._events:
             continue
 
-    def of(self, leg: Leg) -> Iterator[LegHeader | LegBody]:
-        """Yield what is still to come of *leg*, up to its end."""
+    def of(self, leg: Leg) -> Iterator[LegEvent]:
+        """Yield what is still to come of *leg*, up to its end. Raises Unforeseen where a part of it was refused."""
         while True:
             event = next(self._events, None)
             if event is None or isinstance(event, LegEnded):
                 self._held = event
+                if event is not None and event.error is not None:
+                    raise Unforeseen
                 return
-            if isinstance(event, LegHeader | LegBody):
-                yield event
+            yield event
 
 
 class _Foreseen:
@@ -219,6 +244,8 @@ class _Foreseen:
         self._leg, self._opened = opened.leg, opened.opened
         self._coming = events.of(opened.leg)
         self._headers: dict[Uid, HeaderRow] | None = None
+        self._flags: dict[Uid, FlagRow] = {}
+        self._existing: UidSet | None = None
         self._early: dict[Uid, list[BodyChunk]] = {}
 
     def open(self, name: bytes, known: Known | None) -> Opened:
@@ -256,19 +283,27 @@ class _Foreseen:
             else:
                 self._early.setdefault(event.chunk.uid, []).append(event.chunk)
 
-    def folders(self) -> FolderListing:
+    def folders(self, known: Mapping[bytes, UidValidity] = NOTHING_KNOWN) -> FolderListing:
         """Not foreseen."""
         self._no()
 
     def existing(self, within: UidSet | None = None) -> UidSet:
-        """Not foreseen."""
-        self._no()
+        """Return what the search told, if one was sent along and answered in full."""
+        if not self._leg.existing:
+            raise Unforeseen
+        self._take_all()
+        if self._existing is None:
+            raise Unforeseen
+        return self._existing if within is None else self._existing & within
 
     def flags(self, uids: UidSet) -> Iterator[FlagRow]:
-        """Not foreseen."""
-        self._no()
+        """Yield those that came of *uids*, all of which must have been asked for."""
+        if uids - self._leg.flags:
+            raise Unforeseen
+        self._take_all()
+        return iter([self._flags[uid] for uid in uids if uid in self._flags])
 
-    def identities(self, uids: UidSet) -> Iterator[IdentityRow]:
+    def identities(self, uids: UidSet, *, by_id: bool = False) -> Iterator[IdentityRow]:
         """Not foreseen."""
         self._no()
 
@@ -278,8 +313,22 @@ class _Foreseen:
     def _rows(self, uids: UidSet) -> dict[Uid, HeaderRow]:
         if uids - self._leg.headers:
             raise Unforeseen
+        return self._take_all()
+
+    def _take_all(self) -> dict[Uid, HeaderRow]:
+        """Read this folder's answers to their end, but for bodies, and return the headers."""
         if self._headers is None:
-            self._headers = {event.row.uid: event.row for event in self._coming if isinstance(event, LegHeader)}
+            self._headers = {}
+            for event in self._coming:
+                match event:
+                    case LegHeader(row=row):
+                        self._headers[row.uid] = row
+                    case LegFlags(row=flags):
+                        self._flags[flags.uid] = flags
+                    case LegExisting(uids=uids):
+                        self._existing = uids
+                    case LegBody(chunk=chunk):
+                        self._early.setdefault(chunk.uid, []).append(chunk)
         return self._headers
 
     def _no(self) -> NoReturn:

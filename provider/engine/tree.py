@@ -9,7 +9,7 @@ what was there, is said to be so, the server's disk is gone rather than the mail
 from dataclasses import replace
 
 from store import FolderCursor, FolderState, RemoteFolderRow
-from store.mail import FolderId, Role, UidSet
+from store.mail import FolderId, Role, UidSet, UidValidity
 from store.mail.ids import UID_MAX
 
 from ..errors import ErrorKind
@@ -24,16 +24,16 @@ __all__ = ["synchronize_tree"]
 
 def synchronize_tree(context: RunContext, session: Session) -> FolderListing:
     """Bring the folder tree in step (if the request wants it) and return the listing with its statuses."""
-    listing = session.folders()
+    known = _known(context) if context.hierarchy else []
+    listing = _listed(session, known)
     for problem in listing.problems:
         context.tell(problem, folder=problem.folder, severity=Severity.WARNING)
     if not context.hierarchy:
         return listing
-    known = _known(context)
     plan = plan_tree(known, listing)
     emptied = _emptied(context, plan)
     if plan.gone or emptied:
-        again = plan_tree(known, session.folders())
+        again = plan_tree(known, _listed(session, known))
         gone = set(plan.gone) & set(again.gone)
         plan = replace(plan, gone=tuple(gone), missing=(*plan.missing, *(set(plan.gone) - gone)))
         emptied &= _emptied(context, again)
@@ -45,6 +45,25 @@ def synchronize_tree(context: RunContext, session: Session) -> FolderListing:
         context.warn(ErrorKind.LISTING_SUSPICIOUS, f"The listing is not believed: {plan.suspicious}; {kept}.")
     _write(context, plan, emptied)
     return listing
+
+
+def _listed(session: Session, known: list[KnownFolder]) -> FolderListing:
+    """List the folders; an object id that is known need not come again."""
+    ids = {old.name: (old.epoch, old.object_id) for old in known if not old.missing and old.object_id}
+    listing = session.folders({name: UidValidity(epoch) for name, (epoch, _) in ids.items() if epoch is not None})
+    return replace(
+        listing,
+        folders=tuple(
+            replace(remote, object_id=ids[remote.name][1])
+            if remote.object_id is None and remote.name in ids and _same_epoch(remote, ids[remote.name][0])
+            else remote
+            for remote in listing.folders
+        ),
+    )
+
+
+def _same_epoch(remote: RemoteFolder, epoch: int | None) -> bool:
+    return epoch is not None and remote.status is not None and remote.status.uid_validity == epoch
 
 
 def _emptied(context: RunContext, plan: TreePlan) -> set[FolderId]:

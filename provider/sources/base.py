@@ -11,10 +11,11 @@ protocols. Rules for every source:
 - Errors are those of ``provider.errors``; after one with ``drops_connection`` the session is dead.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 from store.mail import FolderPath, ModSeq, Role, Uid, UidSet, UidValidity
@@ -24,6 +25,7 @@ from ..cancel import Stop
 from ..errors import SourceError
 
 __all__ = [
+    "NOTHING_KNOWN",
     "BodyChunk",
     "BodyWanted",
     "ChangeReport",
@@ -38,6 +40,8 @@ __all__ = [
     "LegBody",
     "LegEnded",
     "LegEvent",
+    "LegExisting",
+    "LegFlags",
     "LegHeader",
     "LegOpened",
     "Listener",
@@ -49,6 +53,9 @@ __all__ = [
     "Summary",
     "TouringSession",
 ]
+
+
+NOTHING_KNOWN: Mapping[bytes, UidValidity] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +83,7 @@ class RemoteFolder:
     selectable: bool = True
     subscribed: bool | None = None
     object_id: str | None = None
-    """MAILBOXID (RFC 8474): the same folder under another name."""
+    """MAILBOXID (RFC 8474): the same folder under another name. None: none, or it was known (``Session.folders``)."""
     status: FolderStatus | None = None
     """None: the source could not tell; open the folder to know."""
 
@@ -181,6 +188,8 @@ class IdentityRow:
     message_id: str
     """Without angle brackets; empty when there is none."""
     email_id: str | None = None
+    flags: frozenset[str] | None = None
+    """None: not told, ask for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,8 +246,11 @@ class Listener(Protocol):
 class Session(Protocol):
     """A connection, logged in. Methods after ``open`` speak of the folder opened last; all of them block."""
 
-    def folders(self) -> FolderListing:
-        """List every folder, with its status where that costs no wait of its own. Raises SourceError."""
+    def folders(self, known: Mapping[bytes, UidValidity] = NOTHING_KNOWN) -> FolderListing:
+        """List every folder, with its status where that costs no wait of its own. Raises SourceError.
+
+        *known*: folders whose object id the caller has, with their epoch: while that holds it need not be told again.
+        """
         ...
 
     def open(self, name: bytes, known: Known | None) -> Opened:
@@ -265,8 +277,11 @@ class Session(Protocol):
         """Yield raw header blocks, with what ``summaries`` says in the same row where asked."""
         ...
 
-    def identities(self, uids: UidSet) -> Iterator[IdentityRow]:
-        """Yield evidence for matching messages after the epoch changed."""
+    def identities(self, uids: UidSet, *, by_id: bool = False) -> Iterator[IdentityRow]:
+        """Yield evidence for matching messages after the epoch changed.
+
+        *by_id*: where the source gives messages ids of their own (EMAILID), these and the flags are enough.
+        """
         ...
 
     def bodies(self, wanted: Sequence[BodyWanted]) -> Iterator[BodyChunk]:
@@ -295,6 +310,10 @@ class Leg:
     headers: UidSet = field(default_factory=UidSet)
     messages: int = 0
     """How many messages *headers* holds, about."""
+    flags: UidSet = field(default_factory=UidSet)
+    """Of which messages the flags are asked, whatever the change report tells."""
+    existing: bool = False
+    """Ask which messages exist, unless the change report will tell what vanished."""
     bodies: tuple[BodyWanted, ...] = ()
 
 
@@ -315,6 +334,22 @@ class LegHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class LegFlags:
+    """Flags of a message of which they were asked."""
+
+    leg: Leg
+    row: FlagRow
+
+
+@dataclass(frozen=True, slots=True)
+class LegExisting:
+    """Which messages exist: whole, or it does not come."""
+
+    leg: Leg
+    uids: UidSet
+
+
+@dataclass(frozen=True, slots=True)
 class LegBody:
     """A piece of one of the bodies that were asked for."""
 
@@ -330,7 +365,7 @@ class LegEnded:
     error: SourceError | None = None
 
 
-LegEvent = LegOpened | LegHeader | LegBody | LegEnded
+LegEvent = LegOpened | LegHeader | LegFlags | LegExisting | LegBody | LegEnded
 
 
 @runtime_checkable
@@ -341,7 +376,8 @@ class TouringSession(Protocol):
         """Visit *legs* in order; they are taken as room allows, so the caller may end them at any time.
 
         For each leg: LegOpened (unless it could not be opened), its rows in any order, LegEnded. A failing folder costs
-        only itself; errors that end the connection are raised. No folder is open afterwards.
+        only itself; errors that end the connection are raised. No folder is open afterwards. Where the source cannot
+        tell two folders' answers apart, legs simply end.
         """
         ...
 

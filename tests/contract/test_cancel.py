@@ -279,7 +279,7 @@ class Held:
             assert self.go_on.wait(GUARD_SECONDS)
 
 
-@pytest.mark.parametrize("number", range(1, 8))
+@pytest.mark.parametrize("number", range(1, 5))
 def test_cancelling_during_a_commit(
     number: int, fake: FakeImap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

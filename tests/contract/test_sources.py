@@ -331,7 +331,7 @@ def test_all_questions_speak_of_the_same_messages(session: Session) -> None:
     for uid in uids:
         assert summaries[uid].size == identities[uid].size == len(octets[uid])
         assert summaries[uid].internal_date == identities[uid].internal_date == DATE
-        assert summaries[uid].flags == flags[uid] == frozenset()
+        assert summaries[uid].flags == identities[uid].flags == flags[uid] == frozenset()
         assert headers[uid] == header_block(octets[uid])
         assert identities[uid].message_id == message_id(octets[uid])
 

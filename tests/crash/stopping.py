@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from provider.engine import bodies, folderrun, listing, pipe, resume
+from provider.engine import bodies, folderrun, listing, pipe, portion, resume
 from provider.sources.imap import bodies as imap_bodies
 from provider.sources.imap import channel
 from provider.sources.imap.source import ImapSession
@@ -100,8 +100,8 @@ def make_steps_small() -> None:
         (bodies, "GROUP_OCTETS", 5_000),
         (bodies, "PAGE_MESSAGES", 12),
         (bodies, "HEADERS_PER_COMMIT", 4),
-        (listing, "NEWEST_PAGE", 6),
-        (listing, "NEW_AT_ONCE", 4),
+        (portion, "NEWEST_PAGE", 6),
+        (portion, "NEW_AT_ONCE", 4),
         (listing, "ROWS_PER_PAGE", 8),
         (folderrun, "SMALL_WORK_OCTETS", 4_000),
     ):

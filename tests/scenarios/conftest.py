@@ -1,4 +1,4 @@
-"""Fixtures of the scenarios: the command in a home of its own."""
+"""Fixtures of the scenarios: the command in a home of its own, a checked store, waits that are counted."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +9,7 @@ from store import MailStore
 
 from ..servers.fakeimap import FakeImap
 from .cli_rig import Cli
+from .flights import Flights, counting_flights
 from .rig import checked_store
 
 
@@ -27,3 +28,10 @@ def mail_store(tmp_path: Path) -> Iterator[MailStore]:
     """A new store; at the end of the test every invariant of it is checked, every octet included."""
     with checked_store(tmp_path / "mail.db") as store:
         yield store
+
+
+@pytest.fixture
+def flights() -> Iterator[Flights]:
+    """Waits on servers, counted from now on: ``flights.take()``."""
+    with counting_flights() as counted:
+        yield counted

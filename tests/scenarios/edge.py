@@ -212,7 +212,7 @@ class Edge:
             assert knocks <= 2, "knocked again and again"
             return
         if "R" in self.outcome:
-            usual = {"FR": {4}, "FRQ": {5, 6}, "RQ": {3}}.get(self.outcome.strip("L"), {2})
+            usual = {"FR": {4, 5}, "FRQ": {5, 6}, "RQ": {3}}.get(self.outcome.strip("L"), {2})
             assert knocks in ({1, 3} if away else usual), (knocks, status)
         else:
             assert knocks == 1, f"{knocks} connections: {told}"

@@ -1,5 +1,6 @@
 """UIDVALIDITY changes: keys, bodies, flags and counts survive, and not one octet of known mail comes again."""
 
+import re
 from collections.abc import Callable, Collection
 
 import pytest
@@ -10,6 +11,7 @@ from store import FolderState, MailStore
 from store.mail import Uid
 
 from ..servers.dovecot import DovecotAccount, Profile
+from ..servers.fake_answer import Answer
 from ..servers.fakeimap import BARE, FULL, NO_CONDSTORE, NO_QRESYNC, FakeImap
 from ..servers.plain_client import NewMessage, PlainClient
 from .rig import (
@@ -41,6 +43,11 @@ def letters(count: int) -> list[NewMessage]:
         )
         for number in range(1, count + 1)
     ]
+
+
+def other_ids_above_five(answer: Answer) -> None:
+    above = re.compile(rb"\(UID (?:[6-9]|\d\d) ")
+    answer.rows[:] = [row.replace(b"EMAILID (M", b"EMAILID (N") if above.search(row) else row for row in answer.rows]
 
 
 def only_warned(host: RecordingCallback, result: SyncResult, kind: ErrorKind = ErrorKind.UIDVALIDITY_CHANGED) -> None:
@@ -76,6 +83,26 @@ def test_after_a_renumbering_everything_is_still_here_and_no_body_is_asked_for(
         with PlainClient.login(host=fake.host, port=fake.port, user=fake.user, password=fake.password) as client:
             assert store_snapshot(mail_store) == server_snapshot(client, "/")
         synchronize(mail_store, account)
+
+
+def test_mail_restored_under_other_object_ids_is_matched_by_what_it_is(
+    fake_imap: FakeImap, mail_store: MailStore
+) -> None:
+    for one in letters(20):
+        fake_imap.append("INBOX", one.octets, one.flags, one.internal_date)
+    with WireTap(fake_imap.port) as tap:
+        account = account_at(tap.port, fake_imap.user, fake_imap.password)
+        synchronize(mail_store, account)
+        keys = keys_of(mail_store, "INBOX")
+        fake_imap.reset_uid_validity("INBOX")
+        fake_imap.faults.on("UID FETCH", other_ids_above_five)
+        tap.forget()
+        result, host = run_to_the_end(mail_store, account)
+        asked = [command for command in tap.commands() if b"MESSAGE-ID" in command]
+    only_warned(host, result)
+    assert result.downloaded == Counts()
+    assert keys_of(mail_store, "INBOX") == keys
+    assert [command.split()[2] for command in asked] == [b"6:20"], "what its id proves is not asked about again"
 
 
 @pytest.mark.servers

@@ -39,6 +39,28 @@ def test_a_good_server_is_asked_everything_at_once() -> None:
     assert listing.complete
 
 
+@pytest.mark.parametrize("capabilities", [FULL, FULL - {"LIST-STATUS"}], ids=["list-status", "status"])
+def test_the_object_id_of_a_folder_that_is_known_is_not_asked_again(capabilities: frozenset[str]) -> None:
+    with FakeImap(preauth=True, capabilities=capabilities) as fake:
+        for name in ("known", "renumbered", "new"):
+            fake.add_folder(name)
+        session = session_to(fake.connect(), capabilities=frozenset(word.upper() for word in capabilities))
+        epochs = {
+            folder.name: folder.status.uid_validity for folder in session.folders().folders if folder.status is not None
+        }
+        known = {name: epoch for name, epoch in epochs.items() if epoch is not None and name != b"new"}
+        fake.reset_uid_validity("renumbered")
+        fake.commands.clear()
+        told = by_name(session.folders(known))
+        asked = [command.arguments[0] for command in fake.commands if b"MAILBOXID" in command.raw]
+        session.close()
+    assert asked == [b"renumbered", b"new"]
+    assert told[b"known"].object_id is None and told[b"known"].status is not None
+    for name in ("renumbered", "new"):
+        assert told[name.encode()].object_id == fake.folder(name).mailbox_id.decode()
+        assert told[name.encode()].status is not None
+
+
 def test_capabilities_told_before_the_login_are_asked_for_again() -> None:
     with FakeImap(preauth=True) as fake:
         listed(fake)

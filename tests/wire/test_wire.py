@@ -224,7 +224,7 @@ def test_cancelling_ends_a_silent_answer() -> None:
     ("bye", "expected", "seconds"),
     [
         (b"* BYE Suggested Backoff Time: 2500 milliseconds\r\n", ServerBusy, 2.5),
-        (b"* BYE [UNAVAILABLE] later\r\n", ServerBusy, None),
+        (b"* BYE [UNAVAILABLE] later\r\n", ServerBusy, 300.0),
         (b"* BYE shutting down\r\n", ConnectionLost, None),
     ],
 )

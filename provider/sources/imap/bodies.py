@@ -13,9 +13,9 @@ from store.mail import Uid, UidSet
 
 from ..base import BodyChunk, BodyWanted
 from .answers import Completion
+from .busy import refuse_if_busy
 from .commands import Command
 from .fetching import FetchRoom, halves
-from .listing import refuse_if_busy
 from .rows import Row
 from .searching import SET_OCTETS
 from .wire import CHUNK_OCTETS

@@ -19,13 +19,14 @@ from ...errors import CommandRefused, ErrorKind, FolderUnusable, ProtocolBroken,
 from ..base import ChangeReport, Exactness, FlagRow, Known, Notice, Opened
 from . import grammar, quirks, translate
 from .answers import Completion, Line
+from .busy import refuse_if_busy
 from .commands import Command, String
 from .grammar import UID_LAST, Status
-from .listing import Abilities, refuse_if_busy
+from .listing import Abilities
 from .rows import Row
 from .wire import Wire
 
-__all__ = ["Attempt", "View", "attempt", "leaving", "open_folder", "opened_by", "refusal"]
+__all__ = ["Attempt", "View", "attempt", "leaving", "marks_borders", "open_folder", "opened_by", "refusal"]
 
 _KNOWN_UIDS_OCTETS = 6_000
 _FLAG_ROW_OCTETS = 120
@@ -135,11 +136,16 @@ def leaving(view: View | None, abilities: Abilities, *, implicit: bool) -> list[
     *implicit*: an EXAMINE follows, and a server that knows CONDSTORE marks the border by itself with ``[CLOSED]``.
     CLOSE would expunge a folder that is open for writing, so it is used only where the server said READ-ONLY.
     """
-    if view is None or (implicit and (abilities.condstore or abilities.can("IMAP4REV2"))):
+    if view is None or (implicit and marks_borders(abilities)):
         return []
     if abilities.can("UNSELECT"):
         return [Command((b"UNSELECT",))]
-    return [Command((b"CLOSE",))] if view.read_only else []
+    return [Command((b"CLOSE",))] if view.read_only or abilities.examines else []
+
+
+def marks_borders(abilities: Abilities) -> bool:
+    """Tell whether the server itself marks where the answers about one folder end and those about the next begin."""
+    return abilities.condstore or abilities.can("IMAP4REV2")
 
 
 @dataclass(slots=True)
@@ -172,7 +178,7 @@ def open_folder(
             raise ProtocolBroken("The server never said how it opened a folder.")
         if ending.ok:
             break
-        refuse_if_busy(ending)
+        refuse_if_busy(ending, about_folder=True)
         if len(visit.examine.pieces) == 2:
             raise refusal(view.name, ending)
         # A parameter that was announced is refused: the folder may still open without.
@@ -192,7 +198,7 @@ def open_folder(
             continue
         raise refusal(view.name, ending)
     if ending.code == b"READ-ONLY":
-        view.read_only = True
+        view.read_only = abilities.examines = True
     return opened_by(abilities, view, visit, known), notices
 
 

@@ -17,14 +17,25 @@ from ...limits import Limits
 from ..base import FlagRow, HeaderRow, IdentityRow, Notice, Summary
 from . import translate
 from .answers import Completion
+from .busy import refuse_if_busy
 from .changes import View
 from .commands import Command
-from .listing import Abilities, refuse_if_busy
+from .listing import Abilities
 from .rows import Row
 from .searching import SET_OCTETS, existing
 from .wire import Wire
 
-__all__ = ["FetchRoom", "flags", "header_block", "headers", "identities", "summaries", "summary_items", "summary_of"]
+__all__ = [
+    "FetchRoom",
+    "flag_commands",
+    "flags",
+    "header_block",
+    "headers",
+    "identities",
+    "summaries",
+    "summary_items",
+    "summary_of",
+]
 
 _SUMMARY_PAGE, _FLAGS_PAGE, _HEADERS_PAGE, _IDENTITY_PAGE = 2_000, 10_000, 250, 2_000
 _SUMMARY_OCTETS, _FLAGS_OCTETS, _HEADERS_OCTETS, _IDENTITY_OCTETS = 200, 80, 4_000, 250
@@ -64,6 +75,9 @@ class _Question:
 
     def command(self, uids: UidSet) -> Command:
         return Command((b"UID FETCH", str(uids).encode(), b"(%b)" % self.items), self.octets * len(uids))
+
+
+_FLAGS = _Question(items=b"UID FLAGS", page=_FLAGS_PAGE, octets=_FLAGS_OCTETS)
 
 
 def _rows(room: FetchRoom, uids: UidSet, question: _Question, whole: Callable[[Row], bool]) -> Iterator[Row]:
@@ -164,10 +178,14 @@ def summaries(room: FetchRoom, uids: UidSet) -> Iterator[Summary]:
             yield summary
 
 
+def flag_commands(uids: UidSet) -> list[Command]:
+    """Return the questions for the flags of *uids*, in pages."""
+    return [command for command, _ in _FLAGS.commands(uids)]
+
+
 def flags(room: FetchRoom, uids: UidSet) -> Iterator[FlagRow]:
     """Yield the flags of *uids*."""
-    question = _Question(items=b"UID FLAGS", page=_FLAGS_PAGE, octets=_FLAGS_OCTETS)
-    for row in _rows(room, uids, question, lambda row: row.flags is not None):
+    for row in _rows(room, uids, _FLAGS, lambda row: row.flags is not None):
         if row.uid is not None and row.flags is not None:
             yield FlagRow(uid=row.uid, flags=row.flags, mod_seq=row.mod_seq)
 
@@ -205,14 +223,20 @@ def header_block(room: FetchRoom, row: Row, uid: Uid) -> bytes | None:
     return None  # the wire reads over what is still to come
 
 
-def identities(room: FetchRoom, uids: UidSet) -> Iterator[IdentityRow]:
-    """Yield size, date, Message-ID and EMAILID of *uids*."""
+def identities(room: FetchRoom, uids: UidSet, *, by_id: bool) -> Iterator[IdentityRow]:
+    """Yield flags, size, date, Message-ID and EMAILID of *uids*; with *by_id* flags and EMAILID are enough."""
     identity = _identity_item(room.abilities)
-    items = b"UID INTERNALDATE RFC822.SIZE %b BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]" % identity
+    alone = by_id and bool(identity)
+    items = b"UID FLAGS %b" % identity
+    if not alone:
+        items += b" INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
     question = _Question(items=b" ".join(items.split()), page=_IDENTITY_PAGE, octets=_IDENTITY_OCTETS)
 
     def whole(row: Row) -> bool:
-        return row.section is not None and row.section.startswith(b"BODY[HEADER.FIELDS") and row.size is not None
+        if alone:
+            return row.email_id is not None and row.flags is not None
+        named = row.section is not None and row.section.startswith(b"BODY[HEADER.FIELDS")
+        return named and row.size is not None and row.flags is not None
 
     for row in _rows(room, uids, question, whole):
         if row.uid is not None:
@@ -222,6 +246,7 @@ def identities(room: FetchRoom, uids: UidSet) -> Iterator[IdentityRow]:
                 internal_date=translate.internal_date(row.internal_date),
                 message_id=translate.message_id(_small_block(room, row)),
                 email_id=row.email_id,
+                flags=row.flags,
             )
 
 

@@ -3,26 +3,30 @@
 Room: sources/imap. Ladder: LIST with STATUS (RFC 5819), else LIST and then STATUS of each folder,
 pipelined, else no status at all. ENABLE, ID and NAMESPACE ride in the same batch. Rules: a LIST that was refused, or
 lists nothing, proves nothing; one folder without STATUS costs that folder its status. ENABLED tells what was enabled,
-the capability list does not (iCloud announces QRESYNC and enables nothing).
+the capability list does not (iCloud announces QRESYNC and enables nothing). MAILBOXID is asked of folders that are not
+known, or not with this UIDVALIDITY: for the others it would be the longest item of an answer that says nothing new.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 
-from ...errors import IncompleteAnswer, ServerBusy
+from store.mail import UidValidity
+
+from ...errors import IncompleteAnswer
 from ...limits import Limits
 from ..base import FolderListing, FolderStatus
-from . import quirks, translate
+from . import translate
 from .answers import Completion, Line, Reply
+from .busy import refuse_if_busy
 from .commands import Command, LiteralStyle, String
 from .folderlines import Folders, Namespaces, key, namespaces, status_of
-from .grammar import Malformed, Status
+from .grammar import Malformed
 from .wire import Wire
 
-__all__ = ["Abilities", "list_folders", "prepare", "refuse_if_busy"]
+__all__ = ["Abilities", "list_folders", "prepare"]
 
 _STATUS_ROW_OCTETS = 200
 _IN_REV2 = frozenset(
@@ -40,6 +44,8 @@ class Abilities:
     """False: the capabilities were told before the login, or never; they must be asked for."""
     greeted: bool = False
     """ENABLE and ID were sent."""
+    examines: bool = False
+    """An EXAMINE was answered READ-ONLY: CLOSE then expunges nothing (RFC 9051 §6.4.1)."""
     enabled: set[str] = field(default_factory=set)
     spaces: Namespaces = Namespaces()
 
@@ -121,23 +127,21 @@ def _refuse_if_busy(reply: Reply) -> None:
         refuse_if_busy(status)
 
 
-def refuse_if_busy(status: Status) -> None:
-    """Raise ServerBusy when *status* says that more commands only make it worse."""
-    seconds = None if status.ok else translate.wait_seconds(status.text)
-    if seconds is not None or quirks.is_not_connected(status):
-        raise ServerBusy("The server asks us to come back later.", retry_after_seconds=seconds, server_text=status.text)
-
-
 def list_folders(
-    wire: Wire, abilities: Abilities, *, limits: Limits, leave: Callable[[], list[Command]]
+    wire: Wire,
+    abilities: Abilities,
+    *,
+    limits: Limits,
+    known: Mapping[bytes, UidValidity],
+    leave: Callable[[], list[Command]],
 ) -> FolderListing:
-    """List all folders. Raises IncompleteAnswer when the server refuses to.
+    """List all folders; *known*: see ``Session.folders``. Raises IncompleteAnswer when the server refuses to.
 
     *leave* gives the commands that leave the open folder: the answer of LIST-STATUS is stale where one is selected.
     """
     if not abilities.fresh:
         prepare(wire, abilities, limits=limits)
-    listing = _list_command(abilities)
+    listing = _list_command(abilities, with_ids=not known)
     subscriptions = None if abilities.can("LIST-EXTENDED") else Command((b"LSUB", b'""', b'"*"'))
     commands = [*leave(), listing, *([subscriptions] if subscriptions else [])]
     reply = prepare(wire, abilities, *commands, limits=limits)
@@ -150,11 +154,17 @@ def list_folders(
     for line in reply.of(b"LIST"):
         folders.add(line)
     told = dict(_statuses(reply, limits))
+    selectable = [name for name, folder in folders.found.items() if folder.selectable]
     if not abilities.can("LIST-STATUS"):
-        told.update(_ask_statuses(wire, abilities, folders, limits))
+        told.update(_ask_statuses(wire, selectable, _status_items(abilities, with_ids=not known), limits))
+    if known and abilities.can("OBJECTID"):
+        epochs = {name: status.uid_validity for name, (status, _) in told.items() if status is not None}
+        others = [name for name in selectable if known.get(name) is None or known[name] != epochs.get(name)]
+        for name, (_, object_id) in _ask_statuses(wire, others, b"(MAILBOXID)", limits).items():
+            told[name] = (told[name][0] if name in told else None, object_id)
     folders.tell(told)
-    known = subscriptions is None or reply.endings[subscriptions].ok
-    folders.subscribe((_subscribed(line, limits) for line in reply.of(b"LSUB")), known=known)
+    all_told = subscriptions is None or reply.endings[subscriptions].ok
+    folders.subscribe((_subscribed(line, limits) for line in reply.of(b"LSUB")), known=all_told)
     folders.guess_roles(abilities.spaces)
     # INBOX exists always (RFC 9051 §5.1): an answer that lists nothing at all is no listing.
     return FolderListing(
@@ -162,24 +172,24 @@ def list_folders(
     )
 
 
-def _list_command(abilities: Abilities) -> Command:
+def _list_command(abilities: Abilities, *, with_ids: bool) -> Command:
     options = []
     if abilities.can("LIST-EXTENDED"):
         options.append(b"SUBSCRIBED")
         if abilities.can("SPECIAL-USE"):
             options.append(b"SPECIAL-USE")
     if abilities.can("LIST-STATUS"):
-        options.append(b"STATUS " + _status_items(abilities))
+        options.append(b"STATUS " + _status_items(abilities, with_ids=with_ids))
     if not options:
         return Command((b"LIST", b'""', b'"*"'))
     return Command((b"LIST", b'""', b'"*"', b"RETURN (%b)" % b" ".join(options)))
 
 
-def _status_items(abilities: Abilities) -> bytes:
+def _status_items(abilities: Abilities, *, with_ids: bool) -> bytes:
     items = [b"MESSAGES", b"UIDNEXT", b"UIDVALIDITY"]
     if abilities.condstore:
         items.append(b"HIGHESTMODSEQ")
-    if abilities.can("OBJECTID"):
+    if with_ids and abilities.can("OBJECTID"):
         items.append(b"MAILBOXID")
     return b"(%b)" % b" ".join(items)
 
@@ -193,22 +203,17 @@ def _statuses(reply: Reply, limits: Limits) -> dict[bytes, tuple[FolderStatus | 
 
 
 def _ask_statuses(
-    wire: Wire, abilities: Abilities, folders: Folders, limits: Limits
+    wire: Wire, names: Iterable[bytes], items: bytes, limits: Limits
 ) -> dict[bytes, tuple[FolderStatus | None, str | None]]:
-    """Ask STATUS of each folder, in as few flights as the window of unanswered octets allows."""
-    items = _status_items(abilities)
-    commands = deque(
-        Command((b"STATUS", String(name), items), _STATUS_ROW_OCTETS)
-        for name, folder in folders.found.items()
-        if folder.selectable
-    )
+    """Ask STATUS *items* of each folder, in as few flights as the window of unanswered octets allows."""
+    commands = deque(Command((b"STATUS", String(name), items), _STATUS_ROW_OCTETS) for name in names)
     found = {}
     for response in wire.converse(commands):
         if isinstance(response, Line) and response.word == b"STATUS":
             name, status, object_id = status_of(response, nesting=limits.nesting)
             found[name] = (status, object_id)
         elif isinstance(response, Completion):
-            refuse_if_busy(response.status)
+            refuse_if_busy(response.status, about_folder=True)
     return found
 
 

@@ -15,9 +15,9 @@ from store.mail import Uid
 from ..base import BodyChunk
 from .answers import Completion
 from .bodies import no_body
+from .busy import refuse_if_busy
 from .commands import Command
 from .fetching import FetchRoom
-from .listing import refuse_if_busy
 from .rows import Row
 from .wire import CHUNK_OCTETS
 

@@ -7,7 +7,7 @@ import re
 
 from .grammar import Status
 
-__all__ = ["folder_is_gone", "is_not_connected", "is_one_too_many", "is_quota_used_up"]
+__all__ = ["folder_is_gone", "is_not_connected", "is_one_too_many", "is_quota_used_up", "is_throttled"]
 
 _NOT_CONNECTED = re.compile(rb"authenticated but not connected", re.IGNORECASE)
 _GONE = re.compile(
@@ -15,15 +15,37 @@ _GONE = re.compile(
     rb"|(?:unknown|no such|non-?existent) (?:mailbox|folder)",
     re.IGNORECASE,
 )
-
+_QUOTA = re.compile(
+    rb"\bexceeded (?:\w+ ){0,4}(?:bandwidth|quota)|\b(?:bandwidth|download) (?:limit|quota)", re.IGNORECASE
+)
 _ONE_TOO_MANY = re.compile(
     rb"(?:too many|maximum number of|maximum) (?:[\w-]+ ){0,3}(?:connections?|sessions)\b"
     rb"|\b(?:connection|session)s? limit",
     re.IGNORECASE,
 )
-_QUOTA = re.compile(
-    rb"\bexceeded (?:\w+ ){0,4}(?:bandwidth|quota)|\b(?:bandwidth|download) (?:limit|quota)", re.IGNORECASE
-)
+_THROTTLED = re.compile(rb"request is throttled|\brate limit hit|^server (?:busy|unavailable)\b", re.IGNORECASE)
+
+
+def is_quota_used_up(text: bytes) -> bool:
+    """Tell a refusal that means "enough octets for today": the account is good, and hours have to pass.
+
+    Gmail (2.5 GB down a day): ``NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)``, also with
+    ALERT for the code or without one.
+
+    >>> is_quota_used_up(b"[ALERT] Account exceeded command or bandwidth limits. (Failure)")
+    True
+    """
+    return text.startswith(b"[OVERQUOTA]") or _QUOTA.search(text[:500]) is not None
+
+
+def is_throttled(status: Status) -> bool:
+    """Tell a refused command that means "not so fast", whatever it was about.
+
+    Exchange Online: ``NO Request is throttled. Suggested Backoff Time: 299961 milliseconds``, also without the time;
+    Exchange on premises: ``NO Server Busy. 15`` and ``NO Server Unavailable. 15``; Yahoo: ``NO [LIMIT] FETCH Rate limit
+    hit``, also without the code. A refusal that only names the messages it is about is none.
+    """
+    return status.word in (b"NO", b"BAD", b"BYE") and _THROTTLED.search(status.text[:500]) is not None
 
 
 def is_one_too_many(text: bytes) -> bool:
@@ -39,18 +61,6 @@ def is_one_too_many(text: bytes) -> bool:
     False
     """
     return _ONE_TOO_MANY.search(text[:500]) is not None
-
-
-def is_quota_used_up(text: bytes) -> bool:
-    """Tell a refusal that means "enough octets for today": the account is good, and hours have to pass.
-
-    Gmail (2.5 GB down a day): ``NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)``, also with
-    ALERT for the code or without one.
-
-    >>> is_quota_used_up(b"[ALERT] Account exceeded command or bandwidth limits. (Failure)")
-    True
-    """
-    return text.startswith(b"[OVERQUOTA]") or _QUOTA.search(text[:500]) is not None
 
 
 def is_not_connected(status: Status) -> bool:

@@ -21,13 +21,15 @@ from ...errors import (
 )
 from ..base import Notice
 from . import quirks
+from .translate import wait_seconds
 
 __all__ = [
+    "LATER_SECONDS",
+    "QUOTA_SECONDS",
     "Greeting",
     "Welcome",
     "alert",
     "alert_of",
-    "backoff_seconds",
     "capability_words",
     "farewell",
     "read_greeting",
@@ -42,15 +44,10 @@ LATER_SECONDS = 300.0
 QUOTA_SECONDS = 3_600.0
 """When the day's octets are used up and the server does not say for how long; some take a day."""
 
-LATER_SECONDS_MAX = 86_400.0
-
 CODE = re.compile(rb"\[([A-Z]+)[ \]]")
 ALERT = re.compile(rb"(\S+) (OK|NO|BAD|BYE) (\[ALERT\].*?)\r?\n\Z", re.DOTALL)
 CAPABILITY_CODE = re.compile(rb"\[CAPABILITY ([^\]]*)\]")
 GREETING = re.compile(rb"\* (OK|PREAUTH|BYE) +(\S.*?) *\r\n\Z", re.DOTALL)
-BACKOFF = re.compile(rb"Backoff Time: *(\d{1,12}) *milliseconds", re.IGNORECASE)
-"""Exchange Online, all protocols: "Request is throttled. Suggested Backoff Time: 299961 milliseconds"."""
-
 BUSY_CODES = {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "OVERQUOTA"}
 LOGIN_CODES = {"AUTHENTICATIONFAILED", "EXPIRED"}
 USER_CODES = {"AUTHORIZATIONFAILED", "CONTACTADMIN", "PRIVACYREQUIRED"}
@@ -125,16 +122,6 @@ def read_greeting(line: bytes) -> Greeting:
     )
 
 
-def backoff_seconds(text: bytes) -> float | None:
-    """Return for how long the server asks us to stay away; None when it does not say.
-
-    >>> backoff_seconds(b"Request is throttled. Suggested Backoff Time: 299961 milliseconds")
-    299.961
-    """
-    match = BACKOFF.search(text)
-    return None if match is None else min(int(match[1]) / 1000, LATER_SECONDS_MAX)
-
-
 def farewell(text: object) -> ServerBusy:
     """Return what a ``* BYE`` before the login was done means: come back, but not at once."""
     return _busy(text if isinstance(text, bytes) else b"", "The server does not want us now.")
@@ -145,7 +132,7 @@ def _busy(text: bytes, otherwise: str) -> ServerBusy:
 
     Where it says for how long, time is what helps, and not one connection less.
     """
-    code, asked = _code(text), backoff_seconds(text)
+    code, asked = _code(text), wait_seconds(text)
     kind: type[ServerBusy]
     if asked is None and (code == "LIMIT" or quirks.is_one_too_many(text)):
         kind, told, wait = TooManyConnections, "The server takes no further connection of this account.", LATER_SECONDS
@@ -177,7 +164,7 @@ def alert_of(text: bytes) -> Notice:
 def refused(status: str, text: bytes) -> SourceError:
     """Return what a NO or BAD to LOGIN or AUTHENTICATE means (RFC 5530 §3)."""
     code = _code(text)
-    if code in BUSY_CODES or backoff_seconds(text) is not None or _is_busy_in_words(code, text):
+    if code in BUSY_CODES or wait_seconds(text) is not None or _is_busy_in_words(code, text):
         return _busy(text, "The server cannot let us in at the moment.")
     if status != "NO":
         return LoginRefused(

@@ -15,14 +15,15 @@ from store.mail import Uid, UidSet
 from ...errors import IncompleteAnswer, LimitExceeded, ProtocolBroken
 from . import grammar, translate
 from .answers import Completion, Line
+from .busy import refuse_if_busy
 from .changes import View
 from .commands import Command
 from .grammar import UID_LAST
-from .listing import Abilities, refuse_if_busy
+from .listing import Abilities
 from .rows import Row
 from .wire import Wire
 
-__all__ = ["existing"]
+__all__ = ["PAGE_MESSAGES", "SET_OCTETS", "all_uids", "existing", "found_by"]
 
 PAGE_MESSAGES = 20_000
 SET_OCTETS = 7_500
@@ -93,21 +94,33 @@ def _pages(messages: int) -> list[bytes]:
     return [b"%d:%d" % (low, low + PAGE_MESSAGES - 1) for low in lows[:-1]] + [b"%d:*" % lows[-1]]
 
 
+def all_uids(abilities: Abilities, key: bytes = b"ALL") -> Command:
+    """Return the question which messages exist (of those that *key* names)."""
+    word = (b"UID SEARCH", b"RETURN (ALL COUNT)") if abilities.can("ESEARCH") else (b"UID SEARCH",)
+    return Command((*word, key), PAGE_MESSAGES * _UID_OCTETS)
+
+
+def found_by(line: Line, wire: Wire) -> UidSet | None:
+    """Return the UIDs that *line* tells in answer to a search of ours that is under way, else None."""
+    match line.word:
+        case b"ESEARCH":
+            return _extended(line, wire)
+        case b"SEARCH":
+            return UidSet(_plain(line))
+        case _:
+            return None
+
+
 def _search(wire: Wire, abilities: Abilities, keys: list[bytes]) -> _Answer:
-    extended = abilities.can("ESEARCH")
-    word = (b"UID SEARCH", b"RETURN (ALL COUNT)") if extended else (b"UID SEARCH",)
     answer = _Answer(asked=len(keys))
     found: list[tuple[int, int]] = []
-    for response in wire.converse(deque(Command((*word, key), PAGE_MESSAGES * _UID_OCTETS) for key in keys)):
+    for response in wire.converse(deque(all_uids(abilities, key) for key in keys)):
         match response:
-            case Line(word=b"ESEARCH"):
-                uids = _extended(response, wire)
+            case Line(word=b"ESEARCH" | b"SEARCH"):
+                uids = found_by(response, wire)
                 if uids is not None:
                     answer.answers += 1
                     found.extend(uids.ranges)
-            case Line(word=b"SEARCH"):
-                answer.answers += 1
-                found.extend(UidSet(_plain(response)).ranges)
             case Line(word=b"EXPUNGE" | b"VANISHED"):
                 answer.shifted = True
             case Completion():

@@ -4,18 +4,19 @@ Room: sources/imap. The door (``connect``) gives a channel that is logged in; th
 session belongs to one thread; everything it knows of the server is in ``Abilities``, of the open folder in ``View``.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import TypeVar
 
-from store.mail import UidSet
+from store.mail import UidSet, UidValidity
 
 from ...account import Account
 from ...cancel import Stop
 from ...errors import ErrorKind, InvalidRequest, SourceError, printable
 from ...limits import Limits
 from ..base import (
+    NOTHING_KNOWN,
     BodyChunk,
     BodyWanted,
     FlagRow,
@@ -60,16 +61,19 @@ class ImapSession:
         self._abilities = abilities
         self._view: View | None = None
         self._opening: View | None = None
+        self._left: View | None = None
+        """The last folder of a tour: nobody speaks of it any more, but the server has it open."""
         self._wire = Wire(channel, limits=limits, observer=self._observe)
 
-    def folders(self) -> FolderListing:
+    def folders(self, known: Mapping[bytes, UidValidity] = NOTHING_KNOWN) -> FolderListing:
         """List every folder with its status, in one flight where the server can."""
         with self._guarded():
-            view, self._view = self._view, None
+            view, self._view, self._left = self._view or self._left, None, None
             return list_folders(
                 self._wire,
                 self._abilities,
                 limits=self._limits,
+                known=known,
                 leave=lambda: leaving(view, self._abilities, implicit=False),
             )
 
@@ -78,8 +82,8 @@ class ImapSession:
         String(name)  # refused here, before anything is sent
         with self._guarded(name):
             prepare(self._wire, self._abilities, limits=self._limits)
-            leave = leaving(self._view, self._abilities, implicit=True)
-            self._view, self._opening = None, View(name)
+            leave = leaving(self._view or self._left, self._abilities, implicit=True)
+            self._view, self._left, self._opening = None, None, View(name)
             try:
                 opened, notices = open_folder(self._wire, self._abilities, self._opening, known, leave=leave)
                 self._view = self._opening
@@ -93,9 +97,9 @@ class ImapSession:
         """Visit many folders back to back; none is open afterwards."""
         with self._guarded():
             prepare(self._wire, self._abilities, limits=self._limits)
-            before, self._view = self._view, None
+            before, self._view, self._left = self._view or self._left, None, None
             try:
-                yield from tour(self._room_of, map(_sendable, legs), before, self._at)
+                self._left = yield from tour(self._room_of, self._abilities, map(_sendable, legs), before, self._at)
             finally:
                 self._opening = None
 
@@ -117,9 +121,9 @@ class ImapSession:
         """Yield raw header blocks."""
         return self._stream(fetching.headers(self._room(), uids, with_summary=with_summary))
 
-    def identities(self, uids: UidSet) -> Iterator[IdentityRow]:
+    def identities(self, uids: UidSet, *, by_id: bool = False) -> Iterator[IdentityRow]:
         """Yield size, date and Message-ID of *uids*."""
-        return self._stream(fetching.identities(self._room(), uids))
+        return self._stream(fetching.identities(self._room(), uids, by_id=by_id))
 
     def bodies(self, wanted: Sequence[BodyWanted]) -> Iterator[BodyChunk]:
         """Yield raw octets: small messages in groups first, then each large one in parts."""

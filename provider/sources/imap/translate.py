@@ -38,6 +38,7 @@ _MONTHS = {
 _DATE = re.compile(rb" ?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)\Z")
 _DIGITS = re.compile(rb"[0-9]{1,20}\Z")
 _WAIT = re.compile(rb"back-?off time: *(\d{1,12}) *(milliseconds|ms|seconds|s)\b", re.IGNORECASE)
+_WAIT_SECONDS_MAX = 86_400.0
 _MESSAGE_ID = re.compile(rb"^Message-ID[ \t]*:((?:[^\r\n]*+\r?\n(?=[ \t]))*+[^\r\n]*+)", re.IGNORECASE | re.MULTILINE)
 _MESSAGE_ID_CHARACTERS_MAX = 998
 _ZONES = {offset: timezone(timedelta(minutes=offset)) for offset in range(-14 * 60, 14 * 60 + 1, 15)}
@@ -173,4 +174,4 @@ def wait_seconds(octets: bytes) -> float | None:
     match = _WAIT.search(octets[:2000])
     if match is None:
         return None
-    return int(match[1]) / (1000 if match[2].lower().startswith(b"m") else 1)
+    return min(int(match[1]) / (1000 if match[2].lower().startswith(b"m") else 1), _WAIT_SECONDS_MAX)

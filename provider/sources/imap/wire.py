@@ -24,13 +24,13 @@ from ...errors import (
     LimitExceeded,
     ProtocolBroken,
     ProviderError,
-    ServerBusy,
     SourceError,
     printable,
 )
 from ...limits import Limits
-from . import grammar, translate
+from . import grammar
 from .answers import Completion, Line, Reply, Response, answers_understood
+from .busy import goodbye
 from .channel import Channel
 from .commands import Command, LiteralStyle
 from .grammar import Status
@@ -258,12 +258,7 @@ class Wire:
     def _untagged_status(self, octets: bytes) -> Status:
         told = grammar.status(octets)
         if told.word == b"BYE":
-            seconds = translate.wait_seconds(told.text)
-            if seconds is not None or told.code in (b"UNAVAILABLE", b"INUSE", b"LIMIT"):
-                raise ServerBusy(
-                    "The server asks us to come back later.", retry_after_seconds=seconds, server_text=told.text
-                )
-            raise ConnectionLost("The server said goodbye.", server_text=told.text)
+            raise goodbye(told)
         self._observer(told)
         return told
 

@@ -5,7 +5,7 @@ there is no cursor (``Exactness.NONE``), so the engine compares. UIDs are hashes
 so they do not rise with time; ``UID_ABOVE`` lies above them all.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +30,7 @@ from ...errors import (
 from ...limits import Limits
 from ...rawmail import CHUNK_OCTETS, header_block, message_id
 from ..base import (
+    NOTHING_KNOWN,
     BodyChunk,
     BodyWanted,
     FlagRow,
@@ -148,7 +149,7 @@ class LocalSession:
         self._told = UidSet()  # whose flags were told since the last look
         self._closed = False
 
-    def folders(self) -> FolderListing:
+    def folders(self, known: Mapping[bytes, UidValidity] = NOTHING_KNOWN) -> FolderListing:
         """List every folder; not complete when some of the path could not be read."""
         found = self._find()
         return FolderListing(
@@ -203,7 +204,7 @@ class LocalSession:
                     block = self._header(message, octets)
                     yield HeaderRow(uid=message.uid, block=block, summary=_summary(message) if with_summary else None)
 
-    def identities(self, uids: UidSet) -> Iterator[IdentityRow]:
+    def identities(self, uids: UidSet, *, by_id: bool = False) -> Iterator[IdentityRow]:
         """Yield evidence for matching."""
         for message in self._asked(uids):
             with self._reading(message) as octets:
@@ -213,6 +214,7 @@ class LocalSession:
                         size=message.size,
                         internal_date=message.internal_date,
                         message_id=message_id(self._header(message, octets) or b""),
+                        flags=message.flags,
                     )
 
     def bodies(self, wanted: Sequence[BodyWanted]) -> Iterator[BodyChunk]:

@@ -4,16 +4,17 @@ Behaves as a server does that others change meanwhile: each answer is about the 
 a message that went meanwhile does not come. An answer that is abandoned in the middle costs the connection.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from store.mail import ModSeq, UidSet
+from store.mail import ModSeq, UidSet, UidValidity
 
 from ...account import Account
 from ...cancel import Stop
 from ...errors import ConnectionLost, ErrorKind, FolderUnusable, InvalidRequest, LoginRefused, SourceError, printable
 from ...rawmail import header_block, message_id, pieces
 from ..base import (
+    NOTHING_KNOWN,
     BodyChunk,
     BodyWanted,
     ChangeReport,
@@ -82,7 +83,7 @@ class MemorySession:
         self._folder: MemoryFolder | None = None
         self._lost = False
 
-    def folders(self) -> FolderListing:
+    def folders(self, known: Mapping[bytes, UidValidity] = NOTHING_KNOWN) -> FolderListing:
         """List every folder."""
         with self._asking("folders"):
             if self._server.faults.lies_empty():
@@ -179,7 +180,7 @@ class MemorySession:
                 self._listener.received(len(block or b""))
                 yield HeaderRow(uid=message.uid, block=block, summary=self._summary(message) if with_summary else None)
 
-    def identities(self, uids: UidSet) -> Iterator[IdentityRow]:
+    def identities(self, uids: UidSet, *, by_id: bool = False) -> Iterator[IdentityRow]:
         """Yield evidence for matching, by UID."""
         with self._asking("identities"):
             for message in self._answer(uids):
@@ -189,6 +190,7 @@ class MemorySession:
                     internal_date=message.internal_date,
                     message_id=message_id(message.octets),
                     email_id=message.email_id if self._server.object_ids else None,
+                    flags=message.flags,
                 )
 
     def bodies(self, wanted: Sequence[BodyWanted]) -> Iterator[BodyChunk]:
