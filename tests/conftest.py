@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from provider import Shortcuts
+
 from .secret_hunt import SecretHunt
 from .servers.certs import CertificateShop
 from .servers.dovecot import Dovecot, DovecotAccount, Profile
@@ -21,6 +23,7 @@ from .servers.introspection import IntrospectionServer
 from .servers.pymap_server import PymapServer
 from .servers.relay import Relay
 from .servers.require import require_dovecot, require_dovecot_socketpair, require_pymap
+from .ways import SUITES, WAYS, name_of, taking
 
 DovecotProfiles = Callable[..., DovecotAccount]
 
@@ -35,6 +38,20 @@ def secret_hunt(request: pytest.FixtureRequest) -> Iterator[SecretHunt]:
     if directory := request.node.funcargs.get("tmp_path"):
         hunt.look_below(directory)
     assert hunt.leaks() == []
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Play the tests of some suites in each way."""
+    if metafunc.module.__name__ in SUITES:
+        metafunc.parametrize("way", WAYS, indirect=True, ids=name_of)
+
+
+@pytest.fixture(autouse=True)
+def way(request: pytest.FixtureRequest) -> Iterator[Shortcuts]:
+    """The shortcuts that accounts take in this test: all, unless its suite is played in several ways."""
+    shortcuts: Shortcuts = getattr(request, "param", Shortcuts())
+    with taking(shortcuts):
+        yield shortcuts
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from provider.sources.imap import source as _source  # noqa: F401
 from store import open_store
 from store.mail import AccountId, MessageKey
 
+from ..ways import way_named
 from .forks import serve
 from .stopping import Stopper, make_steps_small
 
@@ -24,7 +25,7 @@ WAIT_SECONDS = 60.0
 
 
 def account_of(job: dict[str, Any]) -> Account:
-    """Return the account that a job names: port, user, password, limits."""
+    """Return the account that a job names: port, user, password, limits, way."""
     return Account(
         id=ME,
         host="127.0.0.1",
@@ -33,6 +34,7 @@ def account_of(job: dict[str, Any]) -> Account:
         security=Security.NONE,
         credentials=Password(job["password"]),
         limits=Limits(**job.get("limits", {})),
+        shortcuts=way_named(job.get("way", "all")),
     )
 
 

@@ -14,6 +14,7 @@ from store import MailStore, open_store
 
 from ..scenarios.rig import rows_outside_runs, run_to_the_end, synchronize
 from ..servers.fakeimap import BARE, FULL, NO_CONDSTORE, NO_QRESYNC, FakeImap
+from ..ways import default_way, name_of
 from .child import account_of
 from .forks import STOPPED, ForkServer
 from .judge import Ledger, bodies_in, bodies_on, differences, on_server
@@ -47,6 +48,7 @@ class Stage:
             "limits": {"queue_octets": QUEUE_OCTETS, "reconnect_seconds": 0.01, **scene.limits},
             "small_steps": True,
             "path": str(self.path),
+            "way": name_of(default_way()),
         }
         self.account = account_of(self.job)
         self._quiet_runs = scene.quiet_runs
