@@ -90,9 +90,7 @@ def visit_folder(context: RunContext, session: Session, work: FolderWork, pipe: 
     due = _due_gaps(visit)
     list_uids(visit, due)
     prove(visit, doubt_gaps=bool(due) or context.request.full)
-    if work.comparing and not compare_assumed(visit, now=depth is Depth.FULL):
-        return None
-    if not _bring(visit, pipe, depth):
+    if not _compare(visit, depth) or not _bring(visit, pipe, depth):
         return None
     return _finished(visit, renumbered=known is not None and known.epoch != opened.epoch)
 
@@ -107,6 +105,13 @@ def settle(context: RunContext, folders: Sequence[Finished]) -> None:
                 tx.clear_trouble(folder.id, uid)
             if folder.state is not FolderState.ACTIVE:
                 tx.set_folder_state(folder.id, FolderState.ACTIVE, None, "")
+
+
+def _compare(visit: Visit, depth: Depth) -> bool:
+    """Compare octets that are assumed, when it is time; return False when that was left for a FULL visit."""
+    if not visit.work.comparing or depth is Depth.LOOK:
+        return not visit.work.comparing
+    return compare_assumed(visit, octets_max=None if depth is Depth.FULL else SMALL_WORK_OCTETS)
 
 
 def _bring(visit: Visit, pipe: Pipe, depth: Depth) -> bool:

@@ -84,15 +84,15 @@ def first_copies(context: RunContext, needs: list[BodyNeed]) -> list[BodyNeed]:
     return first
 
 
-def compare_assumed(visit: Visit, *, now: bool) -> bool:
-    """Fetch some of the messages whose octets are assumed, and compare; False when that is left for later (not *now*).
+def compare_assumed(visit: Visit, *, octets_max: int | None) -> bool:
+    """Fetch some of the messages whose octets are assumed, and compare; False when that is left for another visit.
 
-    Nothing of it is stored. What does not come stays assumed.
+    It is when they have more than *octets_max*. Nothing of it is stored. What does not come stays assumed.
     """
     work, context = visit.work, visit.context
     with context.store.read() as view:
         assumed = _bounded(view.assumed(work.folder.id, COMPARED_MESSAGES))
-    if assumed and not now:
+    if octets_max is not None and sum(one.octets for one in assumed) > octets_max:
         return False
     work.comparing = False  # one of them that breaks the connection is not asked for a second time
     if not assumed:

@@ -31,6 +31,7 @@ _t, _graves, _headers = table(MessageRow), table(TombstoneRow), table(HeaderRow)
 _folders, _blobs = table(FolderRow), table(BlobRow)
 _is_drafts = _folders.c.role == literal_column(f"'{Role.DRAFTS.value}'")
 _EMPTY: ColumnElement[str] = literal_column("''")
+_has_fingerprint = (_headers.c.received == 1, _headers.c.message_id != _EMPTY)
 _AT = "folder at_epoch low high"
 
 
@@ -103,23 +104,17 @@ TWINS = sql(
     _AT,
 )
 HEADERLESS = sql(select(_t.c.uid, _t.c.internal_at, _t.c.size).where(_bodiless, _t.c.header_id.is_(None)), _AT)
-SIZES = sql(
-    select(_t.c.size)
-    .where(
-        _t.c.account_id == p("account"),
-        _t.c.internal_at == p("at"),
-        _t.c.header_id.is_not(None),
-        _t.c.blob_id.is_not(None),
-    )
-    .limit(SAME_INSTANT_MAX),
-    "account at",
-)
-GRAVE_SIZES = sql(
-    select(_graves.c.size)
-    .where(_graves.c.account_id == p("account"), _graves.c.internal_at == p("at"), _graves.c.blob_id.is_not(None))
-    .limit(SAME_INSTANT_MAX),
-    "account at",
-)
+
+
+def _sizes_of(where: Table) -> str:
+    """Build the look for sizes of whole messages of one instant that can have a fingerprint."""
+    travelled = exists().where(_headers.c.id == where.c.header_id, *_has_fingerprint)
+    at = (where.c.account_id == p("account"), where.c.internal_at == p("at"))
+    whole = (where.c.header_id.is_not(None), where.c.blob_id.is_not(None), travelled)
+    return sql(select(where.c.size).where(*at, *whole).limit(SAME_INSTANT_MAX), "account at")
+
+
+SIZES, GRAVE_SIZES = _sizes_of(_t), _sizes_of(_graves)
 _TAKEN = "key header_id blob_id created_seq changed_seq likeness"
 TAKE = sql(update(_t).where(_t.c.key == p("message")).values(**names(_TAKEN)), f"{_TAKEN} message")
 LEAVE_GRAVE = sql(delete(_graves).where(_graves.c.key == p("message")), "message")

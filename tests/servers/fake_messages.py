@@ -108,6 +108,8 @@ def _value(session: Session, message: FakeMessage, item: bytes) -> bytes:
             return b"BODYSTRUCTURE " + fake_mime.body_structure(message.octets)
         case b"EMAILID" if session.can("OBJECTID"):
             return b"EMAILID (%b)" % message.email_id
+        case b"X-GM-MSGID" if session.can("X-GM-EXT-1"):  # Gmail's, older than RFC 8474
+            return b"X-GM-MSGID %d" % int(message.email_id[1:16], 16)
         case b"RFC822" | b"RFC822.TEXT" | b"RFC822.HEADER":
             section = {b"RFC822": "", b"RFC822.TEXT": "TEXT", b"RFC822.HEADER": "HEADER"}[item]
             return item + b" " + _literal(fake_mime.section(message.octets, section))
