@@ -70,6 +70,32 @@ def _large_ones(fake: FakeImap, size: int) -> None:
     _fill(fake, OTHER, 63_000, size // 6)
 
 
+def _much_moves(fake: FakeImap, size: int) -> None:
+    """Half of INBOX goes to another folder, some is copied, and one more message comes."""
+    inbox, other = fake.folder("INBOX"), fake.folder(OTHER)
+    for uid in range(2, size, 2):
+        message = inbox.messages[uid]
+        other.append(message.octets, message.flags, message.internal_date)
+    fake.add_folder("Copies")
+    for message in list(inbox.messages.values())[: size // 3]:
+        fake.append("Copies", message.octets, (), message.internal_date)
+    fake.expunge("INBOX", *range(2, size, 2))
+    fake.append("Copies", _travelled(90_000), (), _date(1))
+
+
+def _received(fake: FakeImap, size: int) -> None:
+    fake.add_folder(OTHER)
+    for number in range(size):
+        fake.append("INBOX", _travelled(80_000 + number), _FLAGS[number % 4], _date(number))
+    for number in range(size // 2):
+        fake.append(OTHER, _travelled(85_000 + number), (), _date(number))
+
+
+def _travelled(number: int) -> bytes:
+    """A message that can be known again by its looks."""
+    return b"Received: from a.example by b.example\r\n" + mail(number)
+
+
 def _nothing(fake: FakeImap, size: int) -> None:
     """The first synchronization is the one that is interrupted."""
 
@@ -90,5 +116,6 @@ SCENES = {
     "first": Scene(fill=_two_folders),
     "second": Scene(fill=_two_folders, happen=_much_happens, again=True),
     "renumbered": Scene(fill=_two_folders, happen=_renumbered, again=True, quiet_runs=1),
+    "moved": Scene(fill=_received, happen=_much_moves, again=True),
     "large": Scene(fill=_large_ones, limits={"whole_octets": 30_000, "part_octets": 10_000}),
 }

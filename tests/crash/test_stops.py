@@ -25,7 +25,7 @@ IN_FLIGHT_OCTETS_MAX = 4 * QUEUE_OCTETS
 """What may come down twice beside the message on the wire and the one at the writer: what is asked for ahead, what is
 in the pipe, one group more."""
 STOPS_OF_A_KIND = 24
-"""Four scenes times four kinds times so many, less what a short scene does not have: more than 200 in each test run."""
+"""Five scenes times four kinds times so many, less what a short scene does not have: more than 200 in each test run."""
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,7 @@ __all__ = [
     "WireTap",
     "account_at",
     "bodies_asked",
+    "bodies_got",
     "checked_store",
     "fetch",
     "folder_of",
@@ -125,6 +126,11 @@ def synchronize(
 def fetch(store: MailStore, account: Account, *keys: MessageKey) -> tuple[SyncResult, RecordingCallback]:
     """Bring single messages whole."""
     return run_to_the_end(store, account, keys=keys)
+
+
+def bodies_got(result: SyncResult) -> int:
+    """Return how many messages are whole by this run: their octets came, or were here in another message."""
+    return result.downloaded.bodies + result.downloaded.reused
 
 
 # -- two readings -------------------------------------------------------------------------------------

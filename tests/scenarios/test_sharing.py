@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from provider import Account, Counts, ErrorKind, FolderPolicy, Keep, MailStoreProvider, Shortcuts, SyncRequest
 from provider.testing import ManualClock, RecordingCallback
-from store import MailStore, MessageKey
+from store import MailStore, MessageKey, database
 
 from ..servers.dovecot import DovecotAccount
 from ..servers.fake_answer import Answer
@@ -22,6 +26,7 @@ from .rig import (
     WireTap,
     account_at,
     bodies_asked,
+    checked_store,
     fetch,
     folder_of,
     keys_of,
@@ -234,6 +239,47 @@ def test_a_message_that_is_asked_for_by_itself_is_taken_from_where_it_is(
     result, _ = fetch(mail_store, play.account, MessageKey(key))
     assert (play.bodies_fetched(), result.downloaded.reused) == (0, 1)
     assert folder_of(mail_store, "Archive").counts.bodies == 1
+
+
+@pytest.mark.parametrize("tours", [True, False], ids=["tours", "one by one"])
+def test_a_first_synchronization_of_mail_without_copies_writes_not_one_statement_more(
+    tours: bool, fakes: Callable[..., FakeImap], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: Counter[str] = Counter()
+
+    class Counting(sqlite3.Connection):
+        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+            told[sql.split(" ")[0]] += 1
+            return super().execute(sql, parameters)
+
+        def executemany(self, sql: str, rows: Any, /) -> sqlite3.Cursor:
+            rows = list(rows)
+            told[f"rows of {sql.split(' ')[0]}"] += len(rows)
+            return super().executemany(sql, rows)
+
+    fake = fakes(NO_IDS)
+    for at, folder in enumerate(("INBOX", "Lists", "Archive")):
+        if at:
+            fake.add_folder(folder)
+        for number in range(1, 301):
+            fake.append(folder, plain(1_000 * at + number), (), date(at * 300 + number))
+    monkeypatch.setattr(database, "CONNECTION_CLASS", Counting)
+    costs = []
+    for reuse in (False, True):
+        account = account_at(fake.port, fake.user, fake.password, shortcuts=Shortcuts(reuse=reuse, tours=tours))
+        with checked_store(tmp_path / f"{reuse}.db") as store:
+            told.clear()
+            result, _ = synchronize(store, account)
+            assert result.downloaded.bodies == 900
+            costs.append(Counter(told))
+    plainly, sharing = costs
+    looks = sharing.pop("SELECT") - plainly.pop("SELECT")
+    commits = sharing.pop("COMMIT") - plainly.pop("COMMIT"), sharing.pop("BEGIN") - plainly.pop("BEGIN")
+    written = {word: count for word, count in sharing.items() if not word.startswith("PRAGMA")}
+    assert {word: written[word] for word in written if "rows of" in word} == {
+        word: count for word, count in plainly.items() if "rows of" in word
+    }
+    assert looks < 0, (looks, commits, plainly, sharing)
 
 
 # -- assumed, and compared ----------------------------------------------------------------------------

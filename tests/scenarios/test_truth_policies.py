@@ -39,7 +39,7 @@ class Place:
             if at:
                 fake.add_folder(folder)
             for number in range(1, 11):
-                octets = giant(LARGE) if number % 5 == 0 else plain(100 * at + number, octets=2_000)
+                octets = giant(LARGE + at) if number % 5 == 0 else plain(100 * at + number, octets=2_000)
                 fake.append(folder, octets, internal_date=self.date(days_ago=10 * number))
 
     @staticmethod
