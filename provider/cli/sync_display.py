@@ -172,6 +172,8 @@ def counters(counts: Counts) -> str:
 
     >>> counters(Counts(new=12, read=3, bodies=12, octets=1_234_567))
     '+12 *0 .3 -0, 12 bodies, 1.2 MB'
+    >>> counters(Counts(new=5, deleted=5, bodies=1, reused=4, octets=4_000))
+    '+5 *0 .0 -5, 1 body and 4 that were here, 4.0 kB'
     """
     line = f"+{counts.new:,} *{counts.modified:,} .{counts.read:,} -{counts.deleted:,}"
     line += f", {count(counts.bodies, 'body', 'bodies')}"

@@ -126,26 +126,15 @@ ASSUMED_ROWS = sql(
     .limit(p("rows")),
     "folder at_epoch rows",
 )
-PROVEN = sql(
-    update(_t)
-    .where(
-        _t.c.folder_id == p("folder"),
-        _t.c.epoch == p("at_epoch"),
-        _t.c.uid == p("at_uid"),
-        _t.c.likeness == ASSUMED,
-    )
-    .values(likeness=OWN),
-    "folder at_epoch at_uid",
+_one_assumed = (
+    _t.c.folder_id == p("folder"),
+    _t.c.epoch == p("at_epoch"),
+    _t.c.uid == p("at_uid"),
+    _t.c.likeness == ASSUMED,
 )
+PROVEN = sql(update(_t).where(*_one_assumed).values(likeness=OWN), "folder at_epoch at_uid")
 WRONG = sql(
-    update(_t)
-    .where(
-        _t.c.folder_id == p("folder"),
-        _t.c.epoch == p("at_epoch"),
-        _t.c.uid == p("at_uid"),
-        _t.c.likeness == ASSUMED,
-    )
-    .values(blob_id=null(), likeness=REFUTED, changed_seq=p("changed_seq")),
+    update(_t).where(*_one_assumed).values(blob_id=null(), likeness=REFUTED, changed_seq=p("changed_seq")),
     "changed_seq folder at_epoch at_uid",
 )
 
@@ -247,11 +236,12 @@ class _Looks:
 
     def __init__(self, connection: sqlite3.Connection, at: Place, *, fingerprints: bool) -> None:
         self._connection, self._at = connection, at
+        self._octets, self._graves = _what_is_here(connection, at.account)
         self._fingerprints = fingerprints and connection.execute(IS_DRAFTS, (at.folder,)).fetchone() is None
 
     def rows(self, uids: UidSet) -> Iterator[_Row]:
         """Yield the rows of *uids* without octets; none while there is nothing that could be shared."""
-        if not _has_anything(self._connection, self._at.account):
+        if not self._octets and not self._graves:
             return
         for low, high in uids.ranges:
             for row in self._connection.execute(ROWS, (self._at.folder, self._at.epoch, low, high)).fetchall():
@@ -266,15 +256,14 @@ class _Looks:
 
     def _by_proof(self, row: _Row) -> _Find | None:
         key = (self._at.account, row.email_id)
-        return _agreed(row, self._givers(LIVE_BY_ID, key), self._givers(GRAVES_BY_ID, key))
+        return _agreed(row, *self._givers(LIVE_BY_ID, GRAVES_BY_ID, key))
 
     def _by_fingerprint(self, row: _Row) -> _Find | None:
         if row.header is None or row.size is None or row.at == DATELESS:
             return None
         if self._connection.execute(TRAVELLED, (row.header,)).fetchone() is None:
             return None
-        key = (row.header, row.at, row.size)
-        alive, graves = self._givers(LIVE_BY_HEADER, key), self._givers(GRAVES_BY_HEADER, key)
+        alive, graves = self._givers(LIVE_BY_HEADER, GRAVES_BY_HEADER, (row.header, row.at, row.size))
         others = [giver for giver in (*alive, *graves) if giver.key != row.key]
         # One that was taken for another, and wrongly, shows that this fingerprint means nothing.
         if len(others) >= LIKE_EACH_OTHER_MAX or any(giver.likeness == REFUTED for giver in others):
@@ -282,8 +271,9 @@ class _Looks:
         found = _agreed(row, alive, graves)
         return None if found is None else found._replace(likeness=ASSUMED)
 
-    def _givers(self, statement: str, key: tuple[object, ...]) -> list[_Giver]:
-        return [_Giver(*row) for row in self._connection.execute(statement, key)]
+    def _givers(self, live: str, removed: str, key: tuple[object, ...]) -> tuple[list[_Giver], list[_Giver]]:
+        alive = [_Giver(*row) for row in self._connection.execute(live, key)]
+        return alive, [_Giver(*row) for row in self._connection.execute(removed, key)] if self._graves else []
 
 
 def _agreed(row: _Row, alive: list[_Giver], graves: list[_Giver]) -> _Find | None:
@@ -304,9 +294,10 @@ def _agreed(row: _Row, alive: list[_Giver], graves: list[_Giver]) -> _Find | Non
     )
 
 
-def _has_anything(connection: sqlite3.Connection, account: int) -> bool:
-    looks = (connection.execute(look, (account,)) for look in (ANY_OCTETS, ANY_GRAVE))
-    return any(look.fetchone() is not None for look in looks)
+def _what_is_here(connection: sqlite3.Connection, account: int) -> tuple[bool, bool]:
+    """Tell whether there are octets of messages, and whether there are removed messages: else no look is worth it."""
+    octets, graves = (connection.execute(look, (account,)).fetchone() for look in (ANY_OCTETS, ANY_GRAVE))
+    return octets is not None, graves is not None
 
 
 def twins(connection: sqlite3.Connection, at: Place, uids: UidSet) -> UidSet:
@@ -317,7 +308,9 @@ def twins(connection: sqlite3.Connection, at: Place, uids: UidSet) -> UidSet:
 
 def look_alikes(connection: sqlite3.Connection, at: Place, uids: UidSet) -> UidSet:
     """Return which of *uids* have no header yet, and date and size of a message whose octets are here."""
-    if not _has_anything(connection, at.account):
+    octets, graves = _what_is_here(connection, at.account)
+    looks = (*[SIZES] * octets, *[GRAVE_SIZES] * graves)
+    if not looks:
         return UidSet()
     by_instant: dict[int, list[tuple[int, int]]] = {}
     for low, high in uids.ranges:
@@ -326,7 +319,7 @@ def look_alikes(connection: sqlite3.Connection, at: Place, uids: UidSet) -> UidS
                 by_instant.setdefault(instant, []).append((uid, size))
     found: list[int] = []
     for instant, rows in by_instant.items():
-        sizes = {size for look in (SIZES, GRAVE_SIZES) for (size,) in connection.execute(look, (at.account, instant))}
+        sizes = {size for look in looks for (size,) in connection.execute(look, (at.account, instant))}
         found.extend(uid for uid, size in rows if size in sizes)
     return UidSet(found)
 
