@@ -71,7 +71,7 @@ def _large_ones(fake: FakeImap, size: int) -> None:
 
 
 def _much_moves(fake: FakeImap, size: int) -> None:
-    """Half of INBOX goes to another folder, some is copied, and one more message comes."""
+    """Half of INBOX goes to another folder, some is copied, some is read, and more comes."""
     inbox, other = fake.folder("INBOX"), fake.folder(OTHER)
     for uid in range(2, size, 2):
         message = inbox.messages[uid]
@@ -80,7 +80,11 @@ def _much_moves(fake: FakeImap, size: int) -> None:
     for message in list(inbox.messages.values())[: size // 3]:
         fake.append("Copies", message.octets, (), message.internal_date)
     fake.expunge("INBOX", *range(2, size, 2))
-    fake.append("Copies", _travelled(90_000), (), _date(1))
+    fake.set_flags("INBOX", 3, ["\\Flagged"])
+    for number in range(size // 3):
+        for folder in ("INBOX", "Copies"):
+            fake.append(folder, _travelled(90_000 + number), (), _date(number))
+        fake.append(OTHER, _travelled(95_000 + number), (), _date(number))
 
 
 def _received(fake: FakeImap, size: int) -> None:
@@ -110,6 +114,8 @@ class Scene:
     quiet_runs: int = 0
     """So many synchronizations after a complete one still write a row: a folder is called stable by a quiet visit."""
     limits: dict[str, object] = field(default_factory=dict)
+    unable: frozenset[str] = frozenset()
+    """What the server cannot do, whatever it could otherwise."""
 
 
 SCENES = {
@@ -117,5 +123,6 @@ SCENES = {
     "second": Scene(fill=_two_folders, happen=_much_happens, again=True),
     "renumbered": Scene(fill=_two_folders, happen=_renumbered, again=True, quiet_runs=1),
     "moved": Scene(fill=_received, happen=_much_moves, again=True),
+    "moved, no ids": Scene(fill=_received, happen=_much_moves, again=True, unable=frozenset({"OBJECTID"})),
     "large": Scene(fill=_large_ones, limits={"whole_octets": 30_000, "part_octets": 10_000}),
 }

@@ -25,7 +25,7 @@ IN_FLIGHT_OCTETS_MAX = 4 * QUEUE_OCTETS
 """What may come down twice beside the message on the wire and the one at the writer: what is asked for ahead, what is
 in the pipe, one group more."""
 STOPS_OF_A_KIND = 24
-"""Five scenes times four kinds times so many, less what a short scene does not have: more than 200 in each test run."""
+"""Six scenes times four kinds times so many, less what a short scene does not have: more than 200 in each test run."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ class Stage:
     """One scene on a server of its own, with the store as it is when the stopped synchronization begins."""
 
     def __init__(self, stack: ExitStack, forks: ForkServer, scene: Scene, place: Path, size: int, able: frozenset[str]):
-        self.fake = stack.enter_context(FakeImap(capabilities=able))
+        self.fake = stack.enter_context(FakeImap(capabilities=able - scene.unable))
         self.able, self.forks, self.path, self._template = able, forks, place / "mail.db", place / "template.db"
         self.job: dict[str, object] = {
             "port": self.fake.port,
