@@ -9,6 +9,7 @@ from store import StoreError
 from ..backoff import Backoff
 from ..errors import Needs, SourceError
 from ..events import Severity
+from ..phases import Phase
 from ..report import ItemReporter
 from ..sources.base import Notice, Session, Source
 from .context import RunContext
@@ -90,7 +91,7 @@ def over_connections(
             finally:
                 session.close()
         except Reconnect:
-            continue
+            _connect_again(context)
         except SourceError as error:
             context.stop.checkpoint()  # a socket that was shut down by a stop looks like a lost connection
             if error.needs is not Needs.RECONNECT:
@@ -109,3 +110,8 @@ def _wait(context: RunContext, lifeline: Lifeline, error: SourceError, seconds: 
     lifeline.item.retry_at(when)
     context.stop.wait(seconds)
     lifeline.item.retry_at(None)
+    _connect_again(context)
+
+
+def _connect_again(context: RunContext) -> None:
+    context.reporter.item(None).phase(Phase.SYNC, f"Connecting to {context.account.host or context.account.kind}")

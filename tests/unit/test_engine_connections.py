@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from provider import ErrorKind, ItemStatus, MailStoreProvider, Needs, Severity, SyncRequest, SyncResult
 from provider.errors import CommandRefused, ConnectionLost, ProtocolBroken, ProviderError, ServerBusy, TimedOut
 from provider.limits import Limits
+from provider.phases import Phase, legal
+from provider.report import ItemReporter
 from provider.testing import MemoryServer, RecordingCallback
 from store import MailStore, open_store
 
@@ -73,6 +76,24 @@ def test_a_third_break_without_progress_ends_the_run_by_its_error(
     assert status(result)[None] in (ItemStatus.FAILED, ItemStatus.DISCONNECTED)
     assert host.errors[-1].kind is error.kind
     assert host.errors[-1].severity is Severity.ERROR
+
+
+def test_a_new_connection_takes_the_account_back_to_the_phase_of_connecting(
+    store: MailStore, server: MemoryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phases: list[Phase] = []
+    note = ItemReporter.phase
+
+    def noting(item: ItemReporter, phase: Phase, text: str | None = None) -> None:
+        if item.folder is None:
+            phases.append(phase)
+        note(item, phase, text)
+
+    monkeypatch.setattr(ItemReporter, "phase", noting)
+    server.faults.refuse("open", ConnectionLost("gone"), times=1)
+    run(store, server)
+    assert phases.count(Phase.DOWNLOAD_HIERARCHY) == 2
+    assert [pair for pair in pairwise(phases) if not legal(*pair)] == []
 
 
 def test_what_was_committed_between_two_breaks_starts_the_count_anew(store: MailStore, server: MemoryServer) -> None:
