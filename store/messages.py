@@ -95,7 +95,8 @@ class BodyNeed:
     uid: Uid
     size: int | None
     has_header: bool
-    email_id: str | None = None
+    identity: tuple[str, int] | None = None
+    """EMAILID and internal date (microseconds), which all copies of one message share; None: no EMAILID."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -186,9 +186,7 @@ def outstanding(visit: Visit, pipe: Pipe) -> tuple[int, int]:
         with context.store.read() as view:
             needs = still_wanted(work, view, now, before, PAGE_MESSAGES)
             headerless = UidSet(need.uid for need in needs if not need.has_header)
-            # Where the connection broke, no more is asked than has to be.
-            looks = headerless and context.fingerprints and not work.breaks
-            alike = view.look_alikes(work.folder.id, headerless) if looks else UidSet()
+            alike = view.look_alikes(work.folder.id, headerless) if context.fingerprints and headerless else UidSet()
         if not needs:
             return messages, octets
         before = needs[-1].uid

@@ -54,7 +54,7 @@ def not_here(
     """Take what is here of *needs*, the *pipe*'s contents included; return what has to be fetched."""
     if not context.account.shortcuts.reuse or not needs:
         return needs
-    folder, known_by_id = work.folder.id, UidSet(need.uid for need in needs if need.email_id)
+    folder, known_by_id = work.folder.id, UidSet(need.uid for need in needs if need.identity)
     if known_by_id:
         with context.store.read() as view:
             copies = view.twins(folder, known_by_id)
@@ -71,16 +71,16 @@ def not_here(
 
 
 def first_copies(context: RunContext, needs: list[BodyNeed]) -> list[BodyNeed]:
-    """Return *needs* without those that have the EMAILID of one before them."""
+    """Return *needs* without those that have the identity of one before them."""
     if not context.account.shortcuts.reuse:
         return needs
     first: list[BodyNeed] = []
-    seen: set[str] = set()
+    seen: set[tuple[str, int]] = set()
     for need in needs:
-        if need.email_id not in seen:
+        if need.identity not in seen:
             first.append(need)
-        if need.email_id:
-            seen.add(need.email_id)
+        if need.identity:
+            seen.add(need.identity)
     return first
 
 

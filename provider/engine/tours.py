@@ -71,7 +71,7 @@ def tour_folders(
     """
     tourist = _Tourist(context, session, pipe, lifeline, report)
     wanting = tourist.play(((_look(context, work, status), work) for work, status in todo), Depth.LOOK)
-    asked: set[str] = set()
+    asked: set[tuple[str, int]] = set()
     report.rest += tourist.play(((_bodies(context, work, asked), work) for work in wanting), Depth.FULL)
     order = {work.folder.id: at for at, (work, _) in enumerate(todo)}
     report.rest.sort(key=lambda work: order[work.folder.id])
@@ -99,10 +99,10 @@ def _look(context: RunContext, work: FolderWork, status: FolderStatus | None) ->
     return Leg(name=work.folder.name, epoch=status.uid_validity, known=known, headers=span, messages=coming)
 
 
-def _bodies(context: RunContext, work: FolderWork, asked: set[str]) -> Leg | None:
+def _bodies(context: RunContext, work: FolderWork, asked: set[tuple[str, int]]) -> Leg | None:
     """Return what to ask for the bodies of a folder, or None when they are too many or too large for a tour.
 
-    *asked*: EMAILIDs of messages that come with legs before this one, and with this one.
+    *asked*: identities of messages that come with legs before this one, and with this one.
     """
     with context.store.read() as view:
         cursor = view.cursor(work.folder.id)
@@ -115,8 +115,8 @@ def _bodies(context: RunContext, work: FolderWork, asked: set[str]) -> Leg | Non
     if len(needs) == PAGE_MESSAGES or octets > BODIES_OF_A_LEG_OCTETS:
         return None
     if context.account.shortcuts.reuse:
-        needs = [need for need in first_copies(context, needs) if need.email_id not in asked]
-        asked.update(need.email_id for need in needs if need.email_id)
+        needs = [need for need in first_copies(context, needs) if need.identity not in asked]
+        asked.update(need.identity for need in needs if need.identity)
     wanted = tuple(BodyWanted(uid=need.uid, size=need.size) for need in needs)
     return Leg(name=work.folder.name, epoch=known.epoch, known=known, bodies=wanted)
 

@@ -100,7 +100,7 @@ BURIED = sql(
 )
 HEADERLESS = sql(select(_t.c.uid).where(_in_folder, _t.c.header_id.is_(None)).order_by(_t.c.uid), "folder")
 WANTED = sql(
-    select(_t.c.key, _t.c.uid, _t.c.size, _t.c.header_id, _t.c.email_id)
+    select(_t.c.key, _t.c.uid, _t.c.size, _t.c.header_id, _t.c.email_id, _t.c.internal_at)
     .where(
         _in_folder,
         _t.c.blob_id.is_(None),
@@ -278,8 +278,14 @@ def wanted_bodies(
         DATELESS if since is None else since,
     )
     return [
-        BodyNeed(key=MessageKey(key), uid=Uid(uid), size=size, has_header=header is not None, email_id=email_id or None)
-        for key, uid, size, header, email_id in connection.execute(WANTED, (folder, *limits, now, rows))
+        BodyNeed(
+            key=MessageKey(key),
+            uid=Uid(uid),
+            size=size,
+            has_header=header is not None,
+            identity=(email_id, at) if email_id else None,
+        )
+        for key, uid, size, header, email_id, at in connection.execute(WANTED, (folder, *limits, now, rows))
     ]
 
 

@@ -1,8 +1,9 @@
 """Octets that are here already: rows whose message is known to be here, or looks so, get its octets and its old key.
 
-Two kinds of evidence. Proof is an equal EMAILID (RFC 8474). A fingerprint is an equal header block with a Message-ID
-and a Received field, an equal internal date and an equal size, and no draft on either side: what is taken on it is
-*assumed* until it was compared. Where two contents could be meant, nothing is taken. Never across accounts.
+Two kinds of evidence. Proof is an equal EMAILID (RFC 8474), unless internal date or size contradict it. A fingerprint
+is an equal header block with a Message-ID and a Received field, an equal internal date and an equal size, and no
+draft on either side: what is taken on it is *assumed* until it was compared. Where two contents could be meant,
+nothing is taken. Never across accounts.
 
 A removed message that appears elsewhere has moved, and gets its key back, unless somebody was told another one already.
 """
@@ -37,8 +38,8 @@ _AT = "folder at_epoch low high"
 
 def _of_id(where: Table) -> str:
     """Build the look for messages of one EMAILID."""
-    same = (where.c.account_id == p("account"), where.c.email_id == p("of_id"), where.c.email_id != _EMPTY)
-    return sql(_candidates(where).where(*same), "account of_id")
+    told = (where.c.account_id == p("account"), where.c.email_id == p("of_id"), where.c.email_id != _EMPTY)
+    return sql(_candidates(where).where(*told, where.c.internal_at == p("at")), "account of_id at")
 
 
 def _of_header(where: Table) -> str:
@@ -98,6 +99,7 @@ TWINS = sql(
             _twin.c.account_id == _t.c.account_id,
             _twin.c.email_id == _t.c.email_id,
             _twin.c.email_id != _EMPTY,
+            _twin.c.internal_at == _t.c.internal_at,
             _twin.c.key != _t.c.key,
         ),
     ),
@@ -255,7 +257,7 @@ class _Looks:
         return found or (self._by_fingerprint(row) if self._fingerprints else None)
 
     def _by_proof(self, row: _Row) -> _Find | None:
-        key = (self._at.account, row.email_id)
+        key = (self._at.account, row.email_id, row.at)
         return _agreed(row, *self._givers(LIVE_BY_ID, GRAVES_BY_ID, key))
 
     def _by_fingerprint(self, row: _Row) -> _Find | None:

@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 
-from provider import Account, Counts, ErrorKind, FolderPolicy, Keep, MailStoreProvider, Shortcuts, SyncRequest
+from provider import Account, Counts, ErrorKind, FolderPolicy, Keep, Limits, MailStoreProvider, Shortcuts, SyncRequest
 from provider.testing import ManualClock, RecordingCallback
 from store import MailStore, MessageKey, database
 
 from ..servers.dovecot import DovecotAccount
-from ..servers.fake_answer import Answer
+from ..servers.fake_answer import Answer, Then
 from ..servers.fakeimap import FULL, FakeImap
 from ..servers.plain_client import NewMessage, PlainClient
 from ..servers.pymap_server import PymapServer
+from .edge import swap
 from .rig import (
     HANG_SECONDS,
     WireTap,
@@ -195,6 +196,19 @@ def test_where_the_one_that_was_asked_for_does_not_come_the_others_do(
     assert folder_of(mail_store, "Later").counts.bodies == folder_of(mail_store, "Work").counts.bodies == 2
 
 
+@STEPS
+def test_a_server_that_gives_one_id_to_all_mail_is_not_believed(
+    tours: bool, fakes: Callable[..., FakeImap], mail_store: MailStore
+) -> None:
+    play = Play.on(fakes(), mail_store, "Archive", shortcuts=Shortcuts(tours=tours))
+    play.append("INBOX", *range(1, 251))
+    play.append("Archive", *range(301, 330))
+    play.fake.faults.on("UID FETCH", swap(rb"EMAILID \(M[0-9a-f]+\)", b"EMAILID (Mone)"))
+    result, _ = synchronize(mail_store, play.account)
+    assert (result.downloaded.bodies, result.downloaded.reused) == (279, 0)
+    play.equals_server()
+
+
 @IDS
 def test_switched_off_every_message_comes_by_itself_and_the_store_is_the_same(
     capabilities: object, fakes: Callable[..., FakeImap], mail_store: MailStore
@@ -208,6 +222,31 @@ def test_switched_off_every_message_comes_by_itself_and_the_store_is_the_same(
     result, _ = synchronize(mail_store, play.account)
     assert play.bodies_fetched() > 0
     assert (result.downloaded.bodies, result.downloaded.reused) == (30, 0)
+    play.equals_server()
+
+
+def test_a_tour_that_would_need_headers_to_know_mail_again_leaves_that_to_a_visit(
+    fakes: Callable[..., FakeImap], mail_store: MailStore
+) -> None:
+    play = Play.on(fakes(NO_IDS), mail_store, "Archive", limits=Limits(reconnect_seconds=0.001))
+    play.append("INBOX", *range(1, 261))
+    synchronize(mail_store, play.account)
+    play.bodies_fetched()
+    play.move("INBOX", "Archive", *range(1, 261))
+
+    def closes_at_headers(answer: Answer) -> None:
+        if answer.folder == b"Archive" and b"BODY.PEEK[HEADER]" in answer.command.raw:
+            answer.raw, answer.then = b"", Then.CLOSE
+
+    play.fake.faults.on("UID FETCH", closes_at_headers)
+    result, _ = run_to_the_end(mail_store, play.account)
+    assert not result.ok
+    counts = folder_of(mail_store, "Archive").counts
+    assert (counts.listed, counts.messages) == (260, 0)
+    play.fake.faults.clear()
+    assert play.bodies_fetched() == 0
+    result, _ = synchronize(mail_store, play.account)
+    assert (play.bodies_fetched(), result.downloaded.reused) == (0, 260)
     play.equals_server()
 
 
