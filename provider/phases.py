@@ -35,13 +35,13 @@ NEXT: dict[Phase, frozenset[Phase]] = {
     Phase.IDLE: frozenset({Phase.SYNC, Phase.DOWNLOAD_TABLE, Phase.DOWNLOAD_HEADER, Phase.DOWNLOAD_BODIES, Phase.DONE}),
     Phase.SYNC: frozenset({Phase.DOWNLOAD_HIERARCHY, Phase.CONTENTS, Phase.DONE}),
     Phase.DOWNLOAD_HIERARCHY: frozenset({Phase.SYNC, Phase.CONTENTS, Phase.DONE}),
-    Phase.CONTENTS: frozenset({Phase.SYNC, Phase.DOWNLOAD_HIERARCHY, Phase.DONE}),
+    Phase.CONTENTS: frozenset({Phase.SYNC, Phase.DONE}),
     Phase.DOWNLOAD_TABLE: frozenset({Phase.DOWNLOAD_HEADER, Phase.DOWNLOAD_BODIES, Phase.DONE}),
     Phase.DOWNLOAD_HEADER: frozenset({Phase.DOWNLOAD_TABLE, Phase.DOWNLOAD_BODIES, Phase.DONE}),
     Phase.DOWNLOAD_BODIES: frozenset({Phase.DOWNLOAD_TABLE, Phase.DOWNLOAD_HEADER, Phase.DONE}),
     Phase.DONE: frozenset(),
 }
-"""Which phase may follow which, for one item in one run. A reconnect goes back: it looks at the folders again."""
+"""Which phase may follow which, for one item in one run. A reconnect goes back to SYNC."""
 
 
 def legal(before: Phase, after: Phase) -> bool:

@@ -9,6 +9,7 @@ from store import StoreError
 from ..backoff import Backoff
 from ..errors import Needs, SourceError
 from ..events import Severity
+from ..phases import Phase
 from ..report import ItemReporter
 from ..sources.base import Notice, Session, Source
 from .context import RunContext
@@ -81,7 +82,11 @@ def over_connections(
     """
     breaks, before = 0, progress()
     backoff = Backoff(first_seconds=context.account.limits.reconnect_seconds)
+    again = False
     while True:
+        if again:  # the phases begin anew: hosts are promised that none is jumped over
+            context.reporter.item(None).phase(Phase.SYNC, "Connecting again")
+        again = True
         try:
             lifeline.stop = context.stop.child()
             context.line.begin(context.clock.monotonic())
