@@ -6,6 +6,7 @@ from dataclasses import replace
 from store import FolderCursor, NewMessage, WriteTransaction
 from store.mail import Uid, UidSet
 
+from ..errors import ServerBusy, SourceError
 from ..phases import Phase
 from ..sources.base import Exactness, Summary
 from .bodies import read_headers, settle_headers, tell_trouble
@@ -41,7 +42,7 @@ def list_new(visit: Visit, new: UidSet) -> None:
         for page in pages:
             _page_with_headers(visit, page, visit.cursor)
             new = new - page
-        for page in windows(new, coming):
+        for page in windows(new, coming, visit.work.portion.rows(ROWS_PER_PAGE)):
             _add_rows(visit, visit.session.summaries(page), page, visit.cursor)
         if visit.opened.uid_next is None:
             cursor = replace(cursor, uid_next=visit.local().highest + 1 if visit.local() else None)
@@ -71,7 +72,7 @@ def list_rest(visit: Visit, *, all_of_it: bool) -> bool:
     if visit.cursor.listed_from == 1:
         return True
     visit.work.item.phase(Phase.DOWNLOAD_TABLE, f"Listing {visit.work.path}")
-    for page in windows(left, messages):
+    for page in windows(left, messages, visit.work.portion.rows(ROWS_PER_PAGE)):
         visit.work.item.stop.checkpoint()
         _add_rows(visit, visit.session.summaries(page), page, replace(visit.cursor, listed_from=int(page.lowest)))
     with visit.write("cursor", replace(visit.cursor, listed_from=1)):
@@ -137,7 +138,13 @@ def _page_with_headers(visit: Visit, page: UidSet, cursor: FolderCursor) -> int:
 
 def _add_rows(visit: Visit, summaries: Iterable[Summary], page: UidSet, cursor: FolderCursor) -> UidSet:
     """Write a row for each of *summaries* within *page*, with *cursor*; return the UIDs that came."""
-    rows = {summary.uid: _new_message(summary) for summary in summaries if summary.uid in page}
+    try:
+        rows = {summary.uid: _new_message(summary) for summary in summaries if summary.uid in page}
+    except SourceError as error:
+        if error.drops_connection and not isinstance(error, ServerBusy):
+            visit.work.portion.halve()
+        raise
+    visit.work.portion.went_well()
     with visit.write("rows", cursor) as tx:
         new = _write_rows(visit, tx, rows)
         shared = share_in(tx, visit.context, visit.work, visit.epoch, UidSet(rows))

@@ -95,6 +95,20 @@ class Portion:
         if self.grows and self.messages < GROUP_MESSAGES and self.well >= WELL_BEFORE_MORE:
             self.messages, self.well = min(2 * self.messages, GROUP_MESSAGES), 0
 
+    def rows(self, usual: int) -> int:
+        """Return how many rows one page of a listing holds where *usual* are usual: its share of what is asked for.
+
+        >>> Portion().rows(2_000), Portion(messages=500).rows(2_000), Portion(messages=32).rows(200)
+        (2000, 1000, 32)
+        """
+        return usual if self.messages == GROUP_MESSAGES else max(SUSPECTS_MAX, usual * self.messages // GROUP_MESSAGES)
+
+    def halve(self) -> None:
+        """A page of rows did not come, for which no message can be blamed: the next ones are smaller."""
+        self.well = 0
+        if self.grows:
+            self.messages = max(SUSPECTS_MAX, self.messages // 2)
+
     def broke(self, left: Collection[int], culprit: int | None = None) -> int | None:
         """A connection broke while *left* were on their way. Return the UID that is to be set aside, or None.
 

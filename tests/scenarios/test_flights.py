@@ -12,12 +12,23 @@ from unittest.mock import patch
 import pytest
 
 import store.sql.messages
-from provider import Account, Counts, MailStoreProvider, Shortcuts, SyncRequest
+from provider import (
+    Account,
+    Counts,
+    ErrorKind,
+    FolderPolicy,
+    Keep,
+    MailStoreProvider,
+    Shortcuts,
+    SyncRequest,
+)
+from provider.limits import Limits
 from provider.testing import ManualClock
 from store import BodyState, MailStore
 from store.mail import AccountId
 
 from ..servers.dovecot import Dovecot, DovecotAccount
+from ..servers.fake_answer import Answer, Then
 from ..servers.fakeimap import FULL, FakeImap
 from ..servers.plain_client import NewMessage, PlainClient
 from .flights import Flights
@@ -244,3 +255,28 @@ def test_on_a_slow_line_the_first_page_is_small(mail_store: MailStore) -> None:
             assert {command.name for command in fake.commands} >= {"LIST", "UID FETCH", "LOGOUT"}
     with mail_store.read() as view:
         assert [folder.counts.messages for folder in view.folders()] == [100, 100]
+
+
+def test_a_page_of_rows_that_breaks_the_connection_is_asked_again_in_smaller_ones(mail_store: MailStore) -> None:
+    with FakeImap() as fake:
+        for number in range(3_000):
+            fake.append("INBOX", plain(number))
+        asked: list[int] = []
+
+        def too_much(answer: Answer) -> None:
+            first, _, last = answer.command.arguments[0].partition(b":")
+            if b"BODY" in answer.command.raw:
+                return
+            asked.append(int(last or first) - int(first) + 1)
+            if asked[-1] > 1_200:
+                answer.raw, answer.then = b"", Then.CLOSE
+
+        fake.faults.on("UID FETCH", too_much)
+        headers = FolderPolicy(keep=Keep.HEADERS)
+        account = account_at(
+            fake.port, fake.user, fake.password, policy=headers, limits=Limits(reconnect_seconds=0.001)
+        )
+        result, host = run_to_the_end(mail_store, account)
+    assert result.ok and {error.kind for error in host.errors} == {ErrorKind.CONNECTION_LOST}
+    assert asked[0] > 1_200 and max(asked[1:]) == 1_000
+    assert result.downloaded.new == 3_000

@@ -10,6 +10,7 @@ from store import MailStore
 
 from ..servers.dovecot import DovecotAccount, Profile
 from ..servers.fakeimap import BARE, FULL, NO_CONDSTORE, NO_QRESYNC, FakeImap
+from .flights import Flights
 from .rig import WireTap, account_at, bodies_asked, rows_outside_runs, store_snapshot, synchronize
 from .truth_mail import fill, folder_names, mail
 
@@ -49,15 +50,23 @@ def test_nothing_changed_costs_no_row_no_fetch_and_few_flights(
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("profile", [Profile.NO_CONDSTORE, Profile.BARE])
+@pytest.mark.parametrize(("profile", "waits"), [(Profile.NO_CONDSTORE, 4), (Profile.BARE, 7)])
 def test_a_server_without_mod_sequences_is_asked_for_flags_and_for_nothing_else(
-    profile: Profile, dovecot_profiles: Callable[..., DovecotAccount], mail_store: MailStore
+    profile: Profile,
+    waits: int,
+    dovecot_profiles: Callable[..., DovecotAccount],
+    mail_store: MailStore,
+    flights: Flights,
 ) -> None:
     user = dovecot_profiles(profile)
     with user.client() as client:
         fill(client, "/", folders=12, messages=240)
     with WireTap(user.port) as tap:
-        commands, _ = second_run(mail_store, account_at(tap.port, user.user, user.password), tap)
+        account = account_at(tap.port, user.user, user.password)
+        commands, _ = second_run(mail_store, account, tap)
+        flights.take()
+        synchronize(mail_store, account)
+    assert flights.take() <= waits
     fetches = [command for command in commands if b"FETCH" in command]
     assert len(fetches) == 12
     assert {command.split(b" ", 3)[3] for command in fetches} == {b"(UID FLAGS)"}

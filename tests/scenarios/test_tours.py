@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from provider import Counts, SyncFlags, SyncRequest
+from provider import Counts, Shortcuts, SyncFlags, SyncRequest
 from store import MailStore
 from tests.scenarios.flights import Flights
 from tests.scenarios.rig import account_at, run_to_the_end, server_snapshot, store_snapshot, synchronize
 from tests.servers.fake_answer import Answer, refuse
-from tests.servers.fakeimap import BARE, NO_CONDSTORE, FakeImap
+from tests.servers.fakeimap import BARE, FULL, NO_CONDSTORE, NO_QRESYNC, FakeImap
 from tests.servers.plain_client import PlainClient
 
 FOLDERS = 30
@@ -141,3 +141,31 @@ def test_a_server_without_mod_sequences_is_compared_in_one_tour(
         assert fake.command_names().count("UID SEARCH") == 21, "asked where something went, and nowhere else"
         with PlainClient.login(host=fake.host, port=fake.port, user=fake.user, password=fake.password) as client:
             assert store_snapshot(mail_store) == server_snapshot(client, "/")
+
+
+OFF = Shortcuts(tours=False, deltas=False, reuse=False, adaptive=False, quick_lane=False)
+
+
+@pytest.mark.parametrize("shortcuts", [Shortcuts(), Shortcuts(deltas=False), Shortcuts(tours=False), OFF])
+@pytest.mark.parametrize("capabilities", [FULL, NO_QRESYNC, NO_CONDSTORE, BARE])
+def test_whatever_is_switched_off_the_store_is_the_same(
+    capabilities: frozenset[str], shortcuts: Shortcuts, mail_store: MailStore
+) -> None:
+    with FakeImap(capabilities=capabilities) as fake:
+        for folder in ("INBOX", "Lists", "Sent"):
+            if folder != "INBOX":
+                fake.add_folder(folder)
+            for number in range(120):
+                fake.append(folder, mail(folder, number), [b"\\Seen"] if number % 3 else [])
+        account = account_at(fake.port, fake.user, fake.password, shortcuts=shortcuts)
+        synchronize(mail_store, account)
+        for folder in ("INBOX", "Lists"):
+            fake.append(folder, mail(folder, 500))
+            fake.expunge(folder, 3, *range(20, 90))  # so many that one answer is not enough
+            fake.set_flags(folder, 100, [b"\\Flagged", b"$Work"])
+        fake.expunge("Sent", 1)
+        synchronize(mail_store, account)
+        with PlainClient.login(host=fake.host, port=fake.port, user=fake.user, password=fake.password) as client:
+            assert store_snapshot(mail_store) == server_snapshot(client, "/")
+        result, _ = synchronize(mail_store, account)
+        assert result.downloaded == Counts()

@@ -85,3 +85,18 @@ def test_a_culprit_that_is_known_keeps_the_groups_as_they_are() -> None:
     portion = Portion()
     assert portion.broke(range(1, 401), culprit=9) is None
     assert (portion.messages, portion.suspects) == (GROUP_MESSAGES, {9})
+
+
+def test_pages_of_rows_are_halved_when_one_does_not_come_and_grow_again() -> None:
+    portion = Portion()
+    pages = []
+    for _ in range(3):
+        portion.halve()
+        pages.append(portion.rows(2_000))
+    assert pages == [1_000, 500, 250]
+    for _ in range(12):
+        portion.went_well()
+    assert portion.rows(2_000) == 2_000
+    steady = Portion(grows=False)
+    steady.halve()
+    assert steady.rows(2_000) == 2_000
