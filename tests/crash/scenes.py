@@ -114,6 +114,8 @@ class Scene:
     quiet_runs: int = 0
     """So many synchronizations after a complete one still write a row: a folder is called stable by a quiet visit."""
     limits: dict[str, object] = field(default_factory=dict)
+    moves: bool = False
+    """Mail that is here comes under other numbers: it comes down again where reuse is off."""
     unable: frozenset[str] = frozenset()
     """What the server cannot do, whatever it could otherwise."""
 
@@ -122,7 +124,7 @@ SCENES = {
     "first": Scene(fill=_two_folders),
     "second": Scene(fill=_two_folders, happen=_much_happens, again=True),
     "renumbered": Scene(fill=_two_folders, happen=_renumbered, again=True, quiet_runs=1),
-    "moved": Scene(fill=_received, happen=_much_moves, again=True),
-    "moved, no ids": Scene(fill=_received, happen=_much_moves, again=True, unable=frozenset({"OBJECTID"})),
+    "moved": Scene(fill=_received, happen=_much_moves, again=True, moves=True),
+    "moved, no ids": Scene(fill=_received, happen=_much_moves, again=True, moves=True, unable=frozenset({"OBJECTID"})),
     "large": Scene(fill=_large_ones, limits={"whole_octets": 30_000, "part_octets": 10_000}),
 }

@@ -153,6 +153,8 @@ class Edge:
     """Exactly the kinds of all errors and warnings told."""
     met: bool = True
     stirred: bool = True
+    by_delta: bool = False
+    """The lie is told in a delta, or in what is asked because of one: played with deltas whatever else is off."""
     folder: str = FOLDER
     """Which one fails where the outcome says F."""
     capabilities: Collection[str] = FULL
@@ -181,6 +183,8 @@ class Edge:
                 for number in range(1, count + 1):
                     fake.append(folder, letter(number, folder), ["\\Seen"] if number % 2 else [])
             account = account_at(fake.port, fake.user, fake.password, limits=self.limits)
+            if self.by_delta:
+                account = replace(account, shortcuts=replace(account.shortcuts, deltas=True))
             scene = Scene(fake, store, account)
             if self.met:
                 result, host = scene.run()

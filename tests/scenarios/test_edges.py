@@ -149,6 +149,7 @@ ROWS = [
     Edge(
         row="E8 H77",
         title="HIGHESTMODSEQ is told too high for ever: the proof finds what no delta tells",
+        by_delta=True,
         outcome="K",
         lie=too_high,
         also=flags_that_no_delta_tells,
@@ -167,6 +168,7 @@ ROWS = [
     Edge(
         row="E10 H72",
         title="VANISHED tells that all mail is gone",
+        by_delta=True,
         outcome="K",
         lie=opening(add(b"* VANISHED (EARLIER) 1:26183")),
         kinds={K.MASS_DELETION, K.SERVER_DEMOTED},

@@ -203,6 +203,7 @@ ROWS = [
     Edge(
         row="H54",
         title="two messages with one number, one with two",
+        by_delta=True,
         outcome="K",
         capabilities=NO_QRESYNC,
         lie=fetch(add(b"* 1 FETCH (UID 5 FLAGS (bad))", b"* 2 FETCH (UID 5 FLAGS (bad))"), b"CHANGEDSINCE"),
@@ -289,6 +290,7 @@ ROWS = [
         Edge(
             row="H70",
             title=title,
+            by_delta=True,
             outcome="K",
             capabilities=NO_QRESYNC - {"ESEARCH"},
             lie=search(hook),
@@ -318,6 +320,7 @@ ROWS = [
         Edge(
             row="H71",
             title=f"ESEARCH ALL {told.decode()}",
+            by_delta=True,
             outcome="FR",
             capabilities=NO_QRESYNC,
             lie=search(swap(rb"ALL [0-9:,]+", b"ALL " + told)),
@@ -325,11 +328,14 @@ ROWS = [
         )
         for told in (b"5:", b"*", b"9:1")
     ),
-    Edge(row="H74", title="VANISHED in many lines", outcome="K", lie=vanished_in_many_lines, also=honest),
+    Edge(
+        row="H74", title="VANISHED in many lines", outcome="K", lie=vanished_in_many_lines, by_delta=True, also=honest
+    ),
     *(
         Edge(
             row="H78",
             title=f"EXPUNGE of {number.decode()}",
+            by_delta=True,
             outcome="K",
             capabilities=NO_QRESYNC,
             lie=fetch(add(b"* " + number + b" EXPUNGE"), b"CHANGEDSINCE"),
@@ -340,6 +346,7 @@ ROWS = [
     Edge(
         row="H78",
         title="a flood of EXPUNGE",
+        by_delta=True,
         outcome="FRL",
         capabilities=NO_QRESYNC,
         limits=replace(QUICK, untagged_rows=1_000),
@@ -362,7 +369,15 @@ def test_h76_the_highest_uid_is_never_left_to_a_star(tmp_path: Path) -> None:
         assert any(b"4294967295 " in raw for raw in asked)
         assert not any(re.search(rb":\*|\*:", raw) for raw in asked)
 
-    row = Edge(row="H76", title="an honest server", outcome="K", capabilities=NO_QRESYNC, lie=expunged, also=no_star)
+    row = Edge(
+        row="H76",
+        title="an honest server",
+        outcome="K",
+        by_delta=True,
+        capabilities=NO_QRESYNC,
+        lie=expunged,
+        also=no_star,
+    )
     row.play(tmp_path)
 
 
@@ -387,4 +402,5 @@ def test_d7_a_vanished_that_names_most_of_a_large_folder_needs_a_second_question
     (tmp_path / "falsely").mkdir()
     Edge(row="H72", title="truly", outcome="K", lie=truly, also=honest).play(tmp_path / "truly")
     kinds = {K.MASS_DELETION, K.SERVER_DEMOTED}
-    Edge(row="H72", title="falsely", outcome="K", lie=falsely, kinds=kinds, also=honest).play(tmp_path / "falsely")
+    untrue = Edge(row="H72", title="falsely", outcome="K", by_delta=True, lie=falsely, kinds=kinds, also=honest)
+    untrue.play(tmp_path / "falsely")
