@@ -1,9 +1,10 @@
-"""From the connection to the disk: octets are hashed and compressed by two threads and written by one.
+"""From the connection to the disk: octets are hashed and compressed by one thread and written by another.
 
-connection thread → (bounded in octets) → encoders → writer → commit → ``Target.committed``. Hashing, compressing and
-SQLite's step release the interpreter lock, so reading, encoding and writing overlap. Invariants: what is in the pipe is
-bounded by the budget, whatever the mailbox (beside it an encoder holds at most one chunk of a message under way); a
-message is told as committed only after its transaction is.
+connection thread → (bounded in octets) → encoder → writer → commit → ``Target.committed``. Hashing, compressing and
+SQLite's step release the interpreter lock, so reading, encoding and writing overlap; a second encoder would only wait
+for that lock (docs/decisions/0011). Invariants: what is in the pipe is bounded by the budget, whatever the mailbox
+(beside it the encoder holds at most one chunk of each message under way); a message is told as committed only after its
+transaction is.
 """
 
 import queue
@@ -23,10 +24,9 @@ from .context import RunContext
 
 __all__ = ["Pipe", "Target"]
 
-ENCODERS = 2
 MADE_CHUNKS = 32
 MADE_OCTETS = 256_000
-"""So much an encoder gives to the writer at once, while there is more to do."""
+"""So much the encoder gives to the writer at once, while there is more to do."""
 BATCH_OCTETS = 6_000_000
 BATCH_MESSAGES = 500
 BATCH_SECONDS = 1.0
@@ -43,16 +43,15 @@ class Target:
 
 
 class _Barrier:
-    """Passes through both encoders behind all that was put before it; the writer commits and opens it."""
+    """Passes through the encoder behind all that was put before it; the writer commits and opens it."""
 
-    def __init__(self, encoders_left: int = ENCODERS) -> None:
+    def __init__(self) -> None:
         self.open = threading.Event()
-        self.encoders_left = encoders_left
 
 
 @dataclass(slots=True)
 class _Made:
-    """What an encoder made and has not handed over yet, and of how many raw octets."""
+    """What the encoder made and has not handed over yet, and of how many raw octets."""
 
     chunks: list[tuple[Target, EncodedChunk]] = field(default_factory=list)
     taken_octets: int = 0
@@ -65,7 +64,7 @@ _Encoded = list[tuple[Target, EncodedChunk]] | _Barrier | None
 class Pipe:
     """One run's way to the disk. ``put`` and ``drain`` belong to the connection thread; close it always.
 
-    What goes wrong in an encoder or in the writer is raised by the next ``put`` or ``drain``.
+    What goes wrong in the encoder or in the writer is raised by the next ``put`` or ``drain``.
     """
 
     def __init__(self, store: MailStore, run: RunId, spawn: Spawn, stop: Stop, *, budget_octets: int) -> None:
@@ -75,15 +74,14 @@ class Pipe:
         self._in_flight = 0
         self._failure: BaseException | None = None
         self._abandoned = False
-        self._inboxes: list[queue.SimpleQueue[_Raw]] = [queue.SimpleQueue() for _ in range(ENCODERS)]
+        self._inbox: queue.SimpleQueue[_Raw] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[_Encoded] = queue.SimpleQueue()
-        self._lanes: dict[tuple[FolderId, int], int] = {}
-        self._next_lane = 0
+        self._half: set[tuple[FolderId, Uid]] = set()
+        """Messages of which more is to come."""
         self._threads = [
-            spawn(f"encoder-{lane}", partial(self._guarded, partial(self._encode, inbox)))
-            for lane, inbox in enumerate(self._inboxes)
+            spawn("encoder", partial(self._guarded, self._encode)),
+            spawn("writer", partial(self._guarded, self._write)),
         ]
-        self._threads.append(spawn("writer", partial(self._guarded, self._write)))
 
     @classmethod
     def of(cls, context: RunContext) -> "Pipe":
@@ -97,23 +95,26 @@ class Pipe:
         with self._room:
             while self._in_flight and self._in_flight + octets > self._budget and self._failure is None:
                 if not self._room.wait(0.2):
-                    self._outbox.put(_Barrier(encoders_left=1))  # the batch at hand may wait for this very chunk
+                    self._outbox.put(_Barrier())  # the batch at hand may wait for this very chunk
                 self._stop.checkpoint()
             self._raise_failure()
             self._in_flight += octets
-        self._inboxes[self._lane_of(target, chunk)].put((target, chunk))
+        if not chunk.last:
+            self._half.add((target.folder, chunk.uid))
+        else:
+            self._half.discard((target.folder, chunk.uid))
+        self._inbox.put((target, chunk))
 
     def drop(self, target: Target, uid: Uid) -> None:
         """Forget what was put of a message that will not be finished; nothing when it is finished."""
-        lane = self._lanes.pop((target.folder, int(uid)), None)
-        if lane is not None:
-            self._inboxes[lane].put((target, BodyChunk(uid=uid, offset=0, octets=None, last=True)))
+        if (target.folder, uid) in self._half:
+            self._half.discard((target.folder, uid))
+            self._inbox.put((target, BodyChunk(uid=uid, offset=0, octets=None, last=True)))
 
     def drain(self) -> None:
         """Return when everything put so far is committed. Raises Cancelled, StoreError."""
         barrier = _Barrier()
-        for inbox in self._inboxes:
-            inbox.put(barrier)
+        self._inbox.put(barrier)
         while not barrier.open.wait(0.2):
             self._stop.checkpoint()
             self._raise_failure()
@@ -122,18 +123,9 @@ class Pipe:
     def close(self, *, abandon: bool = False) -> None:
         """End the threads. With *abandon* only the batch at hand is still committed; errors are not raised here."""
         self._abandoned = self._abandoned or abandon
-        for inbox in self._inboxes:
-            inbox.put(None)
+        self._inbox.put(None)
         for thread in self._threads:
             thread.join()
-
-    def _lane_of(self, target: Target, chunk: BodyChunk) -> int:
-        """All chunks of one message go through one encoder, since its digest is a running one."""
-        key = (target.folder, int(chunk.uid))
-        if chunk.offset == 0:
-            self._next_lane = (self._next_lane + 1) % ENCODERS
-            self._lanes[key] = self._next_lane
-        return self._lanes.pop(key) if chunk.last else self._lanes[key]
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -150,15 +142,15 @@ class Pipe:
                 self._room.notify_all()
             self._outbox.put(None)
 
-    def _encode(self, inbox: "queue.SimpleQueue[_Raw]") -> None:
+    def _encode(self) -> None:
         encoder = Encoder()
         under_way: dict[tuple[FolderId, int], BodyEncoder] = {}
         made = _Made()
         while True:
-            if isinstance(item := inbox.get(), tuple):
+            if isinstance(item := self._inbox.get(), tuple):
                 if not self._abandoned:
                     self._encode_one(encoder, under_way, made, *item)
-                if len(made.chunks) < MADE_CHUNKS and made.taken_octets < MADE_OCTETS and not inbox.empty():
+                if len(made.chunks) < MADE_CHUNKS and made.taken_octets < MADE_OCTETS and not self._inbox.empty():
                     continue
             self._hand_over(made)
             made = _Made()
@@ -198,21 +190,15 @@ class Pipe:
         batch: list[tuple[Target, EncodedChunk]] = []
         octets = messages = 0
         due = 0.0
-        encoders_left = ENCODERS
-        while encoders_left:
+        item: _Encoded = []
+        while item is not None:
             try:
                 item = self._outbox.get(timeout=max(0.0, due - time.monotonic()) if batch else None)
             except queue.Empty:
-                item = _Barrier(encoders_left=1)
-            if item is None:
-                encoders_left -= 1
-            elif isinstance(item, _Barrier):
-                item.encoders_left -= 1
-                if item.encoders_left:
+                item = _Barrier()
+            if isinstance(item, list):
+                if self._abandoned:
                     continue
-            elif self._abandoned:
-                continue
-            else:
                 if not batch:
                     due = time.monotonic() + BATCH_SECONDS
                 batch += item
