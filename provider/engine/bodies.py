@@ -2,7 +2,7 @@
 
 Page by page: headers of the large ones at once, then the small ones whole, then the large ones. A message that was
 asked for and did not come goes on the gap list; one whose octets contradict themselves is quarantined; both are tried
-again with a growing delay, and neither is ever taken for deleted. Between groups a more urgent request may take over.
+again with a growing delay, and neither is ever taken for deleted. Between two messages a more urgent request may take over.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,7 +36,6 @@ SMALL_OCTETS = 64_000
 """Up to here a message comes whole in one pass; above, its header comes first."""
 PAGE_MESSAGES = 2_000
 HEADERS_PER_COMMIT = 500
-GROUP_OCTETS = 8_000_000
 RETRY_FIRST = timedelta(hours=1)
 RETRY_LAST = timedelta(days=7)
 
@@ -139,7 +138,7 @@ def settle_headers(
 def bring_bodies(context: RunContext, session: Session, work: FolderWork, epoch: UidValidity, pipe: Pipe) -> None:
     """Fetch every body the policy wants, newest first, into the *pipe*.
 
-    Raises Yielded, with the pipe drained, when somebody more urgent waits.
+    Raises as ``fetch_bodies``.
     """
     before: int | None = None
     while True:
@@ -167,9 +166,6 @@ def _bring_page(
     small = [need for need in needs if (need.size or 0) <= SMALL_OCTETS]
     for group in chain(_groups(small, work), _groups(large, work)):
         fetch_bodies(context, session, work, epoch, pipe, group)
-        if context.turn.wanted():
-            pipe.drain()
-            raise Yielded
 
 
 def outstanding(visit: Visit, pipe: Pipe) -> tuple[int, int]:
@@ -204,7 +200,11 @@ def fetch_bodies(
     pipe: Pipe,
     group: Sequence[BodyNeed],
 ) -> None:
-    """Fetch one group into the pipe, and note what did not come."""
+    """Fetch one group into the pipe, and note what did not come.
+
+    Raises Yielded between two messages, with the pipe drained, when somebody more urgent waits; the connection, on
+    which more is under way, is given up then.
+    """
 
     def committed(messages: int) -> None:
         work.committed(messages)
@@ -230,6 +230,9 @@ def fetch_bodies(
             octets += len(chunk.octets)
             work.received(len(chunk.octets))
             pipe.put(target, chunk)
+            if chunk.last and context.turn.wanted():
+                pipe.drain()
+                raise Yielded
     except SourceError as error:
         if error.drops_connection:
             _suspect(context, work, epoch, error, half if half is not None else error.uid, list(left))
@@ -282,17 +285,13 @@ def _suspect(
 
 
 def _groups(needs: Sequence[BodyNeed], work: FolderWork) -> Iterator[list[BodyNeed]]:
-    """Yield *needs* in groups bounded by octets and count, suspects alone and last."""
-    group: list[BodyNeed] = []
-    octets = 0
-    for need in needs:
-        if need.uid in work.portion.suspects:
-            continue
-        if group and (octets + (need.size or 0) > GROUP_OCTETS or len(group) >= work.portion.messages):
-            yield group
-            group, octets = [], 0
-        group.append(need)
-        octets += need.size or 0
-    if group:
-        yield group
-    yield from ([need] for need in needs if need.uid in work.portion.suspects)
+    """Yield *needs*: all at once while nothing went wrong, for the session knows how much to ask ahead; else in
+    portions. Suspects come alone and last.
+    """
+    alone = [need for need in needs if need.uid in work.portion.suspects]
+    rest = [need for need in needs if need.uid not in work.portion.suspects]
+    while rest:
+        count = len(rest) if work.portion.usual else work.portion.messages
+        yield rest[:count]
+        rest = rest[count:]
+    yield from ([need] for need in alone)

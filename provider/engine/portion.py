@@ -89,6 +89,11 @@ class Portion:
     well: int = 0
     """Groups in a row that went well."""
 
+    @property
+    def usual(self) -> bool:
+        """True while nothing went wrong, or all of it is made up for."""
+        return self.messages == GROUP_MESSAGES
+
     def went_well(self) -> None:
         """A group came to its end: the next ones may be larger, up to the usual size."""
         self.well += 1
@@ -101,7 +106,7 @@ class Portion:
         >>> Portion().rows(2_000), Portion(messages=500).rows(2_000), Portion(messages=32).rows(200)
         (2000, 1000, 32)
         """
-        return usual if self.messages == GROUP_MESSAGES else max(SUSPECTS_MAX, usual * self.messages // GROUP_MESSAGES)
+        return usual if self.usual else max(SUSPECTS_MAX, usual * self.messages // GROUP_MESSAGES)
 
     def halve(self) -> None:
         """A page of rows did not come, for which no message can be blamed: the next ones are smaller."""

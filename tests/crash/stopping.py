@@ -97,7 +97,6 @@ def make_steps_small() -> None:
     for room, name, value in (
         (pipe, "BATCH_MESSAGES", 3),
         (imap_bodies, "_GROUP_MESSAGES", 3),
-        (bodies, "GROUP_OCTETS", 5_000),
         (bodies, "PAGE_MESSAGES", 12),
         (bodies, "HEADERS_PER_COMMIT", 4),
         (portion, "NEWEST_PAGE", 6),
