@@ -2,7 +2,7 @@
 
 Page by page: headers of the large ones at once, then the small ones whole, then the large ones. A message that was
 asked for and did not come goes on the gap list; one whose octets contradict themselves is quarantined; both are tried
-again with a growing delay, and neither is ever taken for deleted. Between two messages somebody more urgent may go first.
+again with a growing delay, and neither is ever taken for deleted. Between two messages a more urgent one goes first.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

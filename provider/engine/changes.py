@@ -58,8 +58,7 @@ def apply_changes(visit: Visit) -> UidSet:
     write_flags(visit, flags)
     _remove(visit, gone)
     if cursor != visit.cursor:
-        with visit.write("changes", cursor):
-            pass
+        visit.save("changes", cursor)
     return new
 
 

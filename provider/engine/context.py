@@ -186,7 +186,7 @@ class FolderWork:
 
 @dataclass(slots=True, kw_only=True)
 class Visit:
-    """An open folder and what we know of it; ``cursor`` is what the store has."""
+    """An open folder and what we know of it; ``cursor`` is what the store has, or (never opened) saves first."""
 
     context: RunContext
     session: Session
@@ -216,10 +216,15 @@ class Visit:
             yield tx
         self.cursor = cursor or self.cursor
 
+    def save(self, name: str, cursor: FolderCursor) -> None:
+        """Save *cursor* by itself; where it is what the store has, nothing is begun."""
+        if cursor != self.cursor:
+            with self.write(name, cursor):
+                pass
+
     def distrust(self, why: str) -> None:
         """Stop believing this folder's deltas from now on, and tell why (once)."""
         if not self.cursor.distrust:
-            with self.write("distrust", replace(self.cursor, distrust=why)):
-                pass
+            self.save("distrust", replace(self.cursor, distrust=why))
             text = f"The server's report of changes in {self.work.path} is not trusted any more: {why}."
             self.context.warn(ErrorKind.SERVER_DEMOTED, text, folder=self.work.path)

@@ -30,8 +30,7 @@ def list_new(visit: Visit, new: UidSet) -> None:
         coming = len(new)
     if not new:
         if cursor != visit.cursor:
-            with visit.write("cursor", cursor):
-                pass
+            visit.save("cursor", cursor)
     elif coming <= visit.context.at_once and visit.opened.uid_next is not None:
         _page_with_headers(visit, new, cursor)
     else:
@@ -46,8 +45,7 @@ def list_new(visit: Visit, new: UidSet) -> None:
             _add_rows(visit, visit.session.summaries(page), page, visit.cursor)
         if visit.opened.uid_next is None:
             cursor = replace(cursor, uid_next=visit.local().highest + 1 if visit.local() else None)
-        with visit.write("cursor", cursor):
-            pass
+        visit.save("cursor", cursor)
 
 
 def list_rest(visit: Visit, *, all_of_it: bool) -> bool:
@@ -75,8 +73,7 @@ def list_rest(visit: Visit, *, all_of_it: bool) -> bool:
     for page in windows(left, messages, visit.work.portion.rows(ROWS_PER_PAGE)):
         visit.work.item.stop.checkpoint()
         _add_rows(visit, visit.session.summaries(page), page, replace(visit.cursor, listed_from=int(page.lowest)))
-    with visit.write("cursor", replace(visit.cursor, listed_from=1)):
-        pass
+    visit.save("cursor", replace(visit.cursor, listed_from=1))
     return True
 
 

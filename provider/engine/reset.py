@@ -70,8 +70,7 @@ def _take_flags(visit: Visit, kept: UidSet, there: Sequence[IdentityRow]) -> Non
         write_flags(visit, [FlagRow(uid=uid, flags=told[uid]) for uid in page if told[uid] != here.get(uid)])
     visit.work.compared_in = visit.epoch
     visit.opened = replace(visit.opened, changes=ChangeReport(exactness=Exactness.FLAGS))
-    with visit.write("compared", replace(visit.cursor, proven_at=visit.context.clock.now())):
-        pass
+    visit.save("compared", replace(visit.cursor, proven_at=visit.context.clock.now()))
 
 
 def _matched(visit: Visit, existing: UidSet) -> tuple[Remap, list[IdentityRow]]:

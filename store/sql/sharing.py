@@ -12,11 +12,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, Table, and_, delete, exists, literal_column, null, select, update
+from sqlalchemy import ColumnElement, Select, Table, and_, delete, exists, literal_column, null, or_, select, update
 
 from ..mail import Role, Uid, UidSet
 from ..messages import Assumed, Shared
 from ..tables import ASSUMED, DATELESS, OWN, REFUTED, BlobRow, FolderRow, HeaderRow, MessageRow, TombstoneRow, table
+from .bulk import all_of, in_one_row
 from .folders import count
 from .rows import Place, is_unseen
 from .statements import names, p, sql
@@ -74,22 +75,30 @@ _bodiless = and_(
     _t.c.uid.between(p("low"), p("high")),
     _t.c.blob_id.is_(None),
 )
+_twin = _t.alias("twin")
+# What has neither an EMAILID nor the header block of another message is like nothing that is here: nearly all mail.
+_may_be_here = or_(
+    _t.c.email_id != _EMPTY,
+    exists().where(_twin.c.header_id == _t.c.header_id, _twin.c.key != _t.c.key),
+    exists().where(_graves.c.header_id == _t.c.header_id),
+)
 ROWS = sql(
     select(
-        _t.c.key,
-        _t.c.uid,
-        _t.c.internal_at,
-        _t.c.size,
-        _t.c.header_id,
-        _t.c.email_id,
-        _t.c.likeness,
-        _t.c.server_flags,
-        _t.c.local_flags,
-        _t.c.created_seq,
-    ).where(_bodiless),
+        in_one_row(
+            _t.c.key,
+            _t.c.uid,
+            _t.c.internal_at,
+            _t.c.size,
+            _t.c.header_id,
+            _t.c.email_id,
+            _t.c.likeness,
+            _t.c.server_flags,
+            _t.c.local_flags,
+            _t.c.created_seq,
+        )
+    ).where(_bodiless, _may_be_here),
     _AT,
 )
-_twin = _t.alias("twin")
 TWINS = sql(
     select(_t.c.uid).where(
         _bodiless,
@@ -242,11 +251,11 @@ class _Looks:
         self._fingerprints = fingerprints and connection.execute(IS_DRAFTS, (at.folder,)).fetchone() is None
 
     def rows(self, uids: UidSet) -> Iterator[_Row]:
-        """Yield the rows of *uids* without octets; none while there is nothing that could be shared."""
+        """Yield the rows of *uids* without octets that may be like another message."""
         if not self._octets and not self._graves:
             return
         for low, high in uids.ranges:
-            for row in self._connection.execute(ROWS, (self._at.folder, self._at.epoch, low, high)).fetchall():
+            for row in all_of(self._connection, ROWS, (self._at.folder, self._at.epoch, low, high)):
                 yield _Row(*row)
 
     def find(self, row: _Row) -> _Find | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from unittest.mock import patch
 
 import pytest
@@ -94,7 +95,15 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
 
 
 def letters(first: int, count: int, *, flags: tuple[str, ...] = (), octets: int = 0) -> list[NewMessage]:
-    return [NewMessage(octets=plain(number, octets=octets), flags=flags) for number in range(first, first + count)]
+    """Letters that arrived minutes apart: mail of one instant and size would be looked at as copies of each other."""
+    return [
+        NewMessage(octets=plain(number, octets=octets), flags=flags, internal_date=_arrival(number))
+        for number in range(first, first + count)
+    ]
+
+
+def _arrival(number: int) -> str:
+    return (datetime(2023, 1, 1) + timedelta(minutes=number)).strftime("%d-%b-%Y %H:%M:%S +0000")
 
 
 def names(count: int) -> list[str]:
