@@ -26,6 +26,8 @@ __all__ = [
     "EncodedChunk",
     "EncodedHeader",
     "Encoder",
+    "HeaderBlock",
+    "digest_of",
     "expanded",
     "senders_from_text",
 ]
@@ -52,6 +54,22 @@ class EncodedHeader:
     message_id: str
     received: bool
 
+    def encoded(self, encoder: "Encoder") -> "EncodedHeader":
+        """Return itself."""
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderBlock:
+    """The header block of a whole message. It is read and compressed only where the store does not have it yet."""
+
+    digest: bytes
+    block: bytes
+
+    def encoded(self, encoder: "Encoder") -> EncodedHeader:
+        """Return it ready to be written."""
+        return encoder.header(self.block)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedChunk:
@@ -67,7 +85,12 @@ class EncodedChunk:
     last: bool = False
     digest: bytes | None = None
     octets_total: int = 0
-    header: EncodedHeader | None = None
+    header: HeaderBlock | None = None
+
+
+def digest_of(octets: bytes) -> bytes:
+    """Return the key under which the store keeps *octets*."""
+    return blake2b(octets, digest_size=DIGEST_OCTETS).digest()
 
 
 class Encoder:
@@ -87,7 +110,7 @@ class Encoder:
         """Return a raw header *block* ready to be written; any octets will do, none raise."""
         envelope = scan_header(block, listed_only=True)
         return EncodedHeader(
-            digest=blake2b(block, digest_size=DIGEST_OCTETS).digest(),
+            digest=digest_of(block),
             octets=len(block),
             data=self.compress(block),
             subject=envelope.subject,
@@ -168,7 +191,7 @@ class BodyEncoder:
             last=True,
             digest=self._digest.digest(),
             octets_total=self._total,
-            header=self._encoder.header(block),
+            header=HeaderBlock(digest=digest_of(block), block=block),
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, insert, select
 
-from ..encode import EncodedHeader, expanded
+from ..encode import EncodedHeader, Encoder, HeaderBlock, expanded
 from ..mail import HeaderId
 from ..tables import HeaderRow, table
 from .bulk import find_many, in_one_row, write_many
@@ -28,19 +28,23 @@ RAW = sql(select(_t.c.data, _t.c.octets).where(_t.c.id == p("header")), "header"
 ADD = sql(insert(_t).values(**names(_COLUMNS)), _COLUMNS)
 
 
-def header_ids(work: Writing, account: int, headers: Sequence[EncodedHeader]) -> list[HeaderId]:
-    """Return the id of each of *headers*; those not here yet are written."""
+def header_ids(work: Writing, account: int, headers: Sequence[EncodedHeader | HeaderBlock]) -> list[HeaderId]:
+    """Return the id of each of *headers*; those not here yet are written.
+
+    Only these are read and compressed: a message whose header came before it brings it again, for nothing.
+    """
     digests = {header.digest for header in headers}
     known = find_many(work.connection, BY_DIGESTS, (account,), digests)
     by_digest: dict[bytes, int] = {bytes.fromhex(digest): id_ for id_, digest in known}
-    fresh: list[tuple[object, ...]] = []
-    next_id = work.next_id("headers") if len(by_digest) < len(digests) else 0
-    for header in headers:
-        if header.digest not in by_digest:
-            by_digest[header.digest] = next_id
-            fresh.append(_row(next_id, account, header))
-            next_id += 1
-    write_many(work.connection, ADD, fresh)
+    if len(by_digest) < len(digests):
+        fresh: list[tuple[object, ...]] = []
+        next_id, encoder = work.next_id("headers"), Encoder()
+        for header in headers:
+            if header.digest not in by_digest:
+                by_digest[header.digest] = next_id
+                fresh.append(_row(next_id, account, header.encoded(encoder)))
+                next_id += 1
+        write_many(work.connection, ADD, fresh)
     return [HeaderId(by_digest[header.digest]) for header in headers]
 
 

@@ -154,7 +154,7 @@ def _commit(stack: ExitStack, store: MailStore, chance: random.Random) -> Prepar
     fake, there = _fake(stack), threading.Event()
     for number in range(SMALL_MESSAGES):
         fake.append("INBOX", _MAIL + b"%d\r\n" % number + chance.randbytes(500).hex().encode() + b"\r\n")
-    watched = _WatchedStore(store, there, chance.randrange(2, 8))
+    watched = _WatchedStore(store, there, chance.randrange(1, 6))
     return (
         _account(fake.port, user=fake.user, password=fake.password),
         cast("MailStore", watched),

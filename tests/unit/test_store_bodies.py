@@ -88,7 +88,7 @@ def test_a_chunk_says_how_long_it_is_and_the_last_one_what_the_whole_is() -> Non
     last = chunks[-1]
     assert (last.octets_total, last.digest) == (LARGE, blake2b(raw, digest_size=32).digest())
     assert last.header is not None
-    assert last.header.octets == len(header_of(raw))
+    assert last.header.block == header_of(raw)
 
 
 def test_equal_octets_are_stored_once_in_one_folder_and_in_many(store: MailStore, inbox: Inbox) -> None:
