@@ -27,6 +27,8 @@ __all__ = ["Pipe", "Target"]
 MADE_CHUNKS = 32
 MADE_OCTETS = 256_000
 """So much the encoder gives to the writer at once, while there is more to do."""
+CHUNK_OVERHEAD_OCTETS = 1_000
+"""What a chunk weighs beside its octets: small mail would fill the memory with what is around it."""
 BATCH_OCTETS = 6_000_000
 BATCH_MESSAGES = 500
 BATCH_SECONDS = 1.0
@@ -91,7 +93,7 @@ class Pipe:
 
     def put(self, target: Target, chunk: BodyChunk) -> None:
         """Send one chunk on its way; waits while the pipe is full. Raises Cancelled, StoreError."""
-        octets = len(chunk.octets or b"")
+        octets = len(chunk.octets or b"") + CHUNK_OVERHEAD_OCTETS
         with self._room:
             while self._in_flight and self._in_flight + octets > self._budget and self._failure is None:
                 if not self._room.wait(0.2):
@@ -174,14 +176,14 @@ class Pipe:
         if chunk.offset == 0:
             under_way[key] = encoder.start(chunk.uid)
         made.chunks.extend((target, one) for one in under_way[key].chunk(chunk.octets, last=chunk.last))
-        made.taken_octets += len(chunk.octets)
+        made.taken_octets += len(chunk.octets) + CHUNK_OVERHEAD_OCTETS
         if chunk.last:
             del under_way[key]
 
     def _hand_over(self, made: "_Made") -> None:
         """Give the writer what was made; the queue and its lock are met once for many messages."""
         with self._room:  # what an encoder holds back is not in the way of the chunk that would complete it
-            self._in_flight += sum(chunk.octets for _, chunk in made.chunks) - made.taken_octets
+            self._in_flight += _weight(made.chunks) - made.taken_octets
             self._room.notify_all()
         if made.chunks:
             self._outbox.put(made.chunks)
@@ -202,7 +204,7 @@ class Pipe:
                 if not batch:
                     due = time.monotonic() + BATCH_SECONDS
                 batch += item
-                octets += sum(chunk.octets for _, chunk in item)
+                octets += _weight(item)
                 messages += sum(chunk.last for _, chunk in item)
                 if octets < self._batch_octets and messages < BATCH_MESSAGES:
                     continue
@@ -223,3 +225,7 @@ class Pipe:
         with self._room:
             self._in_flight -= octets
             self._room.notify_all()
+
+
+def _weight(chunks: list[tuple[Target, EncodedChunk]]) -> int:
+    return sum(chunk.octets + CHUNK_OVERHEAD_OCTETS for _, chunk in chunks)

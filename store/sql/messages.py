@@ -154,7 +154,7 @@ IDENTITIES = sql(
     "folder after rows",
 )
 FIRST_PAGE = PageKey(INTEGER_MAX, INTEGER_MAX)
-_UIDS_OF_A_PAGE = 20_000
+_UIDS_OF_A_PAGE = 4_000
 
 
 def _as_message(row: tuple[Any, ...], accounts: dict[int, AccountId]) -> Message:

@@ -28,9 +28,9 @@ def large_figures(setting: Setting) -> list[Figure]:
     """Measure both folders, on a server of their own."""
     scale = setting.scale
     with mailserver() as server, setting.place() as small_store, setting.place() as large_store:
-        setting.say(f"filling a folder with {scale.large:,} small messages")
-        small = fill_inbox(server, "small", corpus(scale.messages, small=True))
-        large = fill_inbox(server, "large", corpus(scale.large, small=True))
+        setting.say(f"filling a folder with {scale.large:,} messages")
+        small = fill_inbox(server, "small", corpus(scale.messages, attachments=False))
+        large = fill_inbox(server, "large", corpus(scale.large, attachments=False))
         setting.say(f"{large.octets / 1e6:,.0f} MB loaded in {large.load_seconds:.1f} s")
         idle = idle_octets(setting.directory)
         small_runs: list[OurRun] = []
@@ -82,7 +82,7 @@ def large_figures(setting: Setting) -> list[Figure]:
 def _memory(
     setting: Setting, small: Mailbox, large: Mailbox, small_runs: list[OurRun], large_runs: list[OurRun], idle: int
 ) -> list[Figure]:
-    what = f"{large.messages:,} small messages, {large.octets / 1e6:,.0f} MB: first synchronization"
+    what = f"{large.messages:,} messages without attachments, {large.octets / 1e6:,.0f} MB: first synchronization"
     over = Samples(tuple(float(run.child.memory_octets_peak - idle) for run in large_runs), "MB")
     beside = statistics.median(run.child.memory_octets_peak - idle for run in small_runs)
     return [
