@@ -12,6 +12,8 @@ TEST_STAMP := $(VENV)/.installed-test-$(HASH)
 TEST_GROUP = $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["test"])')
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
 WORKERS ?= 2
+# The suites of tests/ways.py: `make soak` plays them with every combination of shortcuts.
+EVERY_WAY = tests/crash/test_stops.py $(foreach s,edges edges_folders edges_poison edges_rows hostile_runs hostile_runs_mail second_run_changes truth_dovecot truth_policies truth_pymap truth_reset truth_resume,tests/scenarios/test_$(s).py)
 # What `make bench` is told beside: BENCH=--quick takes a tenth of everything, BENCH=--profile says where time goes.
 BENCH ?=
 
@@ -62,6 +64,7 @@ test: lint servers
 
 soak: $(TEST_STAMP) servers
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m soak -s --timeout 7200 tests
+	MAILDOCK_TEST_WAYS=every $(BIN)/pytest -q -n $(WORKERS) --dist loadfile -m "not soak" $(EVERY_WAY)
 
 bench: $(TEST_STAMP) servers
 	$(BIN)/python -m tests.bench $(BENCH)
