@@ -41,5 +41,5 @@ class Limits:
     octets_per_second: int = 10_000
     reconnect_seconds: float = 1.0
     """The wait after a connection was lost without progress; it doubles from there. After progress there is none."""
-    queue_octets: int = 16_000_000
+    queue_octets: int = 8_000_000
     """Octets between the connection and the writer."""

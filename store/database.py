@@ -80,6 +80,7 @@ class Database:
                 "foreign_keys = ON",
                 "mmap_size = 0",
                 "temp_store = MEMORY",
+                "cache_size = -512",  # many readers, short views: what they read again the system still has
             ):
                 connection.execute(f"PRAGMA {pragma}")
         except BaseException:
