@@ -122,6 +122,7 @@ ROWS = [
     Edge(
         row="E6 H68",
         title="a range above everything brings the last message",
+        by_delta=True,  # where all flags are compared, the row is one that was asked for
         outcome="K",
         lie=fetch(add(b"* 12 FETCH (UID 12 FLAGS (odd) RFC822.SIZE 1)")),
         also=honest,
