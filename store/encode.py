@@ -27,7 +27,6 @@ __all__ = [
     "EncodedHeader",
     "Encoder",
     "HeaderBlock",
-    "digest_of",
     "expanded",
     "senders_from_text",
 ]
