@@ -99,7 +99,7 @@ class Database:
                 f"journal_size_limit = {WAL_OCTETS_MAX}",  # what was longer once is cut when it starts again
                 "secure_delete = FAST",
                 "synchronous = NORMAL",
-                "cache_size = -16000",
+                "cache_size = -8000",
             ):
                 self._patiently(connection, f"PRAGMA {pragma}", time.monotonic() + self._wait_seconds)
         except BaseException:

@@ -20,7 +20,8 @@ __all__ = ["all_of", "find_many", "in_one_row", "page_in_one_row", "update_many"
 
 _VALUES_MAX = 16_384
 """Values of one statement; SQLite takes 32,766 since 3.32."""
-_ROWS_MAX = 256
+_ROWS_MAX = 32
+"""SQLite keeps in memory what every page that a statement changes was before it, and keys are hashes: a row, a page."""
 
 
 def write_many(connection: sqlite3.Connection, statement: str, rows: Sequence[Sequence[object]]) -> None:

@@ -83,8 +83,9 @@ def _memory(
     setting: Setting, small: Mailbox, large: Mailbox, small_runs: list[OurRun], large_runs: list[OurRun], idle: int
 ) -> list[Figure]:
     what = f"{large.messages:,} messages without attachments, {large.octets / 1e6:,.0f} MB: first synchronization"
-    over = Samples(tuple(float(run.child.memory_octets_peak - idle) for run in large_runs), "MB")
-    beside = statistics.median(run.child.memory_octets_peak - idle for run in small_runs)
+    peaks = Samples(tuple(float(run.child.memory_octets_peak) for run in large_runs), "MB")
+    over = Samples(tuple(peak - idle for peak in peaks.runs), "MB")
+    beside = statistics.median(run.child.memory_octets_peak for run in small_runs)
     return [
         Figure(
             name=what,
@@ -95,8 +96,8 @@ def _memory(
         ),
         Figure(name=f"{what}, peak memory over an idle interpreter", ours=over, limit=MEMORY_OCTETS_MAX),
         Figure(
-            name=f"{what}, peak memory over an idle interpreter",
-            ours=over,
+            name=f"{what}, peak memory",
+            ours=peaks,
             peer=f"maildock, {small.messages:,} of them",
             theirs=Samples((beside,), "MB"),
             limit=setting.at_scale(GROWTH_MAX),
