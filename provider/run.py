@@ -25,7 +25,8 @@ from .owner import is_gone, owning
 from .phases import Phase
 from .report import Reporter
 from .request import SyncFlags, SyncRequest
-from .sources.base import FolderListing, FolderStatus, Notice, Session, Source, TouringSession
+from .sources.base import FolderListing, FolderStatus, Notice, Session, Source
+from .sources.legs import TouringSession
 from .turn import AccountOutcome, Turn
 
 __all__ = ["run_account", "run_fetch"]

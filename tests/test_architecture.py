@@ -14,6 +14,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LINES_MAX = 400
 
+SEAM = ("provider.sources.base", "provider.sources.legs")
+"""What engine, replay and every source know of each other: the main seam and what is optional there."""
+
 LEAF = "a leaf of provider"
 """A file that lies in ``provider/`` itself and has no rule of its own: it knows values of ``store.mail``, other leaves
 and the source seam, and nothing else of ours."""
@@ -23,29 +26,30 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "store.mail": (),
     "store.mime": ("store.mail", "store.errors"),
     "store": ("store",),
-    LEAF: ("store.mail", "leaves", "provider.sources.base"),
+    LEAF: ("store.mail", "leaves", *SEAM),
     "provider.bridge": ("store.mail", "leaves"),
     "provider.sources.base": ("store.mail", "leaves"),
+    "provider.sources.legs": ("store.mail", "leaves", "provider.sources.base"),
     "provider.sources.registry": ("store.mail", "leaves", "provider.sources"),
-    "provider.sources.memory": ("store.mail", "leaves", "provider.sources.base"),
-    "provider.sources.imap": ("store.mail", "leaves", "provider.sources.base"),
-    "provider.sources.localfiles": ("store.mail", "leaves", "provider.sources.base"),
+    "provider.sources.memory": ("store.mail", "leaves", *SEAM),
+    "provider.sources.imap": ("store.mail", "leaves", *SEAM),
+    "provider.sources.localfiles": ("store.mail", "leaves", *SEAM),
     "provider.sources": ("store.mail", "leaves"),
-    "provider.engine": ("store", "leaves", "provider.sources.base", "provider.bridge"),
-    "provider.replay": ("store", "leaves", "provider.sources.base"),
+    "provider.engine": ("store", "leaves", *SEAM, "provider.bridge"),
+    "provider.replay": ("store", "leaves", *SEAM),
     "provider.transport": ("store", "leaves"),
-    "provider.run": ("store", "leaves", "provider.sources.base", "provider.engine", "provider.replay"),
+    "provider.run": ("store", "leaves", *SEAM, "provider.engine", "provider.replay"),
     "provider.entry": (
         "store",
         "leaves",
         "provider.run",
         "provider.transport",
         "provider.sources.registry",
-        "provider.sources.base",
+        *SEAM,
         "provider.bridge",
     ),
     "provider.manager": ("store", "leaves", "provider.entry"),
-    "provider.testing": ("store.mail", "leaves", "provider.sources.memory", "provider.sources.base"),
+    "provider.testing": ("store.mail", "leaves", "provider.sources.memory", *SEAM),
     "provider.monitor": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
     "provider.cli": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
     "provider": ("leaves", "provider.entry"),

@@ -23,18 +23,10 @@ from ..sources.base import (
     HeaderRow,
     IdentityRow,
     Known,
-    Leg,
-    LegBody,
-    LegEnded,
-    LegEvent,
-    LegExisting,
-    LegFlags,
-    LegHeader,
-    LegOpened,
     Opened,
     Summary,
-    TouringSession,
 )
+from ..sources.legs import Leg, LegBody, LegEnded, LegEvent, LegExisting, LegFlags, LegHeader, LegOpened, TouringSession
 from .bodies import PAGE_MESSAGES, still_wanted
 from .connections import Lifeline, Reconnect
 from .context import FolderWork, RunContext

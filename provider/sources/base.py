@@ -11,18 +11,17 @@ protocols. Rules for every source:
 - Errors are those of ``provider.errors``; after one with ``drops_connection`` the session is dead.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from store.mail import FolderPath, ModSeq, Role, Uid, UidSet, UidValidity
 
 from ..account import Account
 from ..cancel import Stop
-from ..errors import SourceError
 
 __all__ = [
     "NOTHING_KNOWN",
@@ -36,14 +35,6 @@ __all__ = [
     "HeaderRow",
     "IdentityRow",
     "Known",
-    "Leg",
-    "LegBody",
-    "LegEnded",
-    "LegEvent",
-    "LegExisting",
-    "LegFlags",
-    "LegHeader",
-    "LegOpened",
     "Listener",
     "Notice",
     "Opened",
@@ -51,7 +42,6 @@ __all__ = [
     "Session",
     "Source",
     "Summary",
-    "TouringSession",
 ]
 
 
@@ -294,91 +284,6 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Say goodbye and close; never raises, never waits longer than a second."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Leg:
-    """One folder of a tour: open it, and in the same breath ask for what is probably wanted there.
-
-    *headers* are asked with their summaries. Rows are handed on only when the folder's epoch is *epoch*.
-    """
-
-    name: bytes
-    epoch: UidValidity
-    known: Known | None = None
-    headers: UidSet = field(default_factory=UidSet)
-    messages: int = 0
-    """How many messages *headers* holds, about."""
-    flags: UidSet = field(default_factory=UidSet)
-    """Of which messages the flags are asked, whatever the change report tells."""
-    existing: bool = False
-    """Ask which messages exist, unless the change report will tell what vanished."""
-    bodies: tuple[BodyWanted, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LegOpened:
-    """The folder is open; what was asked of it comes next."""
-
-    leg: Leg
-    opened: Opened
-
-
-@dataclass(frozen=True, slots=True)
-class LegHeader:
-    """One of the headers that were asked for."""
-
-    leg: Leg
-    row: HeaderRow
-
-
-@dataclass(frozen=True, slots=True)
-class LegFlags:
-    """Flags of a message of which they were asked."""
-
-    leg: Leg
-    row: FlagRow
-
-
-@dataclass(frozen=True, slots=True)
-class LegExisting:
-    """Which messages exist: whole, or it does not come."""
-
-    leg: Leg
-    uids: UidSet
-
-
-@dataclass(frozen=True, slots=True)
-class LegBody:
-    """A piece of one of the bodies that were asked for."""
-
-    leg: Leg
-    chunk: BodyChunk
-
-
-@dataclass(frozen=True, slots=True)
-class LegEnded:
-    """Nothing more comes of this folder. *error*: it could not be opened, or an answer was refused."""
-
-    leg: Leg
-    error: SourceError | None = None
-
-
-LegEvent = LegOpened | LegHeader | LegFlags | LegExisting | LegBody | LegEnded
-
-
-@runtime_checkable
-class TouringSession(Protocol):
-    """A session that can visit many folders without waiting between them. Optional: others are visited one by one."""
-
-    def tour(self, legs: Iterable[Leg]) -> Iterator[LegEvent]:
-        """Visit *legs* in order; they are taken as room allows, so the caller may end them at any time.
-
-        For each leg: LegOpened (unless it could not be opened), its rows in any order, LegEnded. A failing folder costs
-        only itself; errors that end the connection are raised. No folder is open afterwards. Where the source cannot
-        tell two folders' answers apart, legs simply end.
-        """
         ...
 
 

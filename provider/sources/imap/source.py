@@ -24,8 +24,6 @@ from ..base import (
     HeaderRow,
     IdentityRow,
     Known,
-    Leg,
-    LegEvent,
     Listener,
     Notice,
     Opened,
@@ -33,6 +31,7 @@ from ..base import (
     Source,
     Summary,
 )
+from ..legs import Leg, LegEvent
 from . import fetching
 from .answers import Line, answers_understood
 from .bodies import small_bodies

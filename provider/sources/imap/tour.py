@@ -20,19 +20,8 @@ from dataclasses import dataclass, field
 from store.mail import Uid, UidSet
 
 from ...errors import IncompleteAnswer, ProtocolBroken, SourceError, printable
-from ..base import (
-    FlagRow,
-    HeaderRow,
-    Leg,
-    LegBody,
-    LegEnded,
-    LegEvent,
-    LegExisting,
-    LegFlags,
-    LegHeader,
-    LegOpened,
-    Opened,
-)
+from ..base import FlagRow, HeaderRow, Opened
+from ..legs import Leg, LegBody, LegEnded, LegEvent, LegExisting, LegFlags, LegHeader, LegOpened
 from .answers import Completion, Line
 from .bodies import grouped, whole_body, whole_command
 from .busy import refuse_if_busy
