@@ -24,8 +24,8 @@ __all__ = [
     "Appended",
     "Deleted",
     "FolderWrite",
-    "Store",
-    "Stored",
+    "Mark",
+    "Marked",
     "Transfer",
     "Transferred",
     "Upload",
@@ -37,7 +37,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Store:
+class Mark:
     """Add and remove flags of some messages. *add* and *remove* never meet."""
 
     uids: UidSet
@@ -62,7 +62,7 @@ class FolderWrite:
     epoch: UidValidity
     unchanged_since: ModSeq | None = None
     """Up to here the flags of the folder are known: what others changed since is told (RFC 7162 §3.1.3)."""
-    stores: tuple[Store, ...] = ()
+    marks: tuple[Mark, ...] = ()
     transfers: tuple[Transfer, ...] = ()
     """Copies before moves."""
     deletes: UidSet = field(default_factory=UidSet)
@@ -82,15 +82,15 @@ class WriteOpened:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """How one ``Store`` ended. *error*: it was refused, and nothing is known to have changed.
+class Marked:
+    """How one ``Mark`` ended. *error*: it was refused, and nothing is known to have changed.
 
     *flags*: what the server has now, of every message that it told of (asked for where it did not tell). *lost*: flags
     that the server does not keep, of those that were to be added.
     """
 
     write: FolderWrite
-    store: Store
+    mark: Mark
     flags: dict[Uid, frozenset[str]] = field(default_factory=dict)
     changed_elsewhere: UidSet = field(default_factory=UidSet)
     """MODIFIED: others changed these meanwhile; they were read again, merged flag by flag, and stored."""
@@ -118,7 +118,7 @@ class Transferred:
     """Were not there (any more)."""
     left: UidSet = field(default_factory=UidSet)
     """Still there, and not (known to be) in the target."""
-    marked: UidSet = field(default_factory=UidSet)
+    lingering: UidSet = field(default_factory=UidSet)
     """Of a move: copied, and marked as deleted in the source, where only a plain EXPUNGE could remove them. Also in
     *places* or *unplaced*."""
     error: SourceError | None = None
@@ -143,7 +143,7 @@ class WriteEnded:
     error: SourceError | None = None
 
 
-WriteEvent = WriteOpened | Stored | Transferred | Deleted | WriteEnded
+WriteEvent = WriteOpened | Marked | Transferred | Deleted | WriteEnded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
