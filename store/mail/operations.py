@@ -21,7 +21,7 @@ OperationId = NewType("OperationId", int)
 
 
 class OperationKind(Enum):
-    """What is wanted. Flags are a state of the message (``local`` beside ``server``); their rows tell who wanted what."""
+    """What is wanted. Flags are a state of the message; their rows only tell who wanted what."""
 
     FLAGS = "flags"
     """Add and remove flags and keywords."""
@@ -85,7 +85,7 @@ class Operation:
     ``batch``: operations of one call of a person share it; they are undone together. ``folder_id`` is where the message
     was (APPEND, COPY: where it is to be; folder kinds: the folder itself), ``target_id`` where it goes (MOVE). ``twin``
     is the key of the row that keeps the message's place on the server meanwhile (MOVE, DELETE), ``origin`` the message
-    that is copied. ``path``: RENAME_FOLDER, the path before; DELETE_FOLDER, the path it had. ``server_text`` is hostile.
+    that is copied. ``path``: what a folder was called before (RENAME_FOLDER, DELETE_FOLDER). ``server_text`` is hostile.
     """
 
     id: OperationId
