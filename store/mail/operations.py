@@ -85,7 +85,7 @@ class Operation:
     ``batch``: operations of one call of a person share it; they are undone together. ``folder_id`` is where the message
     was (APPEND, COPY: where it is to be; folder kinds: the folder itself), ``target_id`` where it goes (MOVE). ``twin``
     is the key of the row that keeps the message's place on the server meanwhile (MOVE, DELETE), ``origin`` the message
-    that is copied. ``path``: what a folder was called before (RENAME_FOLDER, DELETE_FOLDER). ``server_text`` is hostile.
+    that is copied. ``path``: what a folder was called before. ``server_text`` is hostile.
     """
 
     id: OperationId
