@@ -72,6 +72,8 @@ class SyncRequest:
     """Compare everything, as if no cursor were there (the periodic proof, now)."""
     size_octets_max: int | None = None
     """Messages larger than this stay header-only in this run."""
+    resolver: "Resolver | None" = None
+    """Decides about refusals and conflicts of what was changed offline; None: the defaults."""
     deliver: "Deliver | AbstractEventLoop | None" = None
     """Where the callback runs: an asyncio loop, or any ``call(fn)``; None: a thread of the provider."""
 

@@ -5,7 +5,7 @@ Called on the run's thread; must return at once and never block. One that raises
 
 from typing import Protocol
 
-from store.conflicts import Choice, NewConflict
+from store.mail.conflicts import Choice, NewConflict
 from store.mail.operations import Operation
 
 from .errors import ProviderError

@@ -23,6 +23,9 @@ from .errors import Cancelled, ErrorKind, SourceError, TooManyConnections, Unkno
 from .events import ItemStatus, Severity
 from .owner import is_gone, owning
 from .phases import Phase
+from .replay.context import ReplayContext
+from .replay.lost import decide_lost
+from .replay.runner import replay
 from .report import Reporter
 from .request import SyncFlags, SyncRequest
 from .sources.base import FolderListing, FolderStatus, Notice, Session, Source
@@ -32,6 +35,7 @@ from .turn import AccountOutcome, Turn
 __all__ = ["run_account", "run_fetch"]
 
 BREAKS_IN_A_FOLDER_MAX = 3
+ROUNDS_MAX = 2
 SETTLING_SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """For a server that takes one connection to notice that the last one has ended."""
 
@@ -165,6 +169,8 @@ class _Run:
         self._works: dict[FolderId, FolderWork] = {}
         self._finished: set[FolderId] = set()
         self._touring = True
+        self._sent = 0
+        """Replays that changed something on the server."""
 
     def whole(self) -> None:
         """Run to the end, over as many connections as it takes. Raises what ends the run."""
@@ -182,15 +188,59 @@ class _Run:
             pipe.close(abandon=abandon)
 
     def _progress(self) -> int:
-        return len(self._finished) + sum(
-            work.messages_done + work.rows_new + work.portion.set_aside for work in self._works.values()
+        return (
+            self._sent
+            + len(self._finished)
+            + sum(work.messages_done + work.rows_new + work.portion.set_aside for work in self._works.values())
         )
 
     def _work(self, session: Session, pipe: Pipe) -> None:
-        """Everything that one connection does; on a further one, what the last left undone."""
-        context, item = self._context, self._context.reporter.item(None)
+        """Everything that one connection does; on a further one, what the last left undone.
+
+        Up, then down; and once more where the download showed that something has to be sent in another way.
+        """
         pipe.drain()
-        self._lifeline.item = item
+        self._lifeline.item = self._context.reporter.item(None)
+        sending = self._replay_context()
+        for _ in range(ROUNDS_MAX):
+            if sending is not None:
+                self._sent += replay(sending, session)
+            if self._context.hierarchy or self._context.contents:
+                self._download(session, pipe)
+                pipe.drain()
+            if sending is None or not decide_lost(sending):
+                break
+            self._finished.clear()
+            self._context.reporter.item(None).phase(Phase.SYNC, "Sending what had to wait for the download")
+
+    def _replay_context(self) -> ReplayContext | None:
+        """Return what replay works with; None: nothing is to be sent in this run."""
+        context, flags = self._context, self._context.request.flags
+        hierarchy = bool(flags & SyncFlags.SYNC_UPLOAD_HIERARCHY)
+        contents = bool(flags & SyncFlags.SYNC_UPLOAD_CONTENTS)
+        if not (hierarchy or contents):
+            return None
+        only = None
+        if flags & SyncFlags.SYNC_THESE_FOLDERS:
+            with context.store.read() as view:
+                only = frozenset(folder.id for folder in self._asked_for(view.folders(context.account.id)))
+        return ReplayContext(
+            store=context.store,
+            run=context.run,
+            account=context.account.id,
+            hierarchy=hierarchy,
+            contents=contents,
+            only=only,
+            resolver=context.request.resolver,
+            stop=context.stop,
+            clock=context.clock,
+            item=context.reporter.item(None),
+            item_of=context.reporter.item,
+            tell=context.tell,
+        )
+
+    def _download(self, session: Session, pipe: Pipe) -> None:
+        context, item = self._context, self._context.reporter.item(None)
         item.phase(Phase.DOWNLOAD_HIERARCHY, "Looking at the folders")
         listing = synchronize_tree(context, session)
         if not context.contents:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from .conflicts import Choice, ConflictId, NewConflict
+from .mail.conflicts import Choice, ConflictId, NewConflict
 from .mail import FolderId, FolderPath, MessageKey, Uid, UidValidity
 from .mail.operations import OperationId
 

@@ -5,7 +5,7 @@ Each event of the session is one short transaction; answers to new mail are gath
 
 from collections.abc import Iterable, Sequence
 
-from store import Arrival, WriteTransaction
+from store import Arrival, Operation, WriteTransaction
 from store.mail import FolderId, MessageKey, UidSet
 from store.mail.operations import OperationId, OperationKind
 
@@ -217,13 +217,17 @@ class Answers:
             elif rule.verdict is Verdict.GONE:
                 tx.settle.unsent(ids)
             else:
-                tx.settle.refuse(ids, str(error), error.server_text, keep=context.keeps(ids, error))
+                tx.settle.refuse(ids, str(error), error.server_text, keep=context.keeps(self._rows(ids), error))
         return rule.verdict
 
     def _rule(self, error: ProviderError, ids: Iterable[OperationId]) -> Ruling:
         wanted = set(ids)
         tries = max((one.tries for one in account_operations(self._context) if one.id in wanted), default=1)
         return ruling(error, max(tries, 1))
+
+    def _rows(self, ids: Iterable[OperationId]) -> list[Operation]:
+        wanted = set(ids)
+        return [one for one in account_operations(self._context) if one.id in wanted]
 
     # -- within -----------------------------------------------------------------------------------------
 

@@ -14,7 +14,9 @@ __all__ = ["account_operations", "evidence_of", "folder_facts", "place_of", "wis
 def account_operations(context: ReplayContext) -> tuple[Operation, ...]:
     """Return the pending operations of the account, in the order in which they were wanted."""
     with context.store.read() as view:
-        return view.operations(context.account)
+        found = view.operations(context.account)
+    only = context.only
+    return found if only is None else tuple(one for one in found if {one.folder_id, one.target_id} & only)
 
 
 def due(context: ReplayContext, one: Operation) -> bool:
@@ -53,6 +55,7 @@ def wishes_of(context: ReplayContext) -> list[Wish]:
                 remove=one.remove,
             )
             for one in view.wishes(context.account)
+            if context.only is None or one.folder_id in context.only
         ]
 
 
@@ -70,6 +73,4 @@ def evidence_of(context: ReplayContext, key: MessageKey) -> Evidence | None:
             told = view.upload(key)
         except UnknownMessage:
             return None
-    return Evidence(
-        message=key, message_id=told.message_id, size=told.size, internal_date=told.internal_date
-    )
+    return Evidence(message=key, message_id=told.message_id, size=told.size, internal_date=told.internal_date)

@@ -121,5 +121,3 @@ def _record(
 def _path(context: ReplayContext, one: Operation) -> str:
     with context.store.read() as view:
         return next((str(f.path) for f in view.folders(context.account) if f.id == one.folder_id), "")
-
-

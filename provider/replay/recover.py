@@ -123,9 +123,7 @@ def _settled(context: ReplayContext, target: FolderFact) -> set[Uid]:
     return {place.uid for place in places if place.folder_id == target.id}
 
 
-def _appended(
-    context: ReplayContext, session: Session, doubt: _Doubt, rows: Iterable[IdentityRow]
-) -> Uid | None:
+def _appended(context: ReplayContext, session: Session, doubt: _Doubt, rows: Iterable[IdentityRow]) -> Uid | None:
     """Return which of *rows* is the message that was added: its octets are compared."""
     one: Evidence | None = evidence_of(context, doubt.net.message)
     if one is None:

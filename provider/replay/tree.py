@@ -70,9 +70,7 @@ def _each(
             answers.refused([one.id], fact, error)
 
 
-def _do(
-    context: ReplayContext, session: WritingSession, one: Operation, facts: dict[FolderId, FolderFact]
-) -> bool:
+def _do(context: ReplayContext, session: WritingSession, one: Operation, facts: dict[FolderId, FolderFact]) -> bool:
     folder = facts.get(one.folder_id)
     if folder is None:
         return False
