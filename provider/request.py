@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from .callback import ProgressCallback
+    from .resolver import Resolver
 
 __all__ = ["Deliver", "SyncFlags", "SyncRequest", "Trigger"]
 
