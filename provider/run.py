@@ -13,7 +13,7 @@ from .account import Account, Keep
 from .engine.connections import Lifeline, Reconnect, over_connections
 from .engine.context import FolderWork, RunContext, Yielded
 from .engine.folderrun import Depth, settle, visit_folder, work_left
-from .engine.ondemand import fetch_messages
+from .engine.ondemand import fetch_marked, fetch_messages
 from .engine.pipe import Pipe
 from .engine.portion import Portion
 from .engine.resume import visit_reason
@@ -253,6 +253,8 @@ class _Run:
             todo = [work for work in todo if not self._visit(session, pipe, work, Depth.NEWEST)]
         for work in todo:
             self._visit(session, pipe, work, Depth.FULL)
+        pipe.drain()
+        fetch_marked(context, session, pipe, self._lifeline)
 
     def _tour(
         self, session: TouringSession, pipe: Pipe, todo: list[FolderWork], listing: FolderListing
