@@ -23,6 +23,7 @@ from .errors import Cancelled, ErrorKind, SourceError, TooManyConnections, Unkno
 from .events import ItemStatus, Severity
 from .owner import is_gone, owning
 from .phases import Phase
+from .preview import preview
 from .replay.context import ReplayContext
 from .replay.lost import decide_lost
 from .replay.runner import replay
@@ -202,6 +203,11 @@ class _Run:
         pipe.drain()
         self._lifeline.item = self._context.reporter.item(None)
         sending = self._replay_context()
+        if self._context.request.dry_run:
+            with self._context.store.read() as view:
+                folders = self._asked_for(view.folders(self._context.account.id))
+            preview(self._context, session, sending, folders)
+            return
         for _ in range(ROUNDS_MAX):
             if sending is not None:
                 self._sent += replay(sending, session)
