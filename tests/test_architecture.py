@@ -40,7 +40,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "provider.replay": ("store", "leaves", *SEAM),
     "provider.transport": ("store", "leaves"),
     "provider.preview": ("store", "leaves", *SEAM, "provider.engine", "provider.replay"),
-    "provider.run": ("store", "leaves", *SEAM, "provider.engine", "provider.replay", "provider.preview"),
+    "provider.rounds": ("store", "leaves", *SEAM, "provider.engine", "provider.replay", "provider.preview"),
+    "provider.run": ("store", "leaves", *SEAM, "provider.engine", "provider.rounds"),
     "provider.entry": (
         "store",
         "leaves",
