@@ -1,8 +1,8 @@
 """The rounds of one run: up, then down; a second one where the download showed that something is to be sent otherwise.
 
-In the order of RFC 4549: connect, what people changed here, folders, newest pages, mail, bodies. A lost connection costs
-a new one and nothing else, since every step is committed; three losses in one folder without progress cost that folder;
-one bad folder never stops the others.
+In the order of RFC 4549: connect, what people changed here, folders, newest pages, mail, bodies. A lost connection
+costs a new one and nothing else, since every step is committed; three losses in one folder without progress cost that
+folder; one bad folder never stops the others.
 """
 
 from store import Folder, FolderState
