@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from .mail.conflicts import Choice, ConflictId, NewConflict
 from .mail import FolderId, FolderPath, MessageKey, Uid, UidValidity
+from .mail.conflicts import Choice, ConflictId, NewConflict
 from .mail.operations import OperationId
 
 __all__ = ["Arrival", "Settling"]

@@ -39,7 +39,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "provider.engine": ("store", "leaves", *SEAM, "provider.bridge"),
     "provider.replay": ("store", "leaves", *SEAM),
     "provider.transport": ("store", "leaves"),
-    "provider.run": ("store", "leaves", *SEAM, "provider.engine", "provider.replay"),
+    "provider.preview": ("store", "leaves", *SEAM, "provider.engine", "provider.replay"),
+    "provider.rounds": ("store", "leaves", *SEAM, "provider.engine", "provider.replay", "provider.preview"),
+    "provider.run": ("store", "leaves", *SEAM, "provider.engine", "provider.rounds"),
     "provider.entry": (
         "store",
         "leaves",

@@ -5,9 +5,9 @@ Each event of the session is one short transaction; answers to new mail are gath
 
 from collections.abc import Iterable, Sequence
 
-from store import Arrival, Operation, WriteTransaction
+from store import Arrival, WriteTransaction
 from store.mail import FolderId, MessageKey, UidSet
-from store.mail.operations import OperationId, OperationKind
+from store.mail.operations import Operation, OperationId, OperationKind
 
 from ..errors import ErrorKind, ProviderError, SourceError
 from ..events import Counts
@@ -68,7 +68,8 @@ class Answers:
         assert target is not None
         with context.store.write("transferred", run=context.run) as tx:
             for one in self._at(jobs, UidSet(told.places)):
-                assert one.place is not None and told.epoch is not None
+                assert one.place is not None
+                assert told.epoch is not None
                 at = Arrival(
                     message=one.net.message, folder_id=target, epoch=told.epoch, uid=told.places[one.place.uid]
                 )

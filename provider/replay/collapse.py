@@ -1,9 +1,9 @@
 """How little has to be sent: pending operations, wishes about flags and places on the server come to a plan. Pure.
 
-One message, one job (``store.mail.operations.net``): a move of a move is one move, an append that was moved is an append
-there, what never reached the server and is deleted again is nothing. One folder, one visit; in it flags are grouped by
-what is added and removed, copies and moves by where they go. What waits for a folder that is not on the server yet, or
-for a message that is not, is left for the next pass.
+One message, one job (``store.mail.operations.net``): a move of a move is one move, an append that was moved is an
+append there, what never reached the server and is deleted again is nothing. One folder, one visit; in it flags are
+grouped by what is added and removed, copies and moves by where they go. What waits for a folder that is not on the
+server yet, or for a message that is not, is left for the next pass.
 """
 
 from collections import defaultdict

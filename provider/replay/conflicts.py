@@ -8,7 +8,7 @@ is so for everybody else, and the choice that was passed over stays open to the 
 from dataclasses import dataclass
 from enum import Enum
 
-from store import Choice, ConflictKind
+from store.mail.conflicts import Choice, ConflictKind
 
 __all__ = ["TABLE", "Case", "Here", "There", "case_of", "worked_on"]
 

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from store import MailStore, Operation, RunId
+from store import MailStore, RunId
 from store.mail import AccountId, FolderId
+from store.mail.operations import Operation
 
 from ..cancel import Stop
 from ..clock import Clock
@@ -49,7 +50,7 @@ class ReplayContext:
         if self.resolver is None:
             return False
         try:
-            return all([self.resolver.keeps(one, error) for one in operations])
+            return all(self.resolver.keeps(one, error) for one in operations)
         except Exception:
             log.exception("The host's resolver failed; what was refused is rolled back.")
             return False

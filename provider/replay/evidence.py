@@ -1,8 +1,8 @@
 """Which message on the server is the one that we sent: by what it says of itself, then by its octets. Pure.
 
 After a lost line a target folder is searched for what may have come: only above the UIDNEXT that it had before, and
-never among what is accounted for. Copies made by the server keep Message-ID, size and date, all three. What we added may
-have been rewritten on arrival (a header more, other line ends): then the part behind the header tells.
+never among what is accounted for. Copies made by the server keep Message-ID, size and date, all three. What we added
+may have been rewritten on arrival (a header more, other line ends): then the part behind the header tells.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,8 +1,8 @@
 """What the store knows that replay needs: operations, wishes, places, folders. Short views; values come out."""
 
-from store import Operation, UnknownMessage
+from store import UnknownMessage
 from store.mail import FolderId, MessageKey
-from store.mail.operations import OperationState
+from store.mail.operations import Operation, OperationState
 
 from .collapse import FolderFact, Place, Wish
 from .context import ReplayContext

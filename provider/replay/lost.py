@@ -5,9 +5,10 @@ gone. Writes to the store only; what has to be sent because of it, the next pass
 from collections import defaultdict
 from collections.abc import Callable
 
-from store import Arrival, Message, NewConflict, Operation, Side, UnknownMessage, Version
+from store import Arrival, Message, UnknownMessage
 from store.mail import MessageKey
-from store.mail.operations import FOLDER_KINDS, Net, OperationKind, Source, net
+from store.mail.conflicts import NewConflict, Side, Version
+from store.mail.operations import FOLDER_KINDS, Net, Operation, OperationKind, Source, net
 
 from ..errors import ErrorKind
 from ..sources.base import Notice
@@ -32,7 +33,8 @@ def decide_lost(context: ReplayContext) -> bool:
     for one in flags:
         if one.message is not None and one.message not in chains:
             _flags(context, one)
-    return any([_job(context, net(chain)) for chain in chains.values()])
+    ready = [_job(context, net(chain)) for chain in chains.values()]
+    return any(ready)
 
 
 def _flags(context: ReplayContext, one: Operation) -> None:

@@ -3,8 +3,8 @@
 One question a folder, before the deletions of that folder; nothing else waits for it.
 """
 
-from store import Choice, NewConflict, Side, Version
 from store.mail import UidSet
+from store.mail.conflicts import Choice, NewConflict, Side, Version
 
 from ..errors import SourceError
 from ..sources.base import Session

@@ -1,17 +1,17 @@
 """Doubt is resolved by looking: what became of attempts whose answer never came.
 
-An attempt was journaled before its first octet. The target is searched for what it may have brought, the source for what
-it may have left; only then is something sent again, or said to be done. A move whose copy came and whose source stayed
-is finished. RFC 4549 §4.2.2; invariants U2, U4 and U5.
+An attempt was journaled before its first octet. The target is searched for what it may have brought, the source for
+what it may have left; only then is something sent again, or said to be done. A move whose copy came and whose source
+stayed is finished. RFC 4549 §4.2.2; invariants U2, U4 and U5.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from store import Arrival, Operation
+from store import Arrival
 from store.mail import FolderId, MessageKey, Uid, UidSet, UidValidity
-from store.mail.operations import Net, OperationKind, OperationState, Source, net
+from store.mail.operations import Net, Operation, OperationKind, OperationState, Source, net
 
 from ..errors import CommandRefused, FolderUnusable
 from ..phases import Phase

@@ -1,7 +1,8 @@
 """What a refusal means for an operation: done after all, now in another way, later, or never. Pure.
 
-By the response code where there is one (RFC 5530, RFC 7889, RFC 9051 §7.1), which few servers leave out today; a refusal
-without one is tried again, some times, with growing pauses. The table is the whole rule: documentation is made of it.
+By the response code where there is one (RFC 5530, RFC 7889, RFC 9051 §7.1), which few servers leave out today; a
+refusal without one is tried again, some times, with growing pauses. The table is the whole rule: documentation is made
+of it.
 """
 
 from dataclasses import dataclass

@@ -6,18 +6,15 @@ make more work (flags of a copy that has a UID now, a target that had to be crea
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-
 from dataclasses import replace
 
-from store import Operation
-from store.mail import FolderId, MessageKey, UidSet
-from store.mail.operations import OperationId, OperationKind, OperationState
+from store.mail import FolderId, MessageKey
+from store.mail.operations import Operation, OperationId, OperationKind, OperationState
 
 from ..errors import ErrorKind, SourceError
 from ..phases import Phase
 from ..sources.base import Notice, Session
 from ..sources.writing import (
-    Appended,
     Deleted,
     FolderWrite,
     Mark,
@@ -34,8 +31,8 @@ from .collapse import FolderFact, FolderJob, Job, ReplayPlan, plan_replay, uids_
 from .context import ReplayContext
 from .facts import account_operations, due, folder_facts, place_of, wishes_of
 from .guard import too_many_deletions
-from .recover import recover
 from .reconsider import reconsider
+from .recover import recover
 from .tree import replay_removals, replay_tree
 
 __all__ = ["replay"]

@@ -5,9 +5,8 @@ Deletions come last, after all mail was moved out; everything else comes first, 
 
 from collections.abc import Callable
 
-from store import Operation
 from store.mail import FolderId, FolderPath, Role
-from store.mail.operations import OperationKind
+from store.mail.operations import Operation, OperationKind
 
 from ..errors import ErrorKind, SourceError
 from ..events import Counts
