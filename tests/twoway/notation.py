@@ -9,7 +9,7 @@ Room: tests/twoway. The notation:
     after   what the server has in the end, and the store: folders that are not named are as in base, "-" is gone
     here    as after, for the store, where it has to differ (what is held, or refused and kept)
     conflicts, told     kinds of conflicts in the store, kinds of errors and warnings that the callback heard
-    pending             states of the operations that are left
+    pending             how many operations are left, by state
     subscribed          folders that are subscribed on the server in the end (not looked at where it is not named)
     server              what the server does not take or keep; only = "memory" and why: where it cannot be played
 
@@ -51,7 +51,23 @@ LETTERS = {"S": "\\Seen", "F": "\\Flagged", "R": "\\Answered", "D": "\\Draft", "
 _LETTER_OF = {flag.lower(): letter for letter, flag in LETTERS.items()}
 _RANGE = re.compile(r"([a-z-]*)(\d+)\.\.\1(\d+)\Z")
 KEYS = frozenset(
-    "name base local remote steps after here conflicts told pending subscribed server only why crash".split()
+    [
+        "name",
+        "base",
+        "local",
+        "remote",
+        "steps",
+        "after",
+        "here",
+        "conflicts",
+        "told",
+        "pending",
+        "subscribed",
+        "server",
+        "only",
+        "why",
+        "crash",
+    ]
 )
 
 State = dict[str, tuple[str, ...]]
@@ -163,11 +179,18 @@ def letter(label: str) -> Letter:
     """Return the message that a label stands for: the same octets whenever it is asked for."""
     number = random.Random(label).randrange(10**6)
     at = datetime(2025, 3, 1, 12, tzinfo=UTC) + timedelta(minutes=number)
-    lines = [f"From: {label}@x.example", "To: me@x.example", f"Subject: {label}", f"Date: {at:%a, %d %b %Y %H:%M:%S} +0000"]
+    lines = [
+        f"From: {label}@x.example",
+        "To: me@x.example",
+        f"Subject: {label}",
+        f"Date: {at:%a, %d %b %Y %H:%M:%S} +0000",
+    ]
     if not label.startswith("noid"):
         lines.append(f"Message-ID: <{label}@x.example>")
     if not label.startswith(("noid", "draft")):
-        lines.insert(0, f"Received: from a.example by b.example with ESMTP id {number}; {at:%a, %d %b %Y %H:%M:%S} +0000")
+        lines.insert(
+            0, f"Received: from a.example by b.example with ESMTP id {number}; {at:%a, %d %b %Y %H:%M:%S} +0000"
+        )
     body = f"This is {label}.\r\n" * (4_000 if label.startswith("big") else 1)
     return Letter(label, ("\r\n".join(lines) + "\r\n\r\n" + body).encode(), at)
 
@@ -197,10 +220,10 @@ def _scenario(file: str, common: Mapping[str, str], told: Mapping[str, Any]) -> 
     after = base | told.get("after", {})
     here = after | told.get("here", {})
     if "steps" in told:
-        steps = [_step(text.lstrip("~ "), there=text.startswith("~")) for text in told["steps"]]
+        steps = [step for text in told["steps"] for step in _steps(text.lstrip("~ "), there=text.startswith("~"))]
     else:
-        steps = [_step(text) for text in told.get("local", ())]
-        steps += [_step(text, there=True) for text in told.get("remote", ())]
+        steps = [step for text in told.get("local", ()) for step in _steps(text)]
+        steps += [step for text in told.get("remote", ()) for step in _steps(text, there=True)]
     assert ("only" in told) <= ("why" in told), told["name"]
     return Scenario(
         file=file,
@@ -211,7 +234,7 @@ def _scenario(file: str, common: Mapping[str, str], told: Mapping[str, Any]) -> 
         here=state_of(here),
         conflicts=tuple(sorted(told.get("conflicts", ()))),
         told=frozenset(told.get("told", ())),
-        pending=tuple(sorted(told.get("pending", ()))),
+        pending=tuple(sorted(state for state, count in told.get("pending", {}).items() for _ in range(count))),
         subscribed=frozenset(told["subscribed"]) if "subscribed" in told else None,
         server=told.get("server", {}),
         only=told.get("only", ""),
@@ -219,8 +242,13 @@ def _scenario(file: str, common: Mapping[str, str], told: Mapping[str, Any]) -> 
     )
 
 
-def _step(text: str, *, there: bool = False) -> Step:
-    return Step(there, tuple(text.split()))
+def _steps(text: str, *, there: bool = False) -> Iterator[Step]:
+    """Yield the steps of one line: ``50 x flag m +F | flag m -F`` are a hundred."""
+    repeated = re.fullmatch(r"(\d+) x (.*)", text)
+    times, words = (int(repeated[1]), repeated[2]) if repeated else (1, text)
+    for _ in range(times):
+        for part in words.split("|"):
+            yield Step(there, tuple(part.split()))
 
 
 def grid() -> list[Scenario]:
