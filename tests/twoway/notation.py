@@ -50,25 +50,8 @@ GONE = "-"
 LETTERS = {"S": "\\Seen", "F": "\\Flagged", "R": "\\Answered", "D": "\\Draft", "T": "\\Deleted"}
 _LETTER_OF = {flag.lower(): letter for letter, flag in LETTERS.items()}
 _RANGE = re.compile(r"([a-z-]*)(\d+)\.\.\1(\d+)\Z")
-KEYS = frozenset(
-    [
-        "name",
-        "base",
-        "local",
-        "remote",
-        "steps",
-        "after",
-        "here",
-        "conflicts",
-        "told",
-        "pending",
-        "subscribed",
-        "server",
-        "only",
-        "why",
-        "crash",
-    ]
-)
+KEYS = {"name", "base", "local", "remote", "steps", "after", "here", "conflicts", "told", "pending", "subscribed"}
+KEYS |= {"server", "only", "why", "crash"}
 
 State = dict[str, tuple[str, ...]]
 """By path for people: messages as tokens, sorted."""
