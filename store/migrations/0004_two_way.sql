@@ -32,6 +32,7 @@ CREATE TABLE operations (
     epoch_before INTEGER,
     uid_next_before INTEGER,
     awaits INTEGER DEFAULT 0 NOT NULL,
+    kept INTEGER DEFAULT 0 NOT NULL,
     FOREIGN KEY(account_id) REFERENCES accounts (id)
 );
 CREATE INDEX operations_pending ON operations (account_id, id) WHERE finished_at IS NULL;
@@ -39,6 +40,7 @@ CREATE INDEX operations_by_account ON operations (account_id, id);
 CREATE INDEX operations_by_message ON operations (message, id) WHERE message IS NOT NULL;
 CREATE INDEX operations_by_folder ON operations (folder_id, id);
 CREATE INDEX operations_by_batch ON operations (batch, id);
+CREATE INDEX operations_awaiting ON operations (account_id, id) WHERE awaits = 1;
 CREATE INDEX operations_by_age ON operations (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE conflicts (

@@ -50,5 +50,6 @@ class MessageRow(StoreTable, table=True):
     changed_seq: int = integer("change number of its last visible change; 0: not yet visible")
     likeness: int = integer("0: its octets came for it or are proven; 1: assumed; 2: were assumed, and wrongly")
     twin_of: int | None = integer(
-        "key of the message, moved or deleted here, whose place on the server this row keeps; NULL: an ordinary row", None
+        "key of the message, moved or deleted here, whose place on the server this row keeps; NULL: an ordinary row",
+        None,
     )

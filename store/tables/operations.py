@@ -17,6 +17,7 @@ class OperationRow(StoreTable, table=True):
         Index("operations_by_message", "message", "id", sqlite_where=text("message IS NOT NULL")),
         Index("operations_by_folder", "folder_id", "id"),
         Index("operations_by_batch", "batch", "id"),
+        Index("operations_awaiting", "account_id", "id", sqlite_where=text("awaits = 1")),
         Index("operations_by_age", "finished_at", sqlite_where=text("finished_at IS NOT NULL")),
         {"sqlite_autoincrement": True},
     )
@@ -41,6 +42,9 @@ class OperationRow(StoreTable, table=True):
     server_text: str = words("what the server said: hostile")
     created_at: int = integer("when it was wanted")
     finished_at: int | None = integer("when it was done or refused; NULL: it is pending", None)
-    epoch_before: int | None = integer("UIDVALIDITY of the target before the attempt; NULL: no attempt, not known", None)
+    epoch_before: int | None = integer(
+        "UIDVALIDITY of the target before the attempt; NULL: no attempt, not known", None
+    )
     uid_next_before: int | None = integer("UIDNEXT of the target before the attempt; NULL: no attempt, not known", None)
     awaits: int = integer("1: done, and where its message came to is not known yet: the next listing tells")
+    kept: int = integer("1: refused, and its effect here was kept")
