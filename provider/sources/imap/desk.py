@@ -40,10 +40,13 @@ class Heard:
     """The last that was told of each message."""
     found: dict[Command, UidSet] = field(default_factory=dict)
     """Searches that were answered, and accepted."""
-    codes: dict[Command, list[Status]] = field(default_factory=dict)
-    """Untagged status answers, by the command that was due."""
-    vanished: dict[Command, UidSet] = field(default_factory=dict)
-    expunges: dict[Command, int] = field(default_factory=dict)
+    codes: list[Status] = field(default_factory=list)
+    """Untagged status answers. Whose they are, they say themselves: a server may tell of several commands at once."""
+    vanished: UidSet = field(default_factory=UidSet)
+    expunges: int = 0
+    asked: UidSet = field(default_factory=UidSet)
+    expected: int = 0
+    """How many of *asked* the commands were to remove; see ``expect``."""
 
     def take(self, response: Response, due: Command, wire: Wire) -> None:
         """Take an untagged answer that came while *due* was due."""
@@ -51,11 +54,11 @@ class Heard:
             case Row(uid=uid, flags=flags) if uid is not None and flags is not None:
                 self.flags[uid] = flags
             case Status():
-                self.codes.setdefault(due, []).append(response)
+                self.codes.append(response)
             case Line(word=b"EXPUNGE"):
-                self.expunges[due] = self.expunges.get(due, 0) + 1
+                self.expunges += 1
             case Line(word=b"VANISHED"):
-                self.vanished[due] = self.vanished.get(due, UidSet()) | grammar.uid_ranges(response.parts[0])
+                self.vanished |= grammar.uid_ranges(response.parts[0])
             case Line():
                 uids = found_by(response, wire)
                 if uids is not None:
@@ -70,9 +73,19 @@ class Heard:
         if not completion.status.ok:
             self.found.pop(completion.command, None)
 
-    def shrank(self, command: Command) -> int:
-        """Return how many messages were told to be gone while *command* was due."""
-        return self.expunges.get(command, 0) + len(self.vanished.get(command, ()))
+    def expect(self, uids: UidSet, count: int) -> None:
+        """Note, before anything is judged, that *count* of *uids* were to be removed."""
+        self.asked |= uids
+        self.expected += count
+
+    def shows_gone(self, uids: UidSet) -> bool:
+        """Tell whether *uids* were told to be gone: by their numbers, or because as many went away as were to."""
+        return not uids - self.vanished or (not self.vanished and self.expunges >= self.expected)
+
+    @property
+    def excess(self) -> bool:
+        """More went away than was to be removed."""
+        return bool(self.vanished - self.asked) or self.expunges > len(self.asked)
 
 
 @dataclass(slots=True, eq=False)
@@ -167,6 +180,17 @@ class Desk:
         """Return which of *uids* exist. Raises IncompleteAnswer when the server does not tell, and as ``run``."""
         self._return()
         return existing(self._wire, self.abilities, self.view, uids)
+
+    def report_excess(self, heard: Heard) -> None:
+        """Tell when more went away than was asked for: by others, at the same moment, or because the server erred."""
+        if heard.asked and heard.excess:
+            self.notice(
+                Notice(
+                    kind=ErrorKind.MESSAGE_MISSING.value,
+                    text="While messages were removed from a folder, more went away than were to be removed.",
+                    folder=printable(self.view.name),
+                )
+            )
 
     def search(self, uids: UidSet) -> Command:
         """Return the question which of *uids* (few enough for a command) exist."""

@@ -106,8 +106,10 @@ class Marking:
         there = self._desk.existing(missing) if missing else missing
         gone = missing - there
         again = {job: self._again(job, refusals[job], told, gone) for job in self._jobs}
-        if there or any(again.values()):
-            repeated = UidSet.of_ranges([*there.ranges, *(pair for uids in again.values() for pair in uids.ranges)])
+        doubtful = UidSet.of_ranges(pair for job in self._jobs for pair in self._strange(job, told).ranges)
+        if there or doubtful or any(again.values()):
+            open_ = [there, doubtful, *again.values()]
+            repeated = UidSet.of_ranges(pair for uids in open_ for pair in uids.ranges)
             for job, uids in again.items():
                 job.stores = stores(uids, add=job.add, remove=job.remove)
             commands = [command for job in self._jobs for command in job.stores]
@@ -140,8 +142,12 @@ class Marking:
         """Return whom to store again: those that others changed, and those that a message that is gone held up."""
         uids = job.changed - gone
         if refusal is not None and job.mark.uids & gone:
-            uids |= UidSet(uid for uid in job.mark.uids if uid in told and self._lacks(job, told[uid]))
+            uids |= self._strange(job, told)
         return uids
+
+    def _strange(self, job: _Job, told: dict[Uid, frozenset[str]]) -> UidSet:
+        """Return whose flags are not as they should be now: they are read once more before anybody complains."""
+        return UidSet(uid for uid in job.mark.uids if uid in told and self._lacks(job, told[uid]))
 
     @staticmethod
     def _lacks(job: _Job, flags: frozenset[str]) -> bool:

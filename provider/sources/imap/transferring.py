@@ -3,8 +3,9 @@
 Room: sources/imap. RFC 6851, RFC 4315. Rules:
 
 - A source message is marked as deleted only after the server said that its copy is there.
-- Behind each command rides a search for its UIDs: who is left, and who is gone, is seen, not believed. A MOVE that was
-  refused may have moved some, one that was accepted may have left some: both are judged message by message.
+- Who is left, and who is gone, is seen and not believed: a MOVE that was refused may have moved some, one that was
+  accepted may have left some. Where the EXPUNGE or VANISHED answers do not account for all, a search does. It never
+  rides behind the removal itself: Dovecot 2.3 searches before it has removed.
 - COPYUID counts only where its two sets are ascending, of one length, and the sources are some of those asked for.
 - Without UIDPLUS nobody is expunged: what cannot be removed alone stays marked, and is told as *lingering*.
 """
@@ -14,8 +15,7 @@ from dataclasses import dataclass, field
 
 from store.mail import Uid, UidSet, UidValidity
 
-from ...errors import ErrorKind, IncompleteAnswer, SourceError, printable
-from ..base import Notice
+from ...errors import IncompleteAnswer, SourceError, printable
 from ..writing import FolderWrite, Transfer, Transferred
 from . import translate
 from .commands import Command, String
@@ -45,7 +45,11 @@ def in_order(octets: bytes, most: int) -> list[Uid] | None:
 
 
 def copied(told: Iterable[Status], asked: UidSet) -> tuple[UidValidity, dict[Uid, Uid]] | None:
-    """Return epoch and places by COPYUID, tagged or not; None where it did not come, or cannot be believed."""
+    """Return epoch and places by COPYUID, tagged or not; None where it did not come, or cannot be believed.
+
+    *told* may hold those of other commands: they name other sources.
+    """
+    found: list[tuple[UidValidity, dict[Uid, Uid]]] = []
     for status in told:
         words = status.argument.split()
         if status.code != b"COPYUID" or len(words) != 3:
@@ -53,9 +57,10 @@ def copied(told: Iterable[Status], asked: UidSet) -> tuple[UidValidity, dict[Uid
         epoch = translate.uid_validity(words[0])
         sources, targets = in_order(words[1], len(asked)), in_order(words[2], len(asked))
         if epoch is None or sources is None or targets is None or len(sources) != len(targets):
-            return None
-        return (epoch, dict(zip(sources, targets, strict=True))) if all(uid in asked for uid in sources) else None
-    return None
+            continue
+        if all(uid in asked for uid in sources):
+            found.append((epoch, dict(zip(sources, targets, strict=True))))
+    return found[0] if found and all(one == found[0] for one in found) else None
 
 
 def rounds(transfers: Sequence[Transfer]) -> list[list[Transfer]]:
@@ -73,13 +78,16 @@ def rounds(transfers: Sequence[Transfer]) -> list[list[Transfer]]:
 
 @dataclass(slots=True, eq=False)
 class Removal:
-    """Messages that are marked as deleted, and removed where that can be done to them alone."""
+    """Messages that are marked as deleted, and removed where that can be done to them alone.
+
+    Without *expunge* they stay; then *before* asks who is there at all.
+    """
 
     desk: Desk
     uids: UidSet
     store: Command
     expunge: Command | None
-    search: Command
+    before: Command | None
 
     @classmethod
     def of(cls, desk: Desk, uids: UidSet) -> "list[Removal]":
@@ -89,19 +97,24 @@ class Removal:
             spelled = str(part).encode()
             store = Command((b"UID STORE", spelled, b"+FLAGS.SILENT", b"(\\Deleted)"))
             expunge = Command((b"UID EXPUNGE", spelled)) if desk.abilities.can("UIDPLUS") else None
-            removals.append(cls(desk, part, store, expunge, desk.search(part)))
+            removals.append(cls(desk, part, store, expunge, desk.search(part) if expunge is None else None))
         return removals
 
     @property
     def commands(self) -> list[Command]:
-        return [self.store, *([self.expunge] if self.expunge else []), self.search]
+        return [command for command in (self.before, self.store, self.expunge) if command is not None]
+
+    def expect(self, heard: Heard) -> None:
+        """Note what the answers have to account for."""
+        if self.expunge is not None:
+            heard.expect(self.uids, len(self.uids))
 
     def remaining(self, heard: Heard) -> tuple[UidSet, SourceError | None]:
         """Return who is still there, and why. Raises IncompleteAnswer where that cannot be told."""
-        found = heard.found.get(self.search)
+        found = None if self.before is None else heard.found.get(self.before)
+        if self.expunge is not None and heard.endings[self.expunge].ok and heard.shows_gone(self.uids):
+            found = UidSet()
         there = (self.desk.existing(self.uids) if found is None else found) & self.uids
-        if self.expunge is not None:
-            report_excess(self.desk, heard, self.expunge, self.uids)
         if not there:
             return there, None
         folder = self.desk.view.name
@@ -114,31 +127,27 @@ class Removal:
         return there, IncompleteAnswer(text, folder=printable(folder))
 
 
-def report_excess(desk: Desk, heard: Heard, command: Command, asked: UidSet) -> None:
-    """Tell when more went away than *asked*: others may have removed it at the same moment, or the server erred."""
-    strange = heard.vanished.get(command, UidSet()) - asked
-    if strange or heard.shrank(command) > len(asked):
-        desk.notice(
-            Notice(
-                kind=ErrorKind.MESSAGE_MISSING.value,
-                text="While messages were removed from a folder, more went away than were to be removed.",
-                folder=printable(desk.view.name),
-            )
-        )
-
-
 @dataclass(slots=True, eq=False)
 class _Part:
-    """A part of a transfer that fits a command."""
+    """A part of a transfer that fits a command. *before* asks who is there, where nothing else will tell."""
 
     uids: UidSet
     command: Command
+    moves: bool
     before: Command | None
-    after: Command
+    told: tuple[UidValidity, dict[Uid, Uid]] | None = None
 
     @property
     def commands(self) -> list[Command]:
-        return [*([self.before] if self.before else []), self.command, self.after]
+        return [*([self.before] if self.before else []), self.command]
+
+    def hear(self, heard: Heard) -> None:
+        """Take COPYUID, and note what the answers have to account for."""
+        self.told = copied([heard.endings[self.command], *heard.codes], self.uids)
+        if self.moves:
+            before = None if self.before is None else heard.found.get(self.before)
+            removed = self.told[1] if self.told is not None else self.uids if before is None else before
+            heard.expect(self.uids, len(removed))
 
 
 @dataclass(slots=True, eq=False)
@@ -175,6 +184,12 @@ class Transferring:
         """Return what goes out first."""
         return [command for job in self._jobs for part in job.parts for command in part.commands]
 
+    def hear(self, heard: Heard) -> None:
+        """Take what was told, before anything of the same run is judged."""
+        for job in self._jobs:
+            for part in job.parts:
+                part.hear(heard)
+
     def settle(self, heard: Heard, *, last: bool) -> Iterator[Transferred]:
         """Yield how each transfer ended; removes at the source what was copied and had to be moved."""
         for job in self._jobs:
@@ -184,6 +199,9 @@ class Transferring:
         if removals:
             commands = [command for _, removal in removals for command in removal.commands]
             second = self._desk.run(commands, last=last)
+            for _, removal in removals:
+                removal.expect(second)
+            self._desk.report_excess(second)
             for job, removal in removals:
                 there, error = removal.remaining(second)
                 job.lingering |= there
@@ -222,31 +240,28 @@ class Transferring:
         moves = transfer.move and abilities.can("MOVE")
         for uids in transfer.uids.split(max(200, SET_OCTETS - 2 * len(transfer.target))):
             verb = b"UID MOVE" if moves else b"UID COPY"
+            asks = not moves or not abilities.can("UIDPLUS")
             yield _Part(
                 uids=uids,
                 command=Command((verb, str(uids).encode(), String(transfer.target)), len(uids) * 10),
-                before=self._desk.search(uids) if moves and not abilities.can("UIDPLUS") else None,
-                after=self._desk.search(uids),
+                moves=moves,
+                before=self._desk.search(uids) if asks else None,
             )
 
     def _judge(self, job: _Job, part: _Part, heard: Heard) -> None:
-        status = heard.endings[part.command]
-        told = copied([status, *heard.codes.get(part.command, ())], part.uids)
-        epoch, places = told if told is not None else (None, {})
-        if job.epoch is not None and epoch is not None and job.epoch != epoch:
-            told, epoch, places = None, None, {}  # one folder has one epoch: one of them is wrong
-        found = heard.found.get(part.after)
-        there = (self._desk.existing(part.uids) if found is None else found) & part.uids
+        status, told = heard.endings[part.command], part.told
+        if told is not None and job.epoch not in (None, told[0]):
+            told = None  # one folder has one epoch: one of them is wrong
+        places = told[1] if told is not None else {}
         placed = UidSet(places)
+        there = self._there(part, heard, placed, told=told is not None)
         missing = part.uids - there - placed
-        moves = part.command.pieces[0] == b"UID MOVE"
-        if moves:
-            unplaced = self._moved(part, missing, heard, told_places=told is not None)
-            report_excess(self._desk, heard, part.command, part.uids)
+        if part.moves:
+            unplaced = self._moved(part, missing, heard, told=told is not None)
         else:
             unplaced = there if status.ok and told is None else UidSet()
         left = there - placed - unplaced
-        job.epoch = epoch or job.epoch
+        job.epoch = told[0] if told is not None else job.epoch
         job.places |= places
         job.unplaced |= unplaced
         job.gone |= missing - unplaced
@@ -261,12 +276,22 @@ class Transferring:
                 else refused(status, "The server refused to copy or move a message.", folder)
             )
 
+    def _there(self, part: _Part, heard: Heard, placed: UidSet, *, told: bool) -> UidSet:
+        """Return who of *part* is (still) in the folder; asks where the answers do not tell."""
+        if not part.moves:
+            found = None if part.before is None else heard.found.get(part.before)
+            return (self._desk.existing(part.uids) if found is None else found) & part.uids
+        doubtful = part.uids
+        if heard.endings[part.command].ok and heard.shows_gone(placed if told else part.uids):
+            doubtful = part.uids - placed if told else UidSet()
+        return self._desk.existing(doubtful) if doubtful else doubtful
+
     @staticmethod
-    def _moved(part: _Part, missing: UidSet, heard: Heard, *, told_places: bool) -> UidSet:
+    def _moved(part: _Part, missing: UidSet, heard: Heard, *, told: bool) -> UidSet:
         """Return who of the *missing* was moved, though nobody said where to."""
         before = None if part.before is None else heard.found.get(part.before)
         if before is not None:
             return missing & before
         if heard.endings[part.command].ok:
-            return UidSet() if told_places else missing
-        return missing if heard.shrank(part.command) else UidSet()
+            return UidSet() if told else missing
+        return missing if heard.expunges else missing & heard.vanished

@@ -46,7 +46,12 @@ def _steps(desk: Desk, write: FolderWrite) -> Iterator[WriteEvent]:
         first += group.commands()
     first += [command for removal in removals for command in removal.commands]
     more = waits or len(groups) > 1 or any(group.by_ladder for group in groups)
-    heard = desk.run(first, last=not more)
+    heard = first_heard = desk.run(first, last=not more)
+    for group in groups[:1]:
+        group.hear(heard)
+    for removal in removals:
+        removal.expect(heard)
+    desk.report_excess(heard)
     copied: list[Transferred] = []
     try:
         yield from marking.settle(heard, last=not more)
@@ -55,14 +60,17 @@ def _steps(desk: Desk, write: FolderWrite) -> Iterator[WriteEvent]:
     for number, group in enumerate(groups):
         ends = number == len(groups) - 1 and not waits
         try:
-            heard_now = heard if number == 0 else desk.run(group.commands(), last=ends and not group.by_ladder)
-            events = list(group.settle(heard_now, last=ends))
+            if number:
+                heard = desk.run(group.commands(), last=ends and not group.by_ladder)
+                group.hear(heard)
+                desk.report_excess(heard)
+            events = list(group.settle(heard, last=ends))
         except SourceError as error:
             events = list(group.fail(_bearable(error)))
         copied += events
         yield from events
     if write.deletes:
-        yield _deleted(desk, write, removals, heard, copied)
+        yield _deleted(desk, write, removals, first_heard, copied)
 
 
 def _deleted(
@@ -79,6 +87,9 @@ def _deleted(
         if not removals:
             removals = Removal.of(desk, write.deletes - held)
             heard = desk.run([command for removal in removals for command in removal.commands], last=True)
+            for removal in removals:
+                removal.expect(heard)
+            desk.report_excess(heard)
         for removal in removals:
             there, refusal = removal.remaining(heard)
             gone, left, error = gone | (removal.uids - there), left | there, error or refusal
