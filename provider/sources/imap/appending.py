@@ -138,7 +138,7 @@ class _Uploads:
             count += len(piece)
             if b"\0" in piece:
                 text = "A message with a NUL in it needs a literal8 (RFC 3516), which is not supported."
-                return CommandRefused(text, folder=folder)
+                return CommandRefused(text, folder=folder, response_code="UNKNOWN-CTE")
         if count != upload.size:
             text = f"A message of {upload.size:,} octets was to be sent, and has {count:,}."
             return CommandRefused(text, folder=folder)

@@ -109,6 +109,10 @@ class Removal:
         if self.expunge is not None:
             heard.expect(self.uids, len(self.uids))
 
+    def marks(self, heard: Heard) -> bool:
+        """Tell whether those that are still there are marked."""
+        return heard.endings[self.store].ok
+
     def remaining(self, heard: Heard) -> tuple[UidSet, SourceError | None]:
         """Return who is still there, and why. Raises IncompleteAnswer where that cannot be told."""
         found = None if self.before is None else heard.found.get(self.before)

@@ -76,9 +76,12 @@ def _steps(desk: Desk, write: FolderWrite) -> Iterator[WriteEvent]:
 def _deleted(
     desk: Desk, write: FolderWrite, removals: list[Removal], heard: Heard, copied: list[Transferred]
 ) -> Deleted:
-    """Return how the deletions ended; those without *removals* yet are done now."""
+    """Return how the deletions ended; those without *removals* yet are done now.
+
+    Who is neither gone nor left is there as before.
+    """
     held = UidSet.of_ranges(pair for event in copied for pair in event.left.ranges) & write.deletes
-    gone, left = UidSet(), held
+    gone, left = UidSet(), UidSet()
     error: SourceError | None = None
     if held:
         text = "A message is not deleted, because what was to be done with it before was not done."
@@ -92,9 +95,11 @@ def _deleted(
             desk.report_excess(heard)
         for removal in removals:
             there, refusal = removal.remaining(heard)
-            gone, left, error = gone | (removal.uids - there), left | there, error or refusal
+            gone, error = gone | (removal.uids - there), error or refusal
+            if removal.marks(heard):
+                left |= there
     except SourceError as fault:
-        return Deleted(write=write, gone=gone, left=write.deletes - gone, error=_bearable(fault))
+        return Deleted(write=write, gone=gone, left=left, error=_bearable(fault))
     return Deleted(write=write, gone=gone, left=left, error=error)
 
 
