@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from .readview import ReadView
     from .reports import CheckReport, Problem, PurgeReport
     from .runs import Lane, Run, RunError, RunId
+    from .settling import Arrival
     from .transaction import WriteTransaction
 
 _ROOMS = {
@@ -76,6 +77,7 @@ _ROOMS = {
     "errors": "BodyNotHere CursorTooOld LeaseLost Leased MimeLimit StoreBusy StoreClosed StoreDamaged StoreError "
     "StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly UnknownAccount "
     "UnknownFolder UnknownMessage UnknownPart WrongEpoch",
+    "settling": "Arrival",
     "folders": "Folder FolderCounts FolderState RemoteFolderRow",
     "mail": "AccountId Address Envelope FolderId FolderPath MessageKey Role Uid UidSet UidValidity",
     "mailstore": "MailStore",
@@ -92,6 +94,7 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split
 __all__ = [
     "AccountId",
     "Address",
+    "Arrival",
     "Assumed",
     "BodiesStored",
     "BodyEncoder",
