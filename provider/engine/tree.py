@@ -85,7 +85,9 @@ def _doubt_closed(known: list[KnownFolder], emptied: set[FolderId]) -> str:
 def _known(context: RunContext) -> list[KnownFolder]:
     known: list[KnownFolder] = []
     with context.store.read() as view:
-        for folder in view.folders(context.account.id):
+        for folder in view.folders(context.account.id, hidden=True):
+            if folder.state is FolderState.LOCAL:
+                continue  # made here; the listing knows nothing of it yet
             cursor = view.cursor(folder.id)
             known.append(
                 KnownFolder(
@@ -104,7 +106,7 @@ def _known(context: RunContext) -> list[KnownFolder]:
 
 def _write(context: RunContext, plan: TreePlan, emptied: set[FolderId]) -> None:
     with context.store.read() as view:
-        before = {folder.id: folder for folder in view.folders(context.account.id)}
+        before = {folder.id: folder for folder in view.folders(context.account.id, hidden=True)}
     gone_paths = [str(before[id].path) for id in plan.gone]
     for id in (*plan.gone, *emptied):
         _remove_mail(context, id)
