@@ -175,12 +175,13 @@ class ResultStatus(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemResult:
-    """The end of one item. Counts are of the download; an upload finds nothing queued yet."""
+    """The end of one item. *counts*: what was downloaded; *uploaded*: what was changed on the server."""
 
     account: AccountId
     folder: str | None
     status: ItemStatus
     counts: Counts = Counts()
+    uploaded: Counts = Counts()
     error: SyncError | None = None
 
 

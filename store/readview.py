@@ -10,12 +10,12 @@ from datetime import datetime
 from heapq import merge
 from itertools import islice
 
-from .conflicts import Conflict
 from .cursors import FolderCursor, Trouble
 from .errors import BodyNotHere, StoreClosed, UnknownMessage, UnknownOperation
 from .folders import Folder, FolderState
 from .instants import micros, micros_or_none
 from .mail import AccountId, BlobId, Envelope, FolderId, FolderPath, HeaderId, MessageKey, Uid, UidSet
+from .mail.conflicts import Conflict
 from .mail.operations import Operation, OperationId
 from .messages import Assumed, BodyNeed, IdentityOfRow, Message, MessagePage, PageKey
 from .mime import scan_header

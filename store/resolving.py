@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from .conflicts import Choice, Conflict, ConflictId, NewConflict
 from .errors import UnknownConflict
 from .mail import MessageKey
+from .mail.conflicts import Choice, Conflict, ConflictId, NewConflict
 from .mail.operations import OperationId, OperationKind, OperationState
 from .oplog import OpLog, effective, wish
 from .sql import accounts, conflicts, operations, places, rows

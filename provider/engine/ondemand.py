@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from store import BodyNeed, BodyState, Message, UnknownFolder, UnknownMessage, WrongEpoch
 from store.mail import FolderId, MessageKey, UidSet
+from store.mail.operations import OperationKind
 
 from ..account import Keep
 from ..errors import Cancelled, FolderUnusable, SourceError, UnknownItem
@@ -20,7 +21,7 @@ from .connections import Lifeline, Reconnect, over_connections
 from .context import FolderWork, RunContext
 from .pipe import Pipe
 
-__all__ = ["fetch_messages"]
+__all__ = ["fetch_marked", "fetch_messages"]
 
 LOOKS_MAX = 3
 """So often a fetch looks anew where its messages are, when a synchronization moves them meanwhile."""
@@ -43,6 +44,23 @@ def fetch_messages(context: RunContext, source: Source, keys: Sequence[MessageKe
                 raise
     if gone := _missing(context, keys)[1]:
         raise UnknownItem(f"{gone} of {len(keys)} messages asked for are not there any more.")
+
+
+def fetch_marked(context: RunContext, session: Session, pipe: Pipe, lifeline: Lifeline) -> None:
+    """Bring the messages that people marked for download, on a connection that is there (MSGSTATUS_REMOTE_DOWNLOAD).
+
+    Those that did not come stay marked. Raises what ends the connection.
+    """
+    with context.store.read() as view:
+        marks = [one for one in view.operations(context.account.id) if one.kind is OperationKind.DOWNLOAD]
+    if not marks:
+        return
+    missing, _ = _missing(context, [one.message for one in marks if one.message is not None])
+    for folder, messages in missing.items():
+        _fetch_of_folder(context, session, pipe, lifeline, folder, messages)
+    pipe.drain()
+    with context.store.write("marked for download", run=context.run) as tx:
+        tx.settle.downloaded(one.id for one in marks)
 
 
 def _fetch(context: RunContext, source: Source, keys: Sequence[MessageKey]) -> None:

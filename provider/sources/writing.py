@@ -126,7 +126,7 @@ class Transferred:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted:
-    """How the deletions ended. *gone*: not there any more, whoever did it; *left*: marked as deleted, and still there."""
+    """How the deletions ended. *gone*: not there any more, whoever did it; *left*: marked, and still there."""
 
     write: FolderWrite
     gone: UidSet = field(default_factory=UidSet)

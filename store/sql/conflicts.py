@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from ..conflicts import Choice, Conflict, ConflictId, ConflictKind, NewConflict, Side, Version
 from ..instants import from_micros, micros_or_none
 from ..mail import AccountId, MessageKey
+from ..mail.conflicts import Choice, Conflict, ConflictId, ConflictKind, NewConflict, Side, Version
 from ..mail.operations import OperationId
 from ..tables import ConflictRow, table
 from .statements import names, p, sql

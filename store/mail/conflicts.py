@@ -1,7 +1,7 @@
 """Conflicts: the same thing changed here and on the far side, in ways that a person may want to decide. Values only.
 
 A conflict is told as versions: ours and theirs. It stays until it is resolved; nothing is assumed to be resolved
-because a synchronization went by. Rows: ``store.sql.conflicts``.
+because a synchronization went by. Rows: the store's.
 """
 
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from datetime import datetime
 from enum import Enum
 from typing import NewType
 
-from .mail import AccountId, MessageKey
-from .mail.operations import OperationId
+from .ids import AccountId, MessageKey
+from .operations import OperationId
 
 __all__ = ["Choice", "Conflict", "ConflictId", "ConflictKind", "NewConflict", "Side", "Version"]
 

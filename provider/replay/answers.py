@@ -1,0 +1,253 @@
+"""What the server answered, settled: the one place where replay writes what became of operations.
+
+Each event of the session is one short transaction; answers to new mail are gathered, since they come by the hundred.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from store import Arrival, WriteTransaction
+from store.mail import FolderId, MessageKey, UidSet
+from store.mail.operations import Operation, OperationId, OperationKind
+
+from ..errors import ErrorKind, ProviderError, SourceError
+from ..events import Counts
+from ..sources.base import Notice
+from ..sources.writing import Appended, Deleted, Marked, Transferred, WriteEnded
+from .collapse import FolderFact, FolderJob, Job
+from .context import ReplayContext
+from .facts import account_operations
+from .refusals import Ruling, Verdict, ruling
+
+__all__ = ["Answers"]
+
+ANSWERS_PER_COMMIT = 100
+
+
+class Answers:
+    """Settles answers, and remembers what the rest of this replay has to know."""
+
+    def __init__(self, context: ReplayContext) -> None:
+        self._context = context
+        self.changed = False
+        """Something became different on the server."""
+        self.again = False
+        """Another pass may find something to do."""
+        self.deferred: set[MessageKey] = set()
+        """Messages left alone until the download has shown where they are."""
+        self._to_create: dict[FolderId, FolderFact] = {}
+        self._created: set[FolderId] = set()
+        self._came: list[tuple[Job, FolderFact, Appended]] = []
+
+    # -- folders that are open --------------------------------------------------------------------------
+
+    def marked(self, job: FolderJob, told: Marked) -> None:
+        """Settle one STORE."""
+        context, folder = self._context, job.folder
+        wishes = job.marks[told.mark.add, told.mark.remove]
+        keys = {wish.place.uid: wish.message for wish in wishes}
+        if told.error is not None:
+            self._refused(self._flag_rows(keys.values()), folder, told.error)
+            return
+        assert folder.epoch is not None
+        with context.store.write("flags stored", run=context.run) as tx:
+            settled = tx.settle.flags(folder.id, folder.epoch, told.flags)
+            if told.lost:
+                which = ", ".join(sorted(told.lost))
+                tx.settle.unmark(keys.values(), told.lost, f"The server keeps no such flag in {folder.path}: {which}.")
+        self.deferred.update(keys[uid] for uid in told.gone if uid in keys)
+        self.changed |= bool(told.flags)
+        context.item_of(str(folder.path)).uploaded(Counts(modified=settled))
+        if told.lost:
+            text = f"The server does not keep these flags in {folder.path}; they were taken back."
+            context.warn(Notice(kind=ErrorKind.FLAG_WITHOUT_EFFECT.value, text=text, folder=str(folder.path)))
+
+    def transferred(self, job: FolderJob, jobs: Sequence[Job], told: Transferred) -> None:
+        """Settle one copy or move of several messages."""
+        context = self._context
+        target = jobs[0].net.target
+        assert target is not None
+        with context.store.write("transferred", run=context.run) as tx:
+            for one in self._at(jobs, UidSet(told.places)):
+                assert one.place is not None
+                assert told.epoch is not None
+                at = Arrival(
+                    message=one.net.message, folder_id=target, epoch=told.epoch, uid=told.places[one.place.uid]
+                )
+                tx.settle.arrived(one.net.operations, [at])
+            for one in self._at(jobs, told.unplaced):
+                tx.settle.arrived_somewhere(one.net.operations)
+            for one in self._at(jobs, told.gone):
+                tx.settle.unsent(one.net.operations)
+                self.deferred.add(one.net.message)
+        done = len(told.places) + len(told.unplaced)
+        self.changed |= bool(done)
+        self.again |= bool(told.places)  # a copy whose flags shall differ can be marked now
+        counts = Counts(new=done) if not told.transfer.move else Counts(new=done, deleted=done)
+        context.item_of(str(job.folder.path)).uploaded(counts)
+        if told.lingering:
+            self._tell_lingering(job.folder, len(told.lingering))
+        left = list(self._at(jobs, told.left))
+        if left and told.error is not None:
+            self._refused_jobs(left, target, told.error)
+        elif left:
+            with context.store.write("not transferred", run=context.run) as tx:
+                tx.settle.unsent(id for one in left for id in one.net.operations)
+
+    def deleted(self, job: FolderJob, told: Deleted) -> None:
+        """Settle deletions."""
+        context = self._context
+        with context.store.write("deleted", run=context.run) as tx:
+            tx.settle.deleted(id for one in self._at(job.deletes, told.gone | told.left) for id in one.net.operations)
+        self.changed = True
+        context.item_of(str(job.folder.path)).uploaded(Counts(deleted=len(told.gone)))
+        if told.left:
+            self._tell_lingering(job.folder, len(told.left))
+        rest = [one for one in job.deletes if one.place and one.place.uid not in told.gone | told.left]
+        if rest and told.error is not None:
+            self._refused([id for one in rest for id in one.net.operations], job.folder, told.error)
+
+    def ended(self, job: FolderJob, told: WriteEnded) -> None:
+        """A folder is through; or it could not be opened, and nothing was sent."""
+        error = told.error
+        if error is None:
+            return
+        ids = [id for one in job.jobs() for id in one.net.operations]
+        self.deferred.update(one.net.message for one in job.jobs())
+        wished = [wish.message for wishes in job.marks.values() for wish in wishes]
+        self.deferred.update(wished)
+        if error.kind in (ErrorKind.FOLDER_GONE, ErrorKind.UIDVALIDITY_CHANGED):
+            with self._context.store.write("not sent", run=self._context.run) as tx:
+                tx.settle.unsent(ids)
+            return
+        self._refused([*ids, *self._flag_rows(wished)], job.folder, error)
+
+    # -- new mail ---------------------------------------------------------------------------------------
+
+    def appended(self, target: FolderFact, job: Job, told: Appended) -> None:
+        """Gather one answer; ``flush`` settles the last ones."""
+        self._came.append((job, target, told))
+        if len(self._came) >= ANSWERS_PER_COMMIT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Settle the answers to new mail that were gathered."""
+        came, self._came = self._came, []
+        if not came:
+            return
+        context = self._context
+        with context.store.write("uploaded", run=context.run) as tx:
+            for job, target, told in came:
+                if told.error is None:
+                    self._arrived(tx, job, target, told)
+        fine = [one for one in came if one[2].error is None]
+        self.changed |= bool(fine)
+        for _, target, _ in fine:
+            context.item_of(str(target.path)).uploaded(Counts(new=1))
+        for job, target, told in came:
+            if told.error is not None:
+                self._refused_jobs([job], target.id, told.error)
+
+    def _arrived(self, tx: WriteTransaction, job: Job, target: FolderFact, told: Appended) -> None:
+        if told.uid is None or told.epoch is None:
+            tx.settle.arrived_somewhere(job.net.operations)
+            return
+        at = Arrival(
+            message=job.net.message, folder_id=target.id, epoch=told.epoch, uid=told.uid, flags=told.upload.flags
+        )
+        tx.settle.arrived(job.net.operations, [at])
+
+    # -- targets that are not there ---------------------------------------------------------------------
+
+    def to_create(self) -> list[FolderFact]:
+        """Return, once, the folders that have to be created before what was refused is sent again."""
+        found = list(self._to_create.values())
+        self._to_create.clear()
+        return found
+
+    def created_again(self, target: FolderFact) -> None:
+        """The folder is there again: whoever waits for it goes on."""
+        self._created.add(target.id)
+        self.changed = self.again = True
+        text = f"The folder {target.path} was gone on the server, and was created again for mail that waits for it."
+        self._context.warn(Notice(kind=ErrorKind.FOLDER_GONE.value, text=text, folder=str(target.path)))
+
+    def target_refused(self, target: FolderFact, error: SourceError) -> None:
+        """It cannot be created: what waits for it is refused like anything else."""
+        self._created.add(target.id)
+        self._context.tell(error, folder=str(target.path))
+        self.again = True
+
+    # -- refusals ---------------------------------------------------------------------------------------
+
+    def hold(self, ids: Sequence[OperationId], why: str, folder: FolderFact) -> None:
+        """Let a person decide."""
+        context = self._context
+        with context.store.write("held", run=context.run) as tx:
+            tx.settle.hold(ids, why)
+        text = f"{why} Approve it, or cancel it."
+        context.warn(Notice(kind=ErrorKind.MASS_DELETION.value, text=text, folder=str(folder.path)))
+
+    def refused(self, ids: Sequence[OperationId], folder: FolderFact, error: ProviderError) -> Verdict:
+        """Settle a refusal of operations about *folder*; return what it was taken for."""
+        return self._refused(ids, folder, error)
+
+    def _refused_jobs(self, jobs: Sequence[Job], target: FolderId, error: SourceError) -> None:
+        verdict = self._rule(error, [id for one in jobs for id in one.net.operations])
+        facts = self._facts_of(target)
+        ids = [id for one in jobs for id in one.net.operations]
+        if verdict.verdict is Verdict.CREATE_TARGET and target not in self._created:
+            self._to_create[target] = facts
+            with self._context.store.write("target missing", run=self._context.run) as tx:
+                tx.settle.unsent(ids)
+            return
+        self.deferred.update(one.net.message for one in jobs)
+        self._refused(ids, facts, error)
+
+    def _refused(self, ids: Sequence[OperationId], folder: FolderFact, error: ProviderError) -> Verdict:
+        context = self._context
+        if not ids:
+            context.tell(error, folder=str(folder.path))
+            return Verdict.NEVER
+        rule = self._rule(error, ids)
+        later = rule.verdict is Verdict.LATER
+        when = context.now() + rule.after if later else None
+        context.tell(error, folder=str(folder.path), next_try=when)
+        with context.store.write("refused", run=context.run) as tx:
+            if when is not None:
+                tx.settle.later(ids, when, str(error), error.server_text)
+            elif rule.verdict is Verdict.GONE:
+                tx.settle.unsent(ids)
+            else:
+                tx.settle.refuse(ids, str(error), error.server_text, keep=context.keeps(self._rows(ids), error))
+        return rule.verdict
+
+    def _rule(self, error: ProviderError, ids: Iterable[OperationId]) -> Ruling:
+        wanted = set(ids)
+        tries = max((one.tries for one in account_operations(self._context) if one.id in wanted), default=1)
+        return ruling(error, max(tries, 1))
+
+    def _rows(self, ids: Iterable[OperationId]) -> list[Operation]:
+        wanted = set(ids)
+        return [one for one in account_operations(self._context) if one.id in wanted]
+
+    # -- within -----------------------------------------------------------------------------------------
+
+    def _flag_rows(self, keys: Iterable[MessageKey]) -> list[OperationId]:
+        wanted = set(keys)
+        rows = account_operations(self._context)
+        return [one.id for one in rows if one.kind is OperationKind.FLAGS and one.message in wanted]
+
+    def _at(self, jobs: Iterable[Job], uids: UidSet) -> list[Job]:
+        return [one for one in jobs if one.place is not None and one.place.uid in uids]
+
+    def _facts_of(self, folder: FolderId) -> FolderFact:
+        with self._context.store.read() as view:
+            found = view.folder(folder)
+        return FolderFact(id=found.id, name=found.name, path=found.path)
+
+    def _tell_lingering(self, folder: FolderFact, count: int) -> None:
+        text = (
+            f"{count:,} messages of {folder.path} are marked as deleted and still there: the server can only remove "
+            "all that anybody marked, and that is never asked for."
+        )
+        self._context.warn(Notice(kind=ErrorKind.LEFT_MARKED.value, text=text, folder=str(folder.path)))

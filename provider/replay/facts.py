@@ -1,0 +1,76 @@
+"""What the store knows that replay needs: operations, wishes, places, folders. Short views; values come out."""
+
+from store import UnknownMessage
+from store.mail import FolderId, MessageKey
+from store.mail.operations import Operation, OperationState
+
+from .collapse import FolderFact, Place, Wish
+from .context import ReplayContext
+from .evidence import Evidence
+
+__all__ = ["account_operations", "evidence_of", "folder_facts", "place_of", "wishes_of"]
+
+
+def account_operations(context: ReplayContext) -> tuple[Operation, ...]:
+    """Return the pending operations of the account, in the order in which they were wanted."""
+    with context.store.read() as view:
+        found = view.operations(context.account)
+    only = context.only
+    return found if only is None else tuple(one for one in found if {one.folder_id, one.target_id} & only)
+
+
+def due(context: ReplayContext, one: Operation) -> bool:
+    """Tell whether *one* may be sent now."""
+    if one.state is OperationState.LATER:
+        return one.next_try_at is None or one.next_try_at <= context.now()
+    return one.state is OperationState.QUEUED
+
+
+def folder_facts(context: ReplayContext) -> dict[FolderId, FolderFact]:
+    """Return the folders of the account, those that are only here included."""
+    with context.store.read() as view:
+        found = {}
+        for folder in view.folders(context.account):
+            cursor = view.cursor(folder.id)
+            found[folder.id] = FolderFact(
+                id=folder.id,
+                name=folder.name,
+                path=folder.path,
+                epoch=cursor.epoch,
+                mod_seq=cursor.mod_seq,
+                uid_next=cursor.uid_next,
+                listed=folder.counts.listed,
+            )
+        return found
+
+
+def wishes_of(context: ReplayContext) -> list[Wish]:
+    """Return what has to be stored in flags."""
+    with context.store.read() as view:
+        return [
+            Wish(
+                message=one.message,
+                place=Place(folder_id=one.folder_id, epoch=one.epoch, uid=one.uid),
+                add=one.add,
+                remove=one.remove,
+            )
+            for one in view.wishes(context.account)
+            if context.only is None or one.folder_id in context.only
+        ]
+
+
+def place_of(context: ReplayContext, key: MessageKey) -> Place | None:
+    """Return where a message is on the server: its own place, or its twin's."""
+    with context.store.read() as view:
+        place = view.place(key)
+    return None if place is None else Place(folder_id=place.folder_id, epoch=place.epoch, uid=place.uid)
+
+
+def evidence_of(context: ReplayContext, key: MessageKey) -> Evidence | None:
+    """Return what is known of a message, to find it elsewhere; None: it is not here any more."""
+    with context.store.read() as view:
+        try:
+            told = view.upload(key)
+        except UnknownMessage:
+            return None
+    return Evidence(message=key, message_id=told.message_id, size=told.size, internal_date=told.internal_date)
