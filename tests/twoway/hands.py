@@ -44,7 +44,7 @@ class Hands:
                 self._second_thought(verb)
             case "resolve", [choice]:
                 with self._store.read() as view:
-                    (open_one,) = [one for one in view.conflicts(ME) if one.resolved_at is None]
+                    (open_one,) = view.conflicts(ME)
                 with self._store.edit("resolve") as editing:
                     editing.resolve(open_one.id, Choice(choice))
             case _:
