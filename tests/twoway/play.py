@@ -88,7 +88,7 @@ def begin(played: Played) -> None:
     played.far.become(played.scenario.server)
     result = played.synchronize()
     assert result.ok and not played.heard, (result, played.heard)
-    assert unlike(store_snapshot(played.store), played.far.seen()) == []
+    assert not (found := unlike(store_snapshot(played.store), played.far.seen())), found
 
 
 def take_steps(played: Played, steps: tuple[Step, ...]) -> dict[str, list[int]]:
@@ -123,7 +123,7 @@ def judge(played: Played, *, once: bool = True) -> None:
     if once:
         assert played.heard == scenario.told, f"told: {sorted(played.heard)}"
     if not scenario.differs and not scenario.pending:
-        assert unlike(store_snapshot(store), server) == []
+        assert not (found := unlike(store_snapshot(store), server)), found
     if scenario.subscribed is not None:
         assert far.subscribed() == scenario.subscribed, f"subscribed: {sorted(far.subscribed())}"
     before = rows_outside_runs(played.path)
