@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from provider import Account, MailStoreProvider, SyncResult
+from provider import MailStoreProvider, SyncResult
 from provider.request import SyncRequest
 from provider.testing import ManualClock, RecordingCallback
 from store import BodyState, Folder, FolderState, MailStore, open_store
@@ -43,10 +43,10 @@ class Played:
     heard: set[str] = field(default_factory=set)
     """Kinds of everything that callbacks were told so far."""
 
-    def synchronize(self, account: Account | None = None) -> SyncResult:
+    def synchronize(self) -> SyncResult:
         """Synchronize once; the log of its events obeys the grammar."""
         host = RecordingCallback()
-        with MailStoreProvider(self.store, [account or self.far.account], clock=self.clock) as provider:
+        with MailStoreProvider(self.store, [self.far.account], clock=self.clock) as provider:
             result = provider.SynchronizeInBackground(SyncRequest(callback=host)).wait(HANG_SECONDS)
             assert host.wait_done(HANG_SECONDS)
         host.grammar()
@@ -108,8 +108,9 @@ def take_steps(played: Played, steps: tuple[Step, ...]) -> dict[str, list[int]]:
     return _keys(played.store)
 
 
-def judge(played: Played, *, once: bool = True) -> None:
-    """Compare everything with what the scenario says. *once*: what callbacks heard is that of an undisturbed play."""
+def judge(played: Played, *, once: bool = True, again: bool = True) -> None:
+    """Compare everything with what the scenario says. *once*: what callbacks heard is that of an undisturbed play;
+    *again*: one more synchronization changes nothing."""
     scenario, store, far = played.scenario, played.store, played.far
     assert (report := store.check(full=True)).problems == (), report.problems
     server = far.seen()
@@ -126,6 +127,8 @@ def judge(played: Played, *, once: bool = True) -> None:
         assert not (found := unlike(store_snapshot(store), server)), found
     if scenario.subscribed is not None:
         assert far.subscribed() == scenario.subscribed, f"subscribed: {sorted(far.subscribed())}"
+    if not again:
+        return
     before = rows_outside_runs(played.path)
     played.synchronize()
     assert far.seen() == server, "one more synchronization changed the server"
@@ -190,8 +193,3 @@ def _keys(store: MailStore) -> dict[str, list[int]]:
         for message in sorted(view.all_messages(ME, limit=10_000).messages, key=lambda message: message.key):
             keys.setdefault(message.subject, []).append(int(message.key))
     return keys
-
-
-def with_limits(account: Account, **limits: float) -> Account:
-    """Return *account* with other limits."""
-    return replace(account, limits=replace(account.limits, **limits))
