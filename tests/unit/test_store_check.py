@@ -37,13 +37,27 @@ FAULTS = {
     "wishes_differ": "UPDATE messages SET local_flags = server_flags, local_keywords = server_keywords WHERE uid = 1",
     "operations_have_their_subject": "INSERT INTO operations (account_id, message) VALUES (1, 999)",
 }
-WANTED = "INSERT INTO operations (account_id, message) VALUES (1, 1), (1, 2); "
 MORE_FAULTS = [
-    ("twins_keep_places", f"{WANTED}UPDATE messages SET twin_of = 2 WHERE uid = 1"),
-    ("twins_keep_places", f"{WANTED}UPDATE messages SET twin_of = 2, epoch = 0 WHERE uid IN (1, 3)"),
-    ("pending_messages_are_wanted", f"{WANTED}UPDATE messages SET epoch = 0, uid = 99 WHERE uid = 1"),
+    (
+        "twins_keep_places",
+        "INSERT INTO operations (account_id, message) VALUES (1, 1), (1, 2); "
+        "UPDATE messages SET twin_of = 2 WHERE uid = 1",
+    ),
+    (
+        "twins_keep_places",
+        "INSERT INTO operations (account_id, message) VALUES (1, 1), (1, 2); "
+        "UPDATE messages SET twin_of = 2, epoch = 0 WHERE uid IN (1, 3)",
+    ),
+    (
+        "pending_messages_are_wanted",
+        "INSERT INTO operations (account_id, message) VALUES (1, 1), (1, 2); "
+        "UPDATE messages SET epoch = 0, uid = 99 WHERE uid = 1",
+    ),
     ("wishes_differ", "UPDATE messages SET local_flags = 16 WHERE uid = 1"),
-    ("operations_have_their_subject", f"{WANTED}UPDATE operations SET state = 'done'"),
+    (
+        "operations_have_their_subject",
+        "INSERT INTO operations (account_id, message) VALUES (1, 1), (1, 2); UPDATE operations SET state = 'done'",
+    ),
     ("operations_have_their_subject", "UPDATE folders SET state = 'local'"),
     ("change_numbers_are_given_once", "UPDATE messages SET changed_seq = 3, created_seq = 3 WHERE uid IN (1, 2)"),
     ("change_numbers_are_given_once", "UPDATE messages SET created_seq = changed_seq + 1 WHERE uid = 1"),

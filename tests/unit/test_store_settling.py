@@ -11,10 +11,14 @@ from store import (
     Choice,
     ConflictKind,
     Encoder,
+    FolderAdded,
     FolderCursor,
     FolderPath,
+    FolderRemoved,
     FolderState,
+    MessageAdded,
     MessageKey,
+    MessageRemoved,
     NewConflict,
     Side,
     UidSet,
@@ -378,12 +382,17 @@ def test_a_refused_deletion_of_a_folder_shows_it_again_with_its_mail(home: Home)
     inside = Inbox(home.store, home.archive)
     inside.fill(2)
     keys = home.keys(home.archive)
+    with home.store.read() as view:
+        since = view.cursor_seq()
     with home.store.edit("delete") as edit:
         made = edit.delete_folder(home.archive)
     assert made is not None
+    page = home.store.changes(since)
+    assert {type(one) for one in page.changes} == {MessageRemoved, FolderRemoved}
     with home.store.write("settle") as tx:
         tx.settle.refuse([made], "it is in use")
     assert home.keys(home.archive) == keys
+    assert {type(one) for one in home.store.changes(page.cursor).changes} == {MessageAdded, FolderAdded}
     with home.store.read() as view:
         assert view.folder(home.archive).state is FolderState.ACTIVE
 
