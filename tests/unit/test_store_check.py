@@ -40,18 +40,24 @@ FAULTS = {
 MORE_FAULTS = [
     (
         "twins_keep_places",
-        "INSERT INTO operations (account_id, message) VALUES (1, 1), (1, 2); "
-        "UPDATE messages SET twin_of = 2 WHERE uid = 1",
+        (
+            "INSERT INTO operations (account_id, message) VALUES (1, 1), (1, 2); "
+            "UPDATE messages SET twin_of = 2 WHERE uid = 1"
+        ),
     ),
     (
         "twins_keep_places",
-        "INSERT INTO operations (account_id, message) VALUES (1, 1), (1, 2); "
-        "UPDATE messages SET twin_of = 2, epoch = 0 WHERE uid IN (1, 3)",
+        (
+            "INSERT INTO operations (account_id, message) VALUES (1, 1), (1, 2); "
+            "UPDATE messages SET twin_of = 2, epoch = 0 WHERE uid IN (1, 3)"
+        ),
     ),
     (
         "pending_messages_are_wanted",
-        "INSERT INTO operations (account_id, message) VALUES (1, 1), (1, 2); "
-        "UPDATE messages SET epoch = 0, uid = 99 WHERE uid = 1",
+        (
+            "INSERT INTO operations (account_id, message) VALUES (1, 1), (1, 2); "
+            "UPDATE messages SET epoch = 0, uid = 99 WHERE uid = 1"
+        ),
     ),
     ("wishes_differ", "UPDATE messages SET local_flags = 16 WHERE uid = 1"),
     (
