@@ -86,8 +86,8 @@ _ROOMS = {
     "editing": "Editing",
     "encode": "BodyEncoder EncodedChunk EncodedHeader Encoder",
     "errors": "BodyNotHere CursorTooOld FolderExists FolderNotWritable LeaseLost Leased MimeLimit NotHere "
-    "NotUndoable StoreBusy StoreClosed StoreDamaged StoreError  StoreErrorKind StoreFailed StoreForeign "
-    "StoreFull StoreMissing StoreNewer StoreReadOnly UnknownAccount  UnknownConflict UnknownFolder "
+    "NotUndoable StoreBusy StoreClosed StoreDamaged StoreError StoreErrorKind StoreFailed StoreForeign "
+    "StoreFull StoreMissing StoreNewer StoreReadOnly UnknownAccount UnknownConflict UnknownFolder "
     "UnknownMessage UnknownOperation UnknownPart WrongEpoch",
     "folders": "Folder FolderCounts FolderState RemoteFolderRow",
     "mail": "AccountId Address Envelope FolderId FolderPath MessageKey Role Uid UidSet UidValidity",
