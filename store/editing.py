@@ -137,7 +137,8 @@ class Editing(FolderEdits):
         self._add(OperationKind.APPEND, folder, message=made.key)
         wish(self._w, made, wanted)
         for one in old:
-            self._remove(one)
+            earlier = operations.replaced_by(self._w.connection, one.key, self._log.names)
+            operations.set_origin(self._w, [*self._remove(one), *(other.id for other in earlier)], made.key)
         return made.key
 
     def mark_for_download(self, keys: Iterable[MessageKey]) -> tuple[OperationId, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from .errors import UnknownConflict
-from .mail import MessageKey
+from .mail import FolderId, MessageKey
 from .mail.conflicts import Choice, Conflict, ConflictId, NewConflict
 from .mail.flags import clean_flags
 from .mail.merge import applied
@@ -89,6 +89,16 @@ class Resolving:
         operations.add(self._w, row.account_id, batch, OperationKind.APPEND, row.folder_id, message=row.key)
         wish(self._w, bare, effective(row))
         return True
+
+    def move_on(self, message: MessageKey, target: FolderId) -> None:
+        """Want a message that is on the server moved to *target*, as a person would."""
+        row = self._row(message)
+        if row is None or row.pending or row.folder_id == target:
+            return
+        places.change(self._w, row, folder_id=target, epoch=PENDING, uid=row.key, mod_seq=0)
+        twin, batch = places.leave_twin(self._w, row), self._w.next_id("operations")
+        kind = OperationKind.MOVE
+        operations.add(self._w, row.account_id, batch, kind, row.folder_id, message=row.key, target=target, twin=twin)
 
     def upload_instead(self, ids: Iterable[OperationId]) -> bool:
         """A message that was moved here is gone on the server: it is to be added again where it is wanted.
