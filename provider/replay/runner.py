@@ -6,11 +6,10 @@ make more work (flags of a copy that has a UID now, a target that had to be crea
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from store import Arrival
 from store.mail import FolderId, MessageKey
-from store.mail.operations import Operation, OperationId, OperationKind, OperationState
+from store.mail.operations import Operation, OperationId, OperationKind
 
 from ..errors import ErrorKind, SourceError
 from ..phases import Phase
@@ -28,10 +27,11 @@ from ..sources.writing import (
     WritingSession,
 )
 from .answers import Answers
-from .collapse import FolderFact, FolderJob, Job, ReplayPlan, plan_replay, uids_of
+from .collapse import FolderFact, FolderJob, Job, ReplayPlan, uids_of
 from .context import ReplayContext
-from .facts import account_operations, due, folder_facts, place_of, wishes_of
+from .facts import account_operations, wishes_of
 from .guard import too_many_deletions
+from .planning import plan_now
 from .reconsider import reconsider
 from .recover import recover
 from .tree import replay_removals, replay_tree
@@ -92,21 +92,7 @@ class _Replay:
 
     def _plan(self) -> ReplayPlan:
         context, answers = self._context, self._answers
-        operations = account_operations(context)
-        barred = {one.message for one in operations if one.message is not None and not due(context, one)}
-        coming = {one.message for one in operations if one.kind is OperationKind.APPEND}
-        for one in operations:  # a newer version comes first
-            if one.kind is OperationKind.DELETE and one.message is not None and one.origin in coming:
-                barred.add(one.message)
-        waiting = frozenset(key for key in barred | answers.deferred if key is not None)
-        places = {}
-        for one in operations:
-            for key in (one.message, one.origin):
-                if key is not None and key not in places and (place := place_of(context, key)) is not None:
-                    places[key] = place
-        self._facts = folder_facts(context)
-        ready = [one for one in operations if due(context, one)]
-        plan = plan_replay(_as_queued(ready), wishes_of(context), places, self._facts, waiting)
+        plan, self._facts, ready = plan_now(context, frozenset(answers.deferred))
         plan.lost.clear()  # decided after the download, which may show where they are
         self._hold_masses(plan, ready)
         reconsider(context, self._session, plan)
@@ -243,8 +229,3 @@ class _Replay:
             self._answers.target_refused(target, error)
         else:
             self._answers.created_again(target)
-
-
-def _as_queued(operations: Sequence[Operation]) -> list[Operation]:
-    """Return *operations*, which are due, as if they had never been tried."""
-    return [replace(one, state=OperationState.QUEUED) for one in operations]
