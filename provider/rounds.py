@@ -103,7 +103,8 @@ class Rounds:
         only = None
         if flags & SyncFlags.SYNC_THESE_FOLDERS:
             with context.store.read() as view:
-                only = frozenset(folder.id for folder in self._asked_for(view.folders(context.account.id)))
+                paths = set(context.request.folder_paths)
+                only = frozenset(one.id for one in view.folders(context.account.id) if one.path in paths)
         return ReplayContext(
             store=context.store,
             run=context.run,
