@@ -75,6 +75,10 @@ class OpLog:
         found = operations.of_folder(self.work.connection, folder, self.names)
         return [one for one in found if one.kind is kind]
 
+    def try_again(self, message: MessageKey) -> None:
+        """Queue what was refused and kept of *message*: what is wanted of it now builds on that."""
+        operations.put(self.work, operations.kept(self.work.connection, message), OperationState.QUEUED)
+
     # --- taking back -------------------------------------------------------------------------------------------
 
     def forget(self, ids: Sequence[OperationId]) -> None:
