@@ -211,7 +211,8 @@ class Editing(FolderEdits):
             key = None if twin is None else twin.key
         else:
             key = places.leave_twin(self._w, row)
-        return (self._add(OperationKind.MOVE, row.folder_id, message=row.key, target=target, twin=key),)
+        made = self._add(OperationKind.MOVE, row.folder_id, message=row.key, target=target, twin=key)
+        return (made,)
 
     def _remove(self, row: Row) -> tuple[OperationId, ...]:
         self._log.try_again(row.key)
