@@ -1,6 +1,7 @@
-"""``maildock sync``: bring the accounts' mail into the store, and show how it goes."""
+"""``maildock sync``: send what was changed here, bring the accounts' mail into the store, and show how it goes."""
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from .session import chosen_accounts, home_of, opened
 
 if TYPE_CHECKING:
     from store import MailStore
+    from store.mail import AccountId
 
     from .. import Account, SyncRequest
     from .sync_display import ErrorsToStderr
@@ -34,6 +36,13 @@ def sync(
     ] = None,
     headers_only: Annotated[bool, typer.Option("--headers-only", help="Headers, no bodies.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Compare everything, as if nothing were known.")] = False,
+    upload_only: Annotated[bool, typer.Option("--upload-only", help="Send what was changed here, and no more.")] = False,
+    download_only: Annotated[
+        bool, typer.Option("--download-only", help="Bring what is new, and send nothing.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="First approve what is held because it deletes much at once.")
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print one event a line as JSON; the last is the result.")
     ] = False,
@@ -41,8 +50,11 @@ def sync(
         bool, typer.Option("--password-stdin", help="Read the password from the standard input.")
     ] = False,
 ) -> int:
-    """Bring mail from the server into the store. Ctrl-C cancels and keeps what has arrived."""
+    """Send what was changed here, and bring what is new. Ctrl-C cancels and keeps what is done."""
     from .. import Password, SyncFlags, SyncRequest
+
+    if upload_only and download_only:
+        raise Trouble("--upload-only and --download-only exclude each other.", ExitCode.USAGE)
 
     home = home_of(context)
     chosen = chosen_accounts(AccountsFile.read(home.accounts_path), accounts or [])
@@ -53,6 +65,10 @@ def sync(
         given = Password(stdin_password())
     values = [entry.account(given) for entry in chosen]
     flags = SyncFlags.ALL_DIRECTIONS
+    if upload_only:
+        flags = SyncFlags.SYNC_UPLOAD_HIERARCHY | SyncFlags.SYNC_UPLOAD_CONTENTS
+    elif download_only:
+        flags = SyncFlags.SYNC_DOWNLOAD_HIERARCHY | SyncFlags.SYNC_DOWNLOAD_CONTENTS
     if headers_only:
         flags |= SyncFlags.SYNC_GLOBAL_HEADERS
     if folder:
@@ -61,7 +77,19 @@ def sync(
         flags=flags, accounts=tuple(value.id for value in values), folders=tuple(folder or ()), full=full
     )
     with opened(home, create=True) as store:
+        if yes:
+            _approve(store, [value.id for value in values])
         return run_request(store, values, request, json=json)
+
+
+def _approve(store: "MailStore", accounts: "Sequence[AccountId]") -> None:
+    """Let everything be sent that is held of *accounts*."""
+    from store.mail.operations import OperationState
+
+    with store.edit("approve") as batch:
+        known = set(batch.view.accounts())
+        pending = [one for account in accounts if account in known for one in batch.view.operations(account)]
+        batch.approve(one.id for one in pending if one.state is OperationState.HELD)
 
 
 def run_request(store: "MailStore", accounts: "list[Account]", request: "SyncRequest", *, json: bool) -> ExitCode:

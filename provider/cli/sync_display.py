@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from .. import Counts, ItemStatus, Severity, as_json
+from .. import Counts, ErrorKind, ItemStatus, Severity, as_json
 from .exits import hint_of
 from .output import count, hint, octets, one_line, put, put_json
 
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
     from .. import SyncError, SyncProgress, SyncResult
 
-__all__ = ["BarsDisplay", "ErrorsToStderr", "JsonDisplay", "LinesDisplay", "counters", "put_summary"]
+__all__ = ["BarsDisplay", "ErrorsToStderr", "JsonDisplay", "LinesDisplay", "counters", "put_summary", "sent"]
 
 DELIVERY_SECONDS_MAX = 5.0
 """How long the last event may take from the run to the display."""
+
+
+HELD_HINT = "maildock pending shows it; maildock sync --yes lets it be sent, maildock pending cancel ID takes it back."
 
 
 class ErrorsToStderr:
@@ -75,7 +78,9 @@ class ErrorsToStderr:
         if error.server_text:
             hint(f"  The server says: {one_line(error.server_text)}")
         helps = hint_of(error.kind, error.account)
-        if helps and error.severity is Severity.ERROR and (error.kind.value, error.account) not in self._hinted:
+        if error.severity is Severity.WARNING:
+            helps = HELD_HINT if error.kind is ErrorKind.MASS_DELETION else ""
+        if helps and (error.kind.value, error.account) not in self._hinted:
             self._hinted.add((error.kind.value, error.account))
             hint(f"  {one_line(helps)}")
 
@@ -155,10 +160,14 @@ class BarsDisplay(ErrorsToStderr):
 
 
 def put_summary(result: "SyncResult") -> None:
-    """Print how each account ended, and what was kept of a cancelled run."""
+    """Print what was sent of each folder, how each account ended, and what was kept of a cancelled run."""
+    for item in result.items:
+        if item.folder is not None and item.uploaded != Counts():
+            put(f"{one_line(item.account)}: {one_line(item.folder)}: {sent(item.uploaded)}")
     for item in result.items:
         if item.folder is None:
-            put(f"{one_line(item.account)}: {item.status.value}; {counters(item.counts)}")
+            line = f"{one_line(item.account)}: {item.status.value}; {counters(item.counts)}"
+            put(f"{line}; {sent(item.uploaded)}" if item.uploaded != Counts() else line)
     if result.status.value == "canceled":
         kept = result.downloaded
         put(
@@ -179,9 +188,24 @@ def counters(counts: Counts) -> str:
     line += f", {count(counts.bodies, 'body', 'bodies')}"
     line += f" and {counts.reused:,} that were here" if counts.reused else ""
     line += f", {octets(counts.octets)}"
-    folders = ((counts.folders_new, "+"), (counts.folders_renamed, "~"), (counts.folders_deleted, "-"))
-    moved = " ".join(f"{sign}{number}" for number, sign in folders if number)
+    moved = _folders(counts)
     return f"{line}, folders {moved}" if moved else line
+
+
+def sent(counts: Counts) -> str:
+    """Return what was changed on the server as a compact line: + added, * marked, - removed.
+
+    >>> sent(Counts(new=2, modified=5, deleted=1, folders_new=1))
+    'sent +2 *5 -1, folders +1'
+    """
+    line = f"sent +{counts.new:,} *{counts.modified + counts.read:,} -{counts.deleted:,}"
+    moved = _folders(counts)
+    return f"{line}, folders {moved}" if moved else line
+
+
+def _folders(counts: Counts) -> str:
+    signs = ((counts.folders_new, "+"), (counts.folders_renamed, "~"), (counts.folders_deleted, "-"))
+    return " ".join(f"{sign}{number}" for number, sign in signs if number)
 
 
 def _ending(progress: "SyncProgress") -> str:
