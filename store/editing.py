@@ -9,39 +9,86 @@ arguments that make no sense, and then has done nothing.
 from collections.abc import Iterable
 from datetime import datetime
 
-from .mail import AccountId, FolderId, FolderPath, MessageKey, Role
-from .mail.operations import OperationId
-from .readview import ReadView
+from .errors import BodyNotHere, FolderNotWritable, NotHere, UnknownMessage
+from .folderedits import FolderEdits
+from .folders import Folder, FolderState
+from .instants import from_micros, micros, offset_minutes
+from .mail import FolderId, MessageKey, Role
+from .mail.flags import clean_flags
+from .mail.merge import applied, delta
+from .mail.operations import Operation, OperationId, OperationKind, OperationState
+from .oplog import effective, wish
+from .sql import blobs, folders, operations, places, rows
+from .sql.places import PENDING, Row
+from .tables import OWN
 
 __all__ = ["Editing"]
 
+_NEW_THERE = (OperationKind.APPEND, OperationKind.COPY)
 
-class Editing:
+
+class Editing(FolderEdits):
     """One batch of changes, from ``MailStore.edit()``. Not to be kept, nor given to another thread."""
-
-    view: ReadView
-    batch: int
-
-    # --- messages ----------------------------------------------------------------------------------------------
 
     def set_flags(
         self, keys: Iterable[MessageKey], *, add: Iterable[str] = (), remove: Iterable[str] = ()
     ) -> tuple[OperationId, ...]:
         """Add and remove flags and keywords. Raises UnknownMessage; ValueError for what is no flag."""
-        raise NotImplementedError
+        more, less = _flags(add), _flags(remove)
+        if _folded(more) & _folded(less):
+            raise ValueError("a flag is added or removed, not both")
+        made: list[OperationId] = []
+        for row in self._rows(keys):
+            now = effective(row)
+            wanted = clean_flags(applied(now, more, less))
+            change = delta(now, wanted)
+            if change:
+                flags = (change.add, change.remove)
+                made.append(self._add(OperationKind.FLAGS, row.folder_id, message=row.key, flags=flags))
+                wish(self._w, row, wanted)
+        return tuple(made)
 
     def move(self, keys: Iterable[MessageKey], target: FolderId) -> tuple[OperationId, ...]:
         """Move messages into *target*; they keep their keys. Raises UnknownMessage, UnknownFolder, NotHere (another
         account's folder), FolderNotWritable."""
-        raise NotImplementedError
+        found = self._rows(keys)
+        self._writable(target, found)
+        return tuple(id_ for row in found for id_ in self._move(row, target))
 
     def copy(self, keys: Iterable[MessageKey], target: FolderId) -> tuple[MessageKey, ...]:
-        """Copy messages into *target*; return the keys of the copies, in the order of *keys*. Raises as ``move``."""
-        raise NotImplementedError
+        """Copy messages into *target*; return the keys of the copies, in the order of *keys*.
+
+        Raises as ``move``; BodyNotHere for a message that is neither on the server nor whole here.
+        """
+        found = self._rows(keys)
+        self._writable(target, found)
+        on_server = {row.key for row in found if not row.pending or places.twin(self._w.connection, row.key)}
+        if any(row.key not in on_server and row.blob_id is None for row in found):
+            raise BodyNotHere("this message is on its way, and its octets are not here; synchronize, then copy it")
+        copies: list[MessageKey] = []
+        for row in found:
+            made = places.pending_row(self._w, row, target)
+            if row.key in on_server:
+                self._add(OperationKind.COPY, target, message=made.key, origin=row.key)
+            else:
+                self._add(OperationKind.APPEND, target, message=made.key)
+                wish(self._w, places.change(self._w, made, server_flags=0, server_keywords=""), effective(made))
+            copies.append(made.key)
+        return tuple(copies)
 
     def delete(self, keys: Iterable[MessageKey], *, for_good: bool = False) -> tuple[OperationId, ...]:
-        """Move messages to the trash of their account; *for_good*, in the trash, or without one: remove them."""
-        raise NotImplementedError
+        """Move messages to the trash of their account; *for_good*, in the trash, or without one: remove them.
+
+        Raises UnknownMessage.
+        """
+        made: list[OperationId] = []
+        for row in self._rows(keys):
+            trash = None if for_good else self._trash(row.account_id)
+            if trash is None or trash == row.folder_id:
+                made += self._remove(row)
+            else:
+                made += self._move(row, trash)
+        return tuple(made)
 
     def append(
         self,
@@ -57,51 +104,136 @@ class Editing:
         *internal_date*: aware; None: now. *replaces*: the message whose newer version this is (a draft that was
         edited); it is deleted for good. Raises UnknownFolder, UnknownMessage, FolderNotWritable.
         """
-        raise NotImplementedError
+        wanted = _flags(flags)
+        at = from_micros(self._w.now) if internal_date is None else internal_date
+        instant = micros(at)
+        self._writable(folder, [])
+        old = self._rows([] if replaces is None else [replaces])
+        account = folders.account_of(self._w.connection, folder)
+        header, blob = blobs.keep(self._w, account, octets)
+        row = Row(
+            key=MessageKey(0),
+            account_id=account,
+            folder_id=folder,
+            epoch=PENDING,
+            uid=0,
+            server_flags=0,
+            server_keywords="",
+            local_flags=None,
+            local_keywords=None,
+            mod_seq=0,
+            internal_at=instant,
+            internal_offset=offset_minutes(at),
+            size=len(octets),
+            header_id=header,
+            blob_id=blob,
+            email_id="",
+            created_seq=0,
+            changed_seq=0,
+            likeness=OWN,
+            twin_of=None,
+        )
+        made = places.pending_row(self._w, row, folder)
+        self._add(OperationKind.APPEND, folder, message=made.key)
+        wish(self._w, made, wanted)
+        for one in old:
+            self._remove(one)
+        return made.key
 
     def mark_for_download(self, keys: Iterable[MessageKey]) -> tuple[OperationId, ...]:
         """Ask for the octets at the next synchronization, whatever the policy; nothing for those that are here."""
-        raise NotImplementedError
+        made: list[OperationId] = []
+        for row in self._rows(keys):
+            asked = operations.of_message(self._w.connection, row.key, self._log.names)
+            if row.blob_id is None and all(one.kind is not OperationKind.DOWNLOAD for one in asked):
+                made.append(self._add(OperationKind.DOWNLOAD, row.folder_id, message=row.key))
+        return tuple(made)
 
-    # --- folders -----------------------------------------------------------------------------------------------
+    def _reverse(self, one: Operation) -> None:
+        row = None if one.message is None else places.row(self._w.connection, one.message)
+        keys = [] if row is None or not row.visible else [row.key]
+        match one.kind:
+            case OperationKind.FLAGS:
+                self.set_flags(keys, add=one.remove, remove=one.add)
+            case OperationKind.MOVE:
+                self.move(keys, one.folder_id)
+            case OperationKind.COPY | OperationKind.APPEND:
+                self.delete(keys, for_good=True)
+            case OperationKind.CREATE_FOLDER:
+                self.delete_folder(one.folder_id)
+            case OperationKind.RENAME_FOLDER if one.path is not None:
+                self.rename_folder(one.folder_id, one.path)
+            case OperationKind.SUBSCRIBE | OperationKind.UNSUBSCRIBE:
+                self.subscribe(one.folder_id, one.kind is OperationKind.UNSUBSCRIBE)
+            case _:
+                return  # octets that came stay; what is removed for good was refused before
 
-    def create_folder(self, account: AccountId, path: FolderPath, *, role: Role | None = None) -> FolderId:
-        """Create a folder, and those above it that are not there. Raises UnknownAccount, FolderExists."""
-        raise NotImplementedError
+    # --- how -----------------------------------------------------------------------------------------------------
 
-    def rename_folder(self, folder: FolderId, path: FolderPath) -> OperationId | None:
-        """Give a folder another path, and all below it. Raises UnknownFolder, FolderExists; ValueError for INBOX."""
-        raise NotImplementedError
+    def _rows(self, keys: Iterable[MessageKey]) -> list[Row]:
+        found: list[Row] = []
+        for key in dict.fromkeys(keys):
+            row = places.row(self._w.connection, key)
+            if row is None or not row.visible:
+                raise UnknownMessage(f"the store has no message {int(key)}")
+            found.append(row)
+        return found
 
-    def delete_folder(self, folder: FolderId) -> OperationId | None:
-        """Delete a folder with its mail; queued work inside is cancelled. Raises UnknownFolder; ValueError for INBOX,
-        and for one with folders below it."""
-        raise NotImplementedError
+    def _writable(self, target: FolderId, found: list[Row]) -> Folder:
+        """Return the folder, which takes mail of these rows' account. Raises as ``move``."""
+        number = folders.account_of(self._w.connection, target)
+        if any(row.account_id != number for row in found):
+            raise NotHere("this folder belongs to another account; append the message there instead")
+        folder = self.view.folder(target)
+        if not folder.selectable or folder.state in (FolderState.MISSING, FolderState.DELETING):
+            raise FolderNotWritable(f"the folder {folder.path} takes no mail now")
+        return folder
 
-    def subscribe(self, folder: FolderId, on: bool = True) -> OperationId | None:
-        """Subscribe to a folder, or not any more. Raises UnknownFolder."""
-        raise NotImplementedError
+    def _trash(self, account: int) -> FolderId | None:
+        for folder in self.view.folders(self._log.names[account]):
+            usable = folder.selectable and folder.state in (FolderState.ACTIVE, FolderState.LOCAL)
+            if folder.role is Role.TRASH and usable:
+                return folder.id
+        return None
 
-    # --- second thoughts ---------------------------------------------------------------------------------------
+    def _move(self, row: Row, target: FolderId) -> tuple[OperationId, ...]:
+        if row.folder_id == target:
+            return ()
+        chain = self._log.chain(row.key)
+        twin = places.twin(self._w.connection, row.key)
+        unsent = all(one.state is not OperationState.ATTEMPTED for one in chain)
+        if chain and twin is not None and twin.folder_id == target and unsent:
+            self._log.take_back([chain[0].id], self._log.forget)
+            return ()
+        places.change(self._w, row, folder_id=target, epoch=PENDING, uid=row.key, mod_seq=0)
+        if row.pending:
+            key = None if twin is None else twin.key
+        else:
+            key = places.leave_twin(self._w, row)
+        return (self._add(OperationKind.MOVE, row.folder_id, message=row.key, target=target, twin=key),)
 
-    def undo(self, batch: int) -> None:
-        """Take a batch back: what was not sent yet is cancelled, what was done is done the other way round.
+    def _remove(self, row: Row) -> tuple[OperationId, ...]:
+        chain = self._log.chain(row.key)
+        twin = places.twin(self._w.connection, row.key)
+        rows.bury(self._w, [row.key])
+        only_here = row.pending and twin is None and chain and chain[0].kind in _NEW_THERE
+        if only_here and all(one.state is not OperationState.ATTEMPTED for one in chain):
+            self._log.forget([*(one.id for one in chain), *self._log.beside(row.key)])
+            return ()
+        self._log.forget(self._log.beside(row.key))
+        key = places.leave_twin(self._w, row) if not row.pending else None if twin is None else twin.key
+        return (self._add(OperationKind.DELETE, row.folder_id, message=row.key, twin=key),)
 
-        Raises NotUndoable (an unknown batch; the grace period is over; removed for good; sent, and no answer yet).
-        """
-        raise NotImplementedError
 
-    def cancel(self, ids: Iterable[OperationId]) -> int:
-        """Take back operations that were not sent, and what was wanted of the same message afterwards.
+def _flags(words: Iterable[str]) -> frozenset[str]:
+    """Return *words* as flags. Raises ValueError for what a server could never take as one (RFC 9051 §9, flag)."""
+    found = clean_flags(words)
+    for word in found:
+        atom = word[1:] if word.startswith("\\") else word
+        if not atom or any(char in '(){ %*"\\]' or not " " < char < "\x7f" for char in atom):
+            raise ValueError(f"{word!r} is no flag")
+    return found
 
-        Return how many rows that were. ATTEMPTED ones are left alone. Raises UnknownOperation.
-        """
-        raise NotImplementedError
 
-    def retry(self, ids: Iterable[OperationId]) -> int:
-        """Let LATER, and REFUSED ones whose effect was kept, be sent by the next synchronization; return how many."""
-        raise NotImplementedError
-
-    def approve(self, ids: Iterable[OperationId]) -> int:
-        """Let HELD ones be sent; return how many. Raises UnknownOperation."""
-        raise NotImplementedError
+def _folded(words: frozenset[str]) -> frozenset[str]:
+    return frozenset(word.casefold() for word in words)

@@ -11,15 +11,31 @@ from heapq import merge
 from itertools import islice
 
 from .cursors import FolderCursor, Trouble
-from .errors import BodyNotHere, StoreClosed, UnknownMessage
-from .folders import Folder
+from .errors import BodyNotHere, StoreClosed, UnknownMessage, UnknownOperation
+from .folders import Folder, FolderState
 from .instants import micros, micros_or_none
 from .mail import AccountId, BlobId, Envelope, FolderId, FolderPath, HeaderId, MessageKey, Uid, UidSet
+from .mail.conflicts import Conflict
+from .mail.operations import Operation, OperationId
 from .messages import Assumed, BodyNeed, IdentityOfRow, Message, MessagePage, PageKey
 from .mime import scan_header
 from .runs import Run
-from .sql import accounts, blobs, cursors, folders, headers, messages, runs, sharing, writing
+from .sql import (
+    accounts,
+    blobs,
+    conflicts,
+    cursors,
+    folders,
+    headers,
+    messages,
+    operations,
+    places,
+    runs,
+    sharing,
+    writing,
+)
 from .sql.rows import Place
+from .wishes import FlagWish, OnServer, ToUpload
 
 __all__ = ["ReadView"]
 
@@ -54,10 +70,14 @@ class ReadView:
         """Return the accounts in the order in which the store heard of them."""
         return accounts.known_accounts(self._c)
 
-    def folders(self, account: AccountId | None = None) -> tuple[Folder, ...]:
-        """Return folders: by account, in it INBOX, then those with a role, then by path. Raises UnknownAccount."""
+    def folders(self, account: AccountId | None = None, *, hidden: bool = False) -> tuple[Folder, ...]:
+        """Return folders: by account, in it INBOX, then those with a role, then by path. Raises UnknownAccount.
+
+        *hidden*: also those that were deleted here, and are still on the server.
+        """
         number = None if account is None else accounts.number_of(self._c, account)
-        return folders.folders_of(self._c, number, accounts.account_names(self._c))
+        found = folders.folders_of(self._c, number, accounts.account_names(self._c))
+        return tuple(one for one in found if hidden or one.state is not FolderState.DELETING)
 
     def folder(self, folder_id: FolderId) -> Folder:
         """Return one folder. Raises UnknownFolder."""
@@ -105,7 +125,10 @@ class ReadView:
 
     def header_block(self, key: MessageKey) -> bytes:
         """Return the raw header block, its empty line included. Raises UnknownMessage, StoreDamaged."""
-        return headers.raw_header(self._c, self._parts(key)[0])
+        header = messages.header_of(self._c, key)
+        if header is None:
+            raise UnknownMessage(f"the store has no message {int(key)}")
+        return headers.raw_header(self._c, header)
 
     def envelope(self, key: MessageKey) -> Envelope:
         """Return the decoded header fields. Raises UnknownMessage, StoreDamaged."""
@@ -147,6 +170,50 @@ class ReadView:
     def cursor_seq(self) -> int:
         """Return the change number of this snapshot: hand it to ``MailStore.changes`` to hear what comes after."""
         return writing.change_seq(self._c)
+
+    # --- what people changed -----------------------------------------------------------------------------------
+
+    def operations(self, account: AccountId | None = None, *, pending: bool = True) -> tuple[Operation, ...]:
+        """Return the log of one account or of all, by account and in order: what is pending, or all that is kept.
+
+        Raises UnknownAccount.
+        """
+        names = accounts.account_names(self._c)
+        numbers = list(names) if account is None else [accounts.number_of(self._c, account)]
+        return tuple(
+            one for number in numbers for one in operations.of_account(self._c, number, names, pending=pending)
+        )
+
+    def operation(self, operation_id: OperationId) -> Operation:
+        """Return one operation. Raises UnknownOperation."""
+        found = operations.by_id(self._c, operation_id, accounts.account_names(self._c))
+        if found is None:
+            raise UnknownOperation(f"the log has no operation {int(operation_id)} (any more)")
+        return found
+
+    def conflicts(self, account: AccountId | None = None, *, open: bool = True) -> tuple[Conflict, ...]:
+        """Return the conflicts of one account or of all, in order: those that wait, or all. Raises UnknownAccount."""
+        names = accounts.account_names(self._c)
+        numbers = list(names) if account is None else [accounts.number_of(self._c, account)]
+        return tuple(one for number in numbers for one in conflicts.of_account(self._c, number, names, open=open))
+
+    def wishes(self, account: AccountId) -> list[FlagWish]:
+        """Return the flags that are to be sent, of messages that have a place on the server; ascending by key.
+
+        Raises UnknownAccount.
+        """
+        return places.wishes(self._c, accounts.number_of(self._c, account))
+
+    def place(self, key: MessageKey) -> OnServer | None:
+        """Return where a message, alive or removed here, is on the server; None: nowhere, or it is not known."""
+        return places.on_server(self._c, key)
+
+    def upload(self, key: MessageKey) -> ToUpload:
+        """Return what an APPEND of a message needs beside its octets. Raises BodyNotHere."""
+        found = places.to_upload(self._c, key)
+        if found is None:
+            raise BodyNotHere("the octets of this message are not here")
+        return found
 
     # --- for the engine ----------------------------------------------------------------------------------------
 

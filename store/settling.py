@@ -9,9 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from .folders import FolderState
+from .instants import micros
 from .mail import FolderId, FolderPath, MessageKey, Uid, UidValidity
-from .mail.conflicts import Choice, ConflictId, NewConflict
-from .mail.operations import OperationId
+from .mail.flags import clean_flags
+from .mail.operations import Operation, OperationId, OperationKind, OperationState
+from .oplog import effective
+from .resolving import Resolving
+from .sql import adoption, conflicts, cursors, folders, operations, places, rows
+from .sql.rows import Place
+from .sql.values import unpacked
 
 __all__ = ["Arrival", "Settling"]
 
@@ -27,85 +34,216 @@ class Arrival:
     flags: frozenset[str] | None = None
 
 
-class Settling:
+class Settling(Resolving):
     """Writes of the replay in one write transaction."""
+
+    # --- before and after sending --------------------------------------------------------------------------------
 
     def attempt(self, ids: Iterable[OperationId], epoch: UidValidity | None, uid_next: int | None) -> None:
         """Journal that these are about to be sent, with what their target had before. Must be durable before they are.
 
         QUEUED and LATER become ATTEMPTED, ``tries`` counts.
         """
-        raise NotImplementedError
+        for one in self._log.pending(ids):
+            if one.state in (OperationState.QUEUED, OperationState.LATER):
+                operations.put(self._w, [one.id], OperationState.ATTEMPTED, tried=True)
+                operations.attempt(self._w, one.id, epoch, uid_next)
+
+    def unsent(self, ids: Iterable[OperationId]) -> None:
+        """It is certain that the attempt had no effect: QUEUED again."""
+        for one in self._log.pending(ids):
+            if one.state is OperationState.ATTEMPTED:
+                operations.put(self._w, [one.id], OperationState.QUEUED)
+
+    def later(self, ids: Iterable[OperationId], when: datetime, reason: str, server_text: str = "") -> None:
+        """Not now: LATER, with the reason for people. Counts a try, unless it was journaled as attempted."""
+        at = micros(when)
+        for one in self._log.pending(ids):
+            operations.put(
+                self._w,
+                [one.id],
+                OperationState.LATER,
+                reason=reason,
+                server_text=server_text,
+                next_try_at=at,
+                tried=one.state is not OperationState.ATTEMPTED,
+            )
+
+    def hold(self, ids: Iterable[OperationId], reason: str) -> None:
+        """Nothing is sent until a person approves: HELD."""
+        held = [one.id for one in self._log.pending(ids) if one.state is not OperationState.ATTEMPTED]
+        operations.put(self._w, held, OperationState.HELD, reason=reason)
+
+    def refuse(self, ids: Iterable[OperationId], reason: str, server_text: str = "", *, keep: bool = False) -> None:
+        """Never: REFUSED, and rolled back (or kept as it is here, with *keep*); also what was wanted of the same
+        message afterwards and depends on it."""
+
+        def end(over: Sequence[OperationId]) -> None:
+            conflicts.close_of(self._w, over)
+            state = OperationState.REFUSED
+            operations.put(self._w, over, state, reason=reason, server_text=server_text, kept=keep)
+
+        if keep:
+            end([one.id for one in self._log.pending(ids)])
+        else:
+            self._log.take_back(ids, end, attempted=True)
+
+    # --- messages ------------------------------------------------------------------------------------------------
 
     def flags(self, folder: FolderId, epoch: UidValidity, told: Mapping[Uid, frozenset[str]]) -> int:
         """Take the flags that the server has now (rows and twins alike), after a STORE of ours.
 
         Where nothing differs from what is wanted any more, the FLAGS rows of the message are done. Return how many
-        messages were settled.
+        messages were settled. Flags of another epoch are passed over.
         """
-        raise NotImplementedError
+        if cursors.epoch_of(self._w.connection, folder) != epoch:
+            return 0
+        at = Place(folder, folders.account_of(self._w.connection, folder), epoch)
+        waiting: list[MessageKey] = []
+        for uid in told:
+            there = places.at(self._w.connection, folder, epoch, uid)
+            row = there if there is None or there.twin_of is None else self._row(MessageKey(there.twin_of))
+            if row is not None and (row.local_flags is not None or self._log.beside(row.key)):
+                waiting.append(row.key)
+        rows.set_flags(self._w, at, [(uid, clean_flags(flags), None) for uid, flags in told.items()])
+        settled = 0
+        for key in waiting:
+            row = self._row(key)
+            if row is not None and row.local_flags is None:
+                operations.close_flags(self._w, [key])
+                settled += 1
+        return settled
 
     def arrived(self, ids: Iterable[OperationId], arrivals: Sequence[Arrival]) -> None:
         """Moves, copies, appends are done, and where they came to is known. A row that was listed there already gives
-        way to the message (the key of the person stays)."""
-        raise NotImplementedError
+        way to the message (the key of the person stays).
+
+        A place of another epoch than the folder is in is taken as not known. Raises UnknownFolder.
+        """
+        pending = self._log.pending(ids)
+        for arrival in arrivals:
+            mine = [one for one in pending if one.message == arrival.message]
+            if not mine:
+                continue
+            epoch = cursors.epoch_of(self._w.connection, arrival.folder_id)
+            if epoch is not None and epoch != arrival.epoch:
+                self._arrived_somewhere(arrival.message, mine)
+                continue
+            if epoch is None:
+                cursors.set_epoch(self._w, arrival.folder_id, arrival.epoch)
+            self._end([one.id for one in mine])
+            place = Place(arrival.folder_id, folders.account_of(self._w.connection, arrival.folder_id), arrival.epoch)
+            flags = arrival.flags
+            if flags is None:
+                flags = self._as_source(arrival.message, mine[0])
+            rest = operations.chain(self._w.connection, arrival.message)
+            adoption.settle_at(self._w, arrival.message, place, arrival.uid, flags, rest)
+
+    def _as_source(self, message: MessageKey, first: Operation) -> frozenset[str]:
+        """Return the flags that a message came with, when nobody told them."""
+        origin = None if first.origin is None else self._row(first.origin)
+        row = self._row(message)
+        if first.kind is OperationKind.APPEND and row is not None:
+            return effective(row)
+        source = origin or row or places.grave(self._w.connection, message)
+        return frozenset() if source is None else unpacked(source.server_flags, source.server_keywords)
 
     def arrived_somewhere(self, ids: Iterable[OperationId]) -> None:
         """Moves, copies, appends are done, and the UID is not known: the next listing of the target adopts them."""
-        raise NotImplementedError
+        pending = self._log.pending(ids)
+        for message in dict.fromkeys(one.message for one in pending if one.message is not None):
+            self._arrived_somewhere(message, [one for one in pending if one.message == message])
+
+    def _arrived_somewhere(self, message: MessageKey, mine: Sequence[Operation]) -> None:
+        twin = places.twin(self._w.connection, message)
+        if twin is not None:
+            places.remove(self._w, twin)
+        rest = [one for one in self._log.chain(message) if all(one.id != other.id for other in mine)]
+        operations.set_twin(self._w, [one.id for one in rest], None)
+        conflicts.close_of(self._w, [one.id for one in mine])
+        operations.close(self._w, [one.id for one in mine], awaits=True)
+        row = self._row(message)
+        if row is not None and not rest:
+            epoch = cursors.epoch_of(self._w.connection, row.folder_id)
+            if epoch is not None:
+                adoption.adopt(self._w, Place(row.folder_id, row.account_id, epoch))
 
     def deleted(self, ids: Iterable[OperationId]) -> None:
         """Deletions are done, or were done already: the twins go."""
-        raise NotImplementedError
+        for one in self._log.pending(ids):
+            twin = None if one.message is None else places.twin(self._w.connection, one.message)
+            if twin is not None:
+                places.remove(self._w, twin)
+            self._end([one.id])
 
     def gone(self, ids: Iterable[OperationId], reason: str) -> None:
         """Their message is gone on the server: the rows are closed, the message is removed here, too."""
-        raise NotImplementedError
+        for one in self._log.pending(ids):
+            if one.message is None:
+                continue
+            twin = places.twin(self._w.connection, one.message)
+            if twin is not None:
+                places.remove(self._w, twin)
+            over = [*(other.id for other in self._log.chain(one.message)), *self._log.beside(one.message)]
+            self._end(over, reason)
+            rows.bury(self._w, [one.message])
+
+    def downloaded(self, ids: Iterable[OperationId]) -> None:
+        """The octets that were asked for are here, or never will be."""
+        self._end([one.id for one in self._log.pending(ids) if one.kind is OperationKind.DOWNLOAD])
+
+    # --- folders -------------------------------------------------------------------------------------------------
 
     def folder_created(self, id: OperationId, name: bytes, delimiter: str | None) -> None:
         """The folder exists on the server, under *name*."""
-        raise NotImplementedError
+        for one in self._log.pending([id]):
+            folder = folders.one_folder(self._w.connection, one.folder_id, self._log.names)
+            if folder.state is FolderState.LOCAL:
+                folders.set_name(self._w, folder.id, name, delimiter, FolderState.ACTIVE)
+            self._end([one.id])
 
     def folder_renamed(self, id: OperationId, names: Mapping[FolderId, bytes]) -> None:
         """It, and what lies below it, has these names on the server now."""
-        raise NotImplementedError
+        for one in self._log.pending([id]):
+            for folder_id, name in names.items():
+                folder = folders.one_folder(self._w.connection, folder_id, self._log.names)
+                if folder.name != name:
+                    folders.set_name(self._w, folder_id, name, folder.delimiter, folder.state)
+            renames = self._log.of_folder(one.folder_id, OperationKind.RENAME_FOLDER)
+            self._end([other.id for other in renames])
 
     def folder_done(self, id: OperationId) -> None:
         """A deletion or a subscription is done."""
-        raise NotImplementedError
+        for one in self._log.pending([id]):
+            if one.kind is OperationKind.DELETE_FOLDER:
+                self.remove_folder(one.folder_id)
+            self._end([one.id])
 
-    def later(self, ids: Iterable[OperationId], when: datetime, reason: str, server_text: str = "") -> None:
-        """Not now: LATER, with the reason for people. Counts a try."""
-        raise NotImplementedError
+    def remove_folder(self, folder: FolderId) -> int:
+        """Remove the rows and the row of a folder that is gone; return how many messages that were.
 
-    def refuse(self, ids: Iterable[OperationId], reason: str, server_text: str = "", *, keep: bool = False) -> None:
-        """Never: REFUSED, and rolled back (or kept as it is here, with *keep*); also what was wanted of the same
-        message afterwards and depends on it."""
-        raise NotImplementedError
-
-    def hold(self, ids: Iterable[OperationId], reason: str) -> None:
-        """Nothing is sent until a person approves: HELD."""
-        raise NotImplementedError
-
-    def unsent(self, ids: Iterable[OperationId]) -> None:
-        """It is certain that the attempt had no effect: QUEUED again."""
-        raise NotImplementedError
-
-    # --- conflicts ---------------------------------------------------------------------------------------------
-
-    def conflict(self, found: NewConflict) -> ConflictId:
-        """Keep a conflict; with ``done`` None its operation is CONFLICT until it is resolved."""
-        raise NotImplementedError
-
-    def resolve(self, id: ConflictId, choice: Choice) -> None:
-        """Carry out a person's choice, as operations where something has to be sent. SKIP leaves it open.
-
-        Raises UnknownConflict, ValueError for a choice that it does not offer.
+        What waits to get into it keeps it: it is LOCAL then, and is to be created again, or to be given up. Raises
+        UnknownFolder.
         """
-        raise NotImplementedError
-
-    # --- what is wanted of a folder that is gone ---------------------------------------------------------------
+        work = self._w
+        folders.account_of(work.connection, folder)
+        waiting = set(places.pending_of_folder(work.connection, folder))
+        gone = rows.bury(work, [key for key in rows.keys_of_folder(work, folder) if key not in waiting])
+        if waiting:
+            cursors.empty(work, folder)
+            folders.set_name(work, folder, b"", None, FolderState.LOCAL)
+        else:
+            folders.bury_folder(work, folder)
+        return gone
 
     def recreate(self, folder: FolderId, path: FolderPath) -> OperationId:
         """The folder is gone on the server, and mail waits to get into it: it is to be created again."""
-        raise NotImplementedError
+        found = folders.one_folder(self._w.connection, folder, self._log.names)
+        number = folders.account_of(self._w.connection, folder)
+        if found.path != path:
+            folders.move_tree(self._w, folder, path)
+        if found.state is not FolderState.LOCAL:
+            cursors.empty(self._w, folder)
+            folders.set_name(self._w, folder, b"", None, FolderState.LOCAL)
+        batch = self._w.next_id("operations")
+        return operations.add(self._w, number, batch, OperationKind.CREATE_FOLDER, folder, path=path)

@@ -15,7 +15,8 @@ from .instants import micros_or_none
 from .mail import AccountId, FolderId, MessageKey, ModSeq, Uid, UidSet, UidValidity
 from .messages import BodiesStored, FlagCounts, NewMessage, Shared
 from .readview import ReadView
-from .sql import accounts, blobs, cursors, folders, rows, sharing
+from .settling import Settling
+from .sql import accounts, adoption, blobs, conflicts, cursors, folders, operations, rows, sharing
 from .sql.rows import Place
 from .sql.writing import Writing
 
@@ -42,6 +43,11 @@ class WriteTransaction:
             raise StoreClosed("this write transaction has ended; begin another one")
         return self._work
 
+    @property
+    def settle(self) -> Settling:
+        """What became of operations that were sent."""
+        return Settling(self._w)
+
     def _place(self, folder_id: FolderId, epoch: UidValidity) -> Place:
         """Return where to write. Raises UnknownFolder; WrongEpoch where the folder is in another one."""
         current = cursors.epoch_of(self._w.connection, folder_id)
@@ -65,7 +71,10 @@ class WriteTransaction:
     def remove_account(self, account: AccountId) -> None:
         """Remove an account's folders and messages to tombstones and forget the account. Raises UnknownAccount."""
         number = accounts.number_of(self._w.connection, account)
-        for folder in self.view.folders(account):
+        operations.forget_account(self._w, number)
+        conflicts.forget_account(self._w, number)
+        for folder in self.view.folders(account, hidden=True):
+            rows.bury(self._w, rows.keys_of_folder(self._w, folder.id))
             self.remove_folder(folder.id)
         blobs.drop_partials(self._w, number)
         accounts.mark_removed(self._w, number)
@@ -86,14 +95,14 @@ class WriteTransaction:
         return folders.set_state(self._w, self.view.folder(folder_id), wanted)
 
     def remove_folder(self, folder_id: FolderId) -> int:
-        """Remove a folder and its messages to tombstones; return how many messages. Raises UnknownFolder."""
-        folders.account_of(self._w.connection, folder_id)
-        gone = rows.bury(self._w, rows.keys_of_folder(self._w, folder_id))
+        """Remove a folder and its messages to tombstones; return how many messages. Raises UnknownFolder.
+
+        One that mail from here waits to get into stays, as a folder that is not on the server.
+        """
         epoch = cursors.epoch_of(self._w.connection, folder_id)
         if epoch is not None:
             blobs.forget_partials(self._w, self._place(folder_id, epoch), UidSet.span(1, 2**63 - 1))
-        folders.bury_folder(self._w, folder_id)
-        return gone
+        return self.settle.remove_folder(folder_id)
 
     # --- cursors and troubles ----------------------------------------------------------------------------------
 
@@ -151,14 +160,20 @@ class WriteTransaction:
 
     def add_headers(self, folder_id: FolderId, epoch: UidValidity, found: Sequence[tuple[Uid, EncodedHeader]]) -> int:
         """Give headers to rows without one, which makes them visible; return how many. Raises as ``add_messages``."""
-        return rows.add_headers(self._w, self._place(folder_id, epoch), found)
+        at = self._place(folder_id, epoch)
+        shown = rows.add_headers(self._w, at, found)
+        adoption.adopt(self._w, at)
+        return shown
 
     def add_chunks(self, folder_id: FolderId, epoch: UidValidity, chunks: Sequence[EncodedChunk]) -> BodiesStored:
         """Write pieces of messages, in order for each; a message has its octets once its last piece is written.
 
         Pieces of messages that are gone or whole already are passed over. Raises as ``add_messages``.
         """
-        return blobs.add_chunks(self._w, self._place(folder_id, epoch), chunks)
+        at = self._place(folder_id, epoch)
+        stored = blobs.add_chunks(self._w, at, chunks)
+        adoption.adopt(self._w, at)
+        return stored
 
     def drop_partial_blobs(self, account: AccountId) -> int:
         """Drop what is half here of *account*; return of how many messages. ``start_run`` does it too."""
@@ -229,7 +244,10 @@ class WriteTransaction:
         ``settle_assumed``. Raises as ``add_messages``.
         """
         wish = sharing.Wish(whole, size_max, micros_or_none(newer_than))
-        return sharing.share(self._w, self._place(folder_id, epoch), uids, wish, fingerprints=fingerprints)
+        at = self._place(folder_id, epoch)
+        shared = sharing.share(self._w, at, uids, wish, fingerprints=fingerprints)
+        adoption.adopt(self._w, at)
+        return shared
 
     def settle_assumed(
         self, folder_id: FolderId, epoch: UidValidity, *, proven: Iterable[Uid] = (), refuted: Iterable[Uid] = ()

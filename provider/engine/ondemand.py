@@ -103,14 +103,14 @@ def _missing(context: RunContext, keys: Sequence[MessageKey]) -> tuple[dict[Fold
             except UnknownMessage:
                 gone += 1
                 continue
-            if message.body is not BodyState.FULL:
+            if message.body is not BodyState.FULL and message.uid is not None:
                 missing[message.folder_id].append(message)
     return missing, gone
 
 
 def _take_what_is_here(context: RunContext, missing: dict[FolderId, list[Message]]) -> None:
     for folder, messages in missing.items():
-        uids = UidSet(message.uid for message in messages)
+        uids = UidSet(message.uid for message in messages if message.uid is not None)
         with context.store.read() as view:
             ready = view.shareable(folder, uids)
         if ready:
@@ -144,7 +144,9 @@ def _fetch_of_folder(
                     f"The server renumbered {folder.path}; synchronize it first, then fetch again.",
                     folder=str(folder.path),
                 )
-            needs = [BodyNeed(key=m.key, uid=m.uid, size=m.size, has_header=True) for m in messages]
+            needs = [
+                BodyNeed(key=m.key, uid=m.uid, size=m.size, has_header=True) for m in messages if m.uid is not None
+            ]
             fetch_bodies(context, session, work, opened.epoch, pipe, needs)
             pipe.drain()
     except SourceError as error:

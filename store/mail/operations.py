@@ -21,7 +21,7 @@ OperationId = NewType("OperationId", int)
 
 
 class OperationKind(Enum):
-    """What is wanted. Flags are a state of the message; their rows only tell who wanted what."""
+    """What is wanted. Flags are a state of the message (``local`` beside ``server``); their rows tell who wanted it."""
 
     FLAGS = "flags"
     """Add and remove flags and keywords."""
@@ -85,7 +85,7 @@ class Operation:
     ``batch``: operations of one call of a person share it; they are undone together. ``folder_id`` is where the message
     was (APPEND, COPY: where it is to be; folder kinds: the folder itself), ``target_id`` where it goes (MOVE). ``twin``
     is the key of the row that keeps the message's place on the server meanwhile (MOVE, DELETE), ``origin`` the message
-    that is copied. ``path``: what a folder was called before. ``server_text`` is hostile.
+    that is copied. ``path``: of a folder, before; to be made: when it was wanted. ``server_text`` is hostile.
     """
 
     id: OperationId
@@ -101,6 +101,8 @@ class Operation:
     add: frozenset[str] = frozenset()
     remove: frozenset[str] = frozenset()
     path: FolderPath | None = None
+    name: bytes = b""
+    """Folder kinds: what the server called the folder when it was wanted; empty: it was not there yet."""
     tries: int = 0
     next_try_at: datetime | None = None
     reason: str = ""
@@ -111,6 +113,10 @@ class Operation:
     """UIDVALIDITY of the target when the attempt began; None: no attempt, or not known."""
     uid_next_before: int | None = None
     """UIDNEXT of the target when the attempt began: what it brought there has this UID or a higher one."""
+    awaits: bool = False
+    """DONE, and where the message came to is not known yet: the next listing of its folder tells."""
+    kept: bool = False
+    """REFUSED, and its effect here was kept: it can be tried again."""
 
 
 class Source(Enum):

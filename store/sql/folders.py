@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, literal_column, select, update
 
 from ..errors import UnknownFolder
 from ..folders import Folder, FolderCounts, FolderState, RemoteFolderRow
@@ -18,13 +18,19 @@ from .writing import Writing
 __all__ = [
     "account_of",
     "add_folder",
+    "add_local",
+    "below",
     "bury_folder",
     "count",
     "find_folder",
     "folders_of",
+    "move_tree",
     "one_folder",
+    "set_name",
     "set_state",
+    "set_subscribed",
     "update_folder",
+    "with_name",
 ]
 
 _t, _cursors, _graves, _accounts = table(FolderRow), table(CursorRow), table(FolderTombstoneRow), table(AccountRow)
@@ -38,6 +44,23 @@ ONE = sql(_read.where(_t.c.id == p("folder")), "folder")
 BY_PATH = sql(
     _read.where(_t.c.account_id == p("account"), _t.c.path == p("at_path")).order_by(_t.c.state, _t.c.id),
     "account at_path",
+)
+# Everything below "a" lies between "a/" and "a0", the character behind the slash.
+BELOW = sql(
+    select(_t.c.id).where(_t.c.account_id == p("account"), _t.c.path > p("low"), _t.c.path < p("high")),
+    "account low high",
+)
+BY_NAME = sql(
+    _read.where(_t.c.account_id == p("account"), _t.c.name == p("named"), _t.c.state == literal_column("'deleting'")),
+    "account named",
+)
+SET_PATH = sql(update(_t).where(_t.c.id == p("folder")).values(**names("path changed_seq")), "path changed_seq folder")
+SET_NAME = sql(
+    update(_t).where(_t.c.id == p("folder")).values(**names("name delimiter state changed_seq")),
+    "name delimiter state changed_seq folder",
+)
+SET_SUBSCRIBED = sql(
+    update(_t).where(_t.c.id == p("folder")).values(**names("subscribed changed_seq")), "subscribed changed_seq folder"
 )
 ACCOUNT_OF = sql(select(_t.c.account_id).where(_t.c.id == p("folder")), "folder")
 ADD = sql(
@@ -195,3 +218,44 @@ def bury_folder(work: Writing, folder: FolderId) -> None:
     """Remove the row of a folder that has no messages any more, and remember that it was."""
     work.connection.execute(GRAVE, (work.take(), work.now, folder))
     work.connection.execute(REMOVE, (folder,))
+
+
+def add_local(work: Writing, account: int, path: FolderPath, role: Role | None) -> FolderId:
+    """Write a folder that is not on the server yet."""
+    folder = add_folder(work, account, RemoteFolderRow(name=b"", path=path, role=role))
+    work.connection.execute(SET_STATE, (FolderState.LOCAL.value, None, "", work.take(), folder))
+    return folder
+
+
+def with_name(connection: sqlite3.Connection, account: int, name: bytes) -> FolderId | None:
+    """Return the folder called *name* that is being deleted, or None."""
+    row = connection.execute(BY_NAME, (account, name)).fetchone()
+    return None if row is None else FolderId(row[0])
+
+
+def below(connection: sqlite3.Connection, folder: FolderId) -> list[FolderId]:
+    """Return the folders below *folder*, at any depth. Raises UnknownFolder."""
+    row = connection.execute(ONE, (folder,)).fetchone()
+    if row is None:
+        raise _unknown()
+    return [FolderId(id_) for (id_,) in connection.execute(BELOW, (row[1], f"{row[3]}/", f"{row[3]}0"))]
+
+
+def move_tree(work: Writing, folder: FolderId, path: FolderPath) -> None:
+    """Give a folder another path, and all below it. Raises UnknownFolder."""
+    lower = below(work.connection, folder)
+    was = FolderPath.parse(work.connection.execute(ONE, (folder,)).fetchone()[3])
+    for one in (folder, *lower):
+        old = FolderPath.parse(work.connection.execute(ONE, (one,)).fetchone()[3])
+        moved = FolderPath((*path.names, *old.names[len(was.names) :]))
+        work.connection.execute(SET_PATH, (storable(str(moved)), work.take(), one))
+
+
+def set_name(work: Writing, folder: FolderId, name: bytes, delimiter: str | None, state: FolderState) -> None:
+    """Write what the server calls a folder, empty: it is not there (any more), and its state."""
+    work.connection.execute(SET_NAME, (name, delimiter, state.value, work.take(), folder))
+
+
+def set_subscribed(work: Writing, folder: FolderId, on: bool | None) -> None:
+    """Write whether a folder is subscribed to; None: not known."""
+    work.connection.execute(SET_SUBSCRIBED, (None if on is None else int(on), work.take(), folder))

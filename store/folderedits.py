@@ -1,0 +1,134 @@
+"""What a person does to folders: made, renamed, deleted, subscribed to; the half of `editing` that is theirs."""
+
+from abc import abstractmethod
+
+from .batch import Batch
+from .errors import FolderExists
+from .folders import Folder, FolderState
+from .mail import AccountId, FolderId, FolderPath, Role
+from .mail.operations import Operation, OperationId, OperationKind
+from .sql import accounts, folders, operations, places, rows
+from .sql.places import Row
+
+__all__ = ["FolderEdits"]
+
+_DELETED = "its folder was deleted"
+
+
+class FolderEdits(Batch):
+    """The verbs of folders."""
+
+    def create_folder(self, account: AccountId, path: FolderPath, *, role: Role | None = None) -> FolderId:
+        """Create a folder, and those above it that are not there. Raises UnknownAccount, FolderExists."""
+        number = accounts.number_of(self._w.connection, account)
+        self._free(account, path)
+        return self._create(account, number, path, role)
+
+    def rename_folder(self, folder: FolderId, path: FolderPath) -> OperationId | None:
+        """Give a folder another path, and all below it; None: it has that path.
+
+        Raises UnknownFolder, FolderExists; ValueError for INBOX, and for a path below itself.
+        """
+        old = self._changeable(folder)
+        if old.path == path:
+            return None
+        if path.names[: len(old.path.names)] == old.path.names:
+            raise ValueError("a folder cannot lie below itself")
+        self._free(old.account, path)
+        number = folders.account_of(self._w.connection, folder)
+        if path.parent is not None:
+            self._parents(old.account, number, path.parent)
+        folders.move_tree(self._w, folder, path)
+        if old.state is FolderState.LOCAL:
+            return None  # it is made under the path that it has by then
+        earlier = self._log.of_folder(folder, OperationKind.RENAME_FOLDER)
+        if earlier and earlier[0].path == path:
+            self._log.forget([one.id for one in earlier])
+            return None
+        return self._add(OperationKind.RENAME_FOLDER, folder, path=old.path, name=old.name)
+
+    def delete_folder(self, folder: FolderId) -> OperationId | None:
+        """Delete a folder with its mail; queued work inside is cancelled. None: it was never on the server.
+
+        Raises UnknownFolder; ValueError for INBOX, and for one with folders below it.
+        """
+        old = self._changeable(folder)
+        if any(self.view.folder(one).state is not FolderState.DELETING for one in self._below(folder)):
+            raise ValueError("this folder has others below it; delete or move those first")
+        if old.state is FolderState.DELETING:
+            return None
+        for key in places.visible_of_folder(self._w.connection, folder):
+            row = places.row(self._w.connection, key)
+            if row is not None:
+                self._leave(row)
+        created = self._log.of_folder(folder, OperationKind.CREATE_FOLDER)
+        if old.state is FolderState.LOCAL:
+            rest = operations.of_folder(self._w.connection, folder, self._log.names)
+            self._log.forget([one.id for one in (*created, *rest)])
+            folders.bury_folder(self._w, folder)
+            return None
+        for one in operations.of_folder(self._w.connection, folder, self._log.names):
+            if one.kind is OperationKind.DELETE:  # it goes together with its folder
+                self._drop(one)
+        folders.set_state(self._w, old, (FolderState.DELETING, None, "it was deleted here"))
+        return self._add(OperationKind.DELETE_FOLDER, folder, path=old.path, name=old.name)
+
+    def subscribe(self, folder: FolderId, on: bool = True) -> OperationId | None:
+        """Subscribe to a folder, or not any more; None when nothing differs. Raises UnknownFolder."""
+        old = self.view.folder(folder)
+        if old.subscribed is on:
+            return None
+        folders.set_subscribed(self._w, folder, on)
+        kinds = (OperationKind.UNSUBSCRIBE, OperationKind.SUBSCRIBE)
+        opposite = self._log.of_folder(folder, kinds[not on])
+        if opposite:
+            self._log.forget([one.id for one in opposite])
+            return None
+        return self._add(kinds[on], folder, path=old.path, name=old.name or None)
+
+    # --- how -----------------------------------------------------------------------------------------------------
+
+    def _free(self, account: AccountId, path: FolderPath) -> None:
+        there = self.view.find_folder(account, path)
+        if there is not None and there.state is not FolderState.DELETING:
+            raise FolderExists(f"there is a folder {path} already")
+
+    def _changeable(self, folder: FolderId) -> Folder:
+        found = self.view.folder(folder)
+        if found.role is Role.INBOX or found.path.names == ("INBOX",):
+            raise ValueError("INBOX stays where it is")
+        return found
+
+    def _below(self, folder: FolderId) -> list[FolderId]:
+        return folders.below(self._w.connection, folder)
+
+    def _create(self, account: AccountId, number: int, path: FolderPath, role: Role | None) -> FolderId:
+        if path.parent is not None:
+            self._parents(account, number, path.parent)
+        folder = folders.add_local(self._w, number, path, role)
+        self._add(OperationKind.CREATE_FOLDER, folder, path=path)
+        return folder
+
+    def _parents(self, account: AccountId, number: int, path: FolderPath) -> None:
+        there = self.view.find_folder(account, path)
+        if there is None or there.state is FolderState.DELETING:
+            self._create(account, number, path, None)
+
+    def _leave(self, row: Row) -> None:
+        """Remove a message together with its folder."""
+        chain = self._log.chain(row.key)
+        if not row.pending:
+            self._log.forget([*(one.id for one in chain), *self._log.beside(row.key)])
+            rows.bury(self._w, [row.key])
+        else:
+            self._remove(row)
+
+    def _drop(self, one: Operation) -> None:
+        twin = None if one.twin is None else places.row(self._w.connection, one.twin)
+        if twin is not None and one.message is not None:
+            operations.close(self._w, (other.id for other in self._log.chain(one.message)), _DELETED)
+            places.remove(self._w, twin)
+
+    @abstractmethod
+    def _remove(self, row: Row) -> tuple[OperationId, ...]:
+        """Remove a message for good."""
