@@ -23,13 +23,18 @@ if TYPE_CHECKING:
         MessageRemoved,
     )
     from .cursors import FolderCursor, Trouble, TroubleKind
+    from .editing import Editing
     from .encode import BodyEncoder, EncodedChunk, EncodedHeader, Encoder
     from .errors import (
         BodyNotHere,
         CursorTooOld,
+        FolderExists,
+        FolderNotWritable,
         Leased,
         LeaseLost,
         MimeLimit,
+        NotHere,
+        NotUndoable,
         StoreBusy,
         StoreClosed,
         StoreDamaged,
@@ -42,13 +47,17 @@ if TYPE_CHECKING:
         StoreNewer,
         StoreReadOnly,
         UnknownAccount,
+        UnknownConflict,
         UnknownFolder,
         UnknownMessage,
+        UnknownOperation,
         UnknownPart,
         WrongEpoch,
     )
     from .folders import Folder, FolderCounts, FolderState, RemoteFolderRow
     from .mail import AccountId, Address, Envelope, FolderId, FolderPath, MessageKey, Role, Uid, UidSet, UidValidity
+    from .mail.conflicts import Choice, Conflict, ConflictId, ConflictKind, NewConflict
+    from .mail.operations import Operation, OperationId, OperationKind, OperationState
     from .mailstore import MailStore
     from .messages import (
         Assumed,
@@ -67,17 +76,22 @@ if TYPE_CHECKING:
     from .readview import ReadView
     from .reports import CheckReport, Problem, PurgeReport
     from .runs import Lane, Run, RunError, RunId
+    from .settling import Arrival, Settling
     from .transaction import WriteTransaction
 
 _ROOMS = {
     "changes": "Change ChangePage FolderAdded FolderChanged FolderRemoved MessageAdded MessageChanged MessageRemoved",
     "cursors": "FolderCursor Trouble TroubleKind",
+    "editing": "Editing",
     "encode": "BodyEncoder EncodedChunk EncodedHeader Encoder",
-    "errors": "BodyNotHere CursorTooOld LeaseLost Leased MimeLimit StoreBusy StoreClosed StoreDamaged StoreError "
-    "StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly UnknownAccount "
-    "UnknownFolder UnknownMessage UnknownPart WrongEpoch",
+    "errors": "BodyNotHere CursorTooOld FolderExists FolderNotWritable LeaseLost Leased MimeLimit NotHere NotUndoable "
+    "StoreBusy StoreClosed StoreDamaged StoreError StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing "
+    "StoreNewer StoreReadOnly UnknownAccount UnknownConflict UnknownFolder UnknownMessage UnknownOperation UnknownPart "
+    "WrongEpoch",
     "folders": "Folder FolderCounts FolderState RemoteFolderRow",
     "mail": "AccountId Address Envelope FolderId FolderPath MessageKey Role Uid UidSet UidValidity",
+    "mail.conflicts": "Choice Conflict ConflictId ConflictKind NewConflict",
+    "mail.operations": "Operation OperationId OperationKind OperationState",
     "mailstore": "MailStore",
     "messages": "Assumed BodiesStored BodyNeed BodyState FlagCounts IdentityOfRow Message MessagePage NewMessage "
     "PageKey Shared",
@@ -85,6 +99,7 @@ _ROOMS = {
     "readview": "ReadView",
     "reports": "CheckReport Problem PurgeReport",
     "runs": "Lane Run RunError RunId",
+    "settling": "Arrival Settling",
     "transaction": "WriteTransaction",
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
@@ -92,6 +107,7 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split
 __all__ = [
     "AccountId",
     "Address",
+    "Arrival",
     "Assumed",
     "BodiesStored",
     "BodyEncoder",
@@ -101,7 +117,12 @@ __all__ = [
     "Change",
     "ChangePage",
     "CheckReport",
+    "Choice",
+    "Conflict",
+    "ConflictId",
+    "ConflictKind",
     "CursorTooOld",
+    "Editing",
     "EncodedChunk",
     "EncodedHeader",
     "Encoder",
@@ -112,7 +133,9 @@ __all__ = [
     "FolderChanged",
     "FolderCounts",
     "FolderCursor",
+    "FolderExists",
     "FolderId",
+    "FolderNotWritable",
     "FolderPath",
     "FolderRemoved",
     "FolderState",
@@ -128,7 +151,14 @@ __all__ = [
     "MessagePage",
     "MessageRemoved",
     "MimeLimit",
+    "NewConflict",
     "NewMessage",
+    "NotHere",
+    "NotUndoable",
+    "Operation",
+    "OperationId",
+    "OperationKind",
+    "OperationState",
     "PageKey",
     "Problem",
     "PurgeReport",
@@ -138,6 +168,7 @@ __all__ = [
     "Run",
     "RunError",
     "RunId",
+    "Settling",
     "Shared",
     "StoreBusy",
     "StoreClosed",
@@ -156,8 +187,10 @@ __all__ = [
     "UidSet",
     "UidValidity",
     "UnknownAccount",
+    "UnknownConflict",
     "UnknownFolder",
     "UnknownMessage",
+    "UnknownOperation",
     "UnknownPart",
     "WriteTransaction",
     "WrongEpoch",
