@@ -1,4 +1,4 @@
-"""``maildock append``: messages from files into a folder, here at once and on the server by the next synchronization."""
+"""``maildock append``: messages from files into a folder; on the server by the next synchronization."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""``maildock pending`` and ``maildock undo``: what was changed here and is not on the server yet, and second thoughts."""
+"""``maildock pending`` and ``maildock undo``: what was changed here and is not on the server yet; second thoughts."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +23,9 @@ app = typer.Typer(help="What was changed here and is not on the server yet.", in
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Of = Annotated[str | None, typer.Option("--account", metavar="A", help="Only this account.")]
-Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Operations, by the id that `maildock pending` prints.")]
+Ids = Annotated[
+    list[int], typer.Argument(metavar="ID...", help="Operations, by the id that `maildock pending` prints.")
+]
 
 MARKS = {OperationState.ATTEMPTED: "sent, no answer yet", OperationState.CONFLICT: "conflict"}
 """States in the words of people, where the name of the state is not enough."""
@@ -220,7 +222,7 @@ def _about(one: "Operation", row: dict[str, object]) -> str:
 
 
 def _state(one: "Operation") -> str:
-    state = MARKS.get(one.state, one.state.value)
+    state: str = MARKS.get(one.state) or one.state.value
     if one.state is OperationState.LATER and one.next_try_at is not None:
         state += f" (from {moment(one.next_try_at)})"
     return f"{state}: {one_line(one.reason)}" if one.reason else state

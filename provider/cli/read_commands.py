@@ -107,7 +107,8 @@ def message_pages(
                 for one in {message.folder_id for message in page.messages} - paths.keys()
             }
             facts = [
-                message_facts(message, paths[message.folder_id], waiting.get(message.key, ())) for message in page.messages
+                message_facts(message, paths[message.folder_id], waiting.get(message.key, ()))
+                for message in page.messages
             ]
             if digests:
                 for row, message in zip(facts, page.messages, strict=True):

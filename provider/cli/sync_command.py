@@ -36,7 +36,9 @@ def sync(
     ] = None,
     headers_only: Annotated[bool, typer.Option("--headers-only", help="Headers, no bodies.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Compare everything, as if nothing were known.")] = False,
-    upload_only: Annotated[bool, typer.Option("--upload-only", help="Send what was changed here, and no more.")] = False,
+    upload_only: Annotated[
+        bool, typer.Option("--upload-only", help="Send what was changed here, and no more.")
+    ] = False,
     download_only: Annotated[
         bool, typer.Option("--download-only", help="Bring what is new, and send nothing.")
     ] = False,
