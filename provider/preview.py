@@ -4,6 +4,8 @@ Folders are opened for reading and asked what changed; what is known of them sta
 moment: a real run may find more. Flags that a server tells only by comparison are compared.
 """
 
+from dataclasses import replace
+
 from store import Folder, FolderState
 from store.mail import UidSet
 from store.mail.operations import OperationKind
@@ -53,7 +55,8 @@ def preview(context: RunContext, session: Session, sending: ReplayContext | None
 def _preview_folder(context: RunContext, session: Session, folder: Folder, listing: FolderListing) -> None:
     status = next((remote.status for remote in listing.folders if remote.name == folder.name), None)
     policy = context.account.policy_of(str(folder.path))
-    if policy.keep is Keep.NONE or not folder.selectable or folder.state is FolderState.MISSING:
+    usable = folder.selectable and folder.state is not FolderState.MISSING and folder.name
+    if policy.keep is Keep.NONE or not usable:
         return
     with context.store.read() as view:
         cursor, local = view.cursor(folder.id), view.uids(folder.id)
@@ -92,7 +95,8 @@ def _changes(context: RunContext, session: Session, folder: Folder, opened: Open
 
 def _preview_up(context: ReplayContext) -> None:
     operations = [one for one in account_operations(context) if due(context, one)]
-    facts = folder_facts(context)
+    # A folder that is created on the way takes mail as if it were there.
+    facts = {id: replace(fact, name=fact.name or b"?") for id, fact in folder_facts(context).items()}
     kinds = [one.kind for one in operations]
     if context.hierarchy:
         context.item.uploaded(

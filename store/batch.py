@@ -106,5 +106,6 @@ class Batch(ABC):
     def approve(self, ids: Iterable[OperationId]) -> int:
         """Let HELD ones be sent; return how many. Raises UnknownOperation."""
         wanted = [one.id for one in self._found(ids) if one.state is OperationState.HELD]
+        operations.approve(self._w, wanted)
         operations.put(self._w, wanted, OperationState.QUEUED)
         return len(wanted)

@@ -35,7 +35,7 @@ from .sql import (
     writing,
 )
 from .sql.rows import Place
-from .wishes import FlagWish, OnServer, ToUpload
+from .wishes import FlagWish, Likeness, OnServer, ToUpload
 
 __all__ = ["ReadView"]
 
@@ -214,6 +214,22 @@ class ReadView:
         if found is None:
             raise BodyNotHere("the octets of this message are not here")
         return found
+
+    def likeness(self, key: MessageKey) -> Likeness | None:
+        """Return by what a message is known again on the server, alive or removed here; None: it is not kept."""
+        return places.likeness(self._c, key)
+
+    def came_since(self, key: MessageKey, twin: MessageKey) -> Message | None:
+        """Return a message on the server that has the header of *key* and was listed after *twin*, its place, was left.
+
+        Where somebody else moved it, that is where it went. None: nowhere that is known.
+        """
+        found = places.came_since(self._c, key, twin)
+        return None if found is None else messages.one(self._c, found, accounts.account_names(self._c))
+
+    def removed_with(self, folder_id: FolderId) -> int:
+        """Return how many messages went with a folder that is deleted here, and not on the server yet."""
+        return places.removed_with(self._c, folder_id)
 
     # --- for the engine ----------------------------------------------------------------------------------------
 

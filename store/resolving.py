@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from .errors import UnknownConflict
 from .mail import MessageKey
 from .mail.conflicts import Choice, Conflict, ConflictId, NewConflict
+from .mail.flags import clean_flags
+from .mail.merge import applied
 from .mail.operations import OperationId, OperationKind, OperationState
 from .oplog import OpLog, effective, wish
 from .sql import accounts, conflicts, operations, places, rows
@@ -87,6 +89,26 @@ class Resolving:
         operations.add(self._w, row.account_id, batch, OperationKind.APPEND, row.folder_id, message=row.key)
         wish(self._w, bare, effective(row))
         return True
+
+    def upload_instead(self, ids: Iterable[OperationId]) -> bool:
+        """A message that was moved here is gone on the server: it is to be added again where it is wanted.
+
+        False when that cannot be, for its octets are not here.
+        """
+        messages = {one.message for one in self._log.pending(ids) if one.message is not None}
+        return all(self._again(message) for message in messages)
+
+    def unmark(self, keys: Iterable[MessageKey], lost: frozenset[str], reason: str) -> None:
+        """The server does not keep the flags *lost*: they are wanted no more, and who wanted them is REFUSED."""
+        folded = {flag.casefold() for flag in lost}
+        for key in keys:
+            row = self._row(key)
+            if row is None:
+                continue
+            flags = [one for one in self._log.pending(self._log.beside(key)) if one.kind is OperationKind.FLAGS]
+            asked = [one.id for one in flags if folded & {flag.casefold() for flag in one.add}]
+            operations.put(self._w, asked, OperationState.REFUSED, reason=reason)
+            wish(self._w, row, clean_flags(applied(effective(row), (), lost)))
 
     def _out_of_the_set(self, message: MessageKey) -> None:
         """Forget this copy: nothing is sent, and what the server has is listed again as another message."""

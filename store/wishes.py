@@ -5,7 +5,7 @@ from datetime import datetime
 
 from .mail import FolderId, MessageKey, Uid, UidValidity
 
-__all__ = ["FlagWish", "OnServer", "ToUpload"]
+__all__ = ["FlagWish", "Likeness", "OnServer", "ToUpload"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +44,13 @@ class ToUpload:
     """blake2b-256 of the octets."""
     header_octets: int
     """Length of the header block."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """By what a message is found again on the server, be it alive here or removed."""
+
+    message_id: str
+    size: int | None
+    """As the server reports it; of one that was only here, its octets."""
+    internal_date: datetime | None

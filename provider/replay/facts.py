@@ -1,6 +1,5 @@
 """What the store knows that replay needs: operations, wishes, places, folders. Short views; values come out."""
 
-from store import UnknownMessage
 from store.mail import FolderId, MessageKey
 from store.mail.operations import Operation, OperationState
 
@@ -69,8 +68,7 @@ def place_of(context: ReplayContext, key: MessageKey) -> Place | None:
 def evidence_of(context: ReplayContext, key: MessageKey) -> Evidence | None:
     """Return what is known of a message, to find it elsewhere; None: it is not here any more."""
     with context.store.read() as view:
-        try:
-            told = view.upload(key)
-        except UnknownMessage:
-            return None
+        told = view.likeness(key)
+    if told is None:
+        return None
     return Evidence(message=key, message_id=told.message_id, size=told.size, internal_date=told.internal_date)

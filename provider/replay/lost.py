@@ -61,7 +61,7 @@ def _job(context: ReplayContext, wanted: Net) -> bool:
         with context.store.write("deleted on both sides", run=context.run) as tx:
             tx.settle.deleted(wanted.operations)
         return False
-    elsewhere = _elsewhere(context, wanted.message)
+    elsewhere = _elsewhere(context, wanted)
     if elsewhere is not None and wanted.source is Source.SERVER:
         same = elsewhere.folder_id == wanted.target
         _adopt(context, wanted, elsewhere, case_of(Here.MOVE, There.MOVE_SAME if same else There.MOVE))
@@ -69,10 +69,12 @@ def _job(context: ReplayContext, wanted: Net) -> bool:
     return _keep(context, wanted, case_of(Here.MOVE, There.EXPUNGE))
 
 
-def _elsewhere(context: ReplayContext, key: MessageKey) -> Message | None:
+def _elsewhere(context: ReplayContext, wanted: Net) -> Message | None:
     """Return the message that came to another folder since, and is the same."""
+    if wanted.twin is None:
+        return None
     with context.store.read() as view:
-        return view.came_since(key)
+        return view.came_since(wanted.message, wanted.twin)
 
 
 def _adopt(context: ReplayContext, wanted: Net, there: Message, case: Case) -> None:

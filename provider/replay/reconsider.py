@@ -53,6 +53,7 @@ def _look(context: ReplayContext, session: Session, job: FolderJob) -> None:
             place = str(job.folder.path)
             mine = Version(side=Side.MINE, place=place, deleted=True)
             theirs = Version(side=Side.THEIRS, place=place, flags=tuple(sorted(flags)))
+            tx.settle.refuse(one.net.operations, case.outcome)
             tx.settle.conflict(
                 NewConflict(
                     kind=case.kind,
@@ -64,7 +65,6 @@ def _look(context: ReplayContext, session: Session, job: FolderJob) -> None:
                     done=case.done,
                 )
             )
-            tx.settle.taken_back(one.net.operations)
     _leave_out(job, spared)
 
 

@@ -79,8 +79,8 @@ class _Replay:
             self._write(plan.folders)
             for target, jobs in plan.appends.items():
                 self._append(target, jobs)
-            for target in self._answers.to_create():
-                self._create_again(target)
+            for missing in self._answers.to_create():
+                self._create_again(missing)
             if not self._answers.again:
                 break
         if context.hierarchy:

@@ -60,7 +60,7 @@ def _each(
                 raise
             if error.kind is ErrorKind.FOLDER_GONE:
                 with context.store.write("folder gone", run=context.run) as tx:
-                    tx.settle.taken_back([one.id])
+                    tx.settle.refuse([one.id], str(error), error.server_text)
                 context.tell(error, folder=error.folder)
                 continue
             fact = facts.get(one.folder_id) or FolderFact(
@@ -106,7 +106,7 @@ def _do(context: ReplayContext, session: WritingSession, one: Operation, facts: 
 
 def _remove(context: ReplayContext, session: WritingSession, one: Operation, answers: Answers) -> bool:
     with context.store.read() as view:
-        listed = view.mail_of_deleted(one.id)
+        listed = view.removed_with(one.folder_id)
     folder = FolderFact(id=one.folder_id, name=one.name, path=one.path or FolderPath(("?",)), listed=listed)
     why = whole_folder(folder)
     if why and not one.approved:

@@ -126,7 +126,10 @@ class Transferred:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted:
-    """How the deletions ended. *gone*: not there any more, whoever did it; *left*: marked, and still there."""
+    """How the deletions ended. *gone*: not there any more, whoever did it; *left*: marked, and still there.
+
+    *error*: why those that are in neither were not even marked, or why some are *left* that could have been removed.
+    """
 
     write: FolderWrite
     gone: UidSet = field(default_factory=UidSet)

@@ -117,6 +117,8 @@ class Operation:
     """DONE, and where the message came to is not known yet: the next listing of its folder tells."""
     kept: bool = False
     """REFUSED, and its effect here was kept: it can be tried again."""
+    approved: bool = False
+    """A person let it be sent, however much it removes."""
 
 
 class Source(Enum):

@@ -16,6 +16,7 @@ from .writing import Writing
 
 __all__ = [
     "add",
+    "approve",
     "attempt",
     "awaiting",
     "by_id",
@@ -37,7 +38,7 @@ __all__ = [
 _t = table(OperationRow)
 _COLUMNS = (
     "id account_id batch kind state message folder_id target_id twin origin added removed path name tries next_try_at"
-    " reason server_text created_at finished_at epoch_before uid_next_before awaits kept"
+    " reason server_text created_at finished_at epoch_before uid_next_before awaits kept approved"
 )
 _NEW = "account_id batch kind message folder_id target_id twin origin added removed path name created_at id"
 _read = select(*(_t.c[name] for name in _COLUMNS.split()))
@@ -61,6 +62,7 @@ ATTEMPT = sql(
     "epoch_before uid_next_before of_id",
 )
 AWAIT = sql(update(_t).where(_t.c.id == p("of_id")).values(**names("awaits twin")), "twin awaits of_id")
+APPROVE = sql(update(_t).where(_t.c.id == p("of_id")).values(approved=1), "of_id")
 SET_TWIN = sql(update(_t).where(_t.c.id == p("of_id")).values(**names("twin")), "twin of_id")
 FORGET = sql(delete(_t).where(_t.c.id == p("of_id")), "of_id")
 FORGET_ACCOUNT = sql(delete(_t).where(_t.c.account_id == p("account")), "account")
@@ -81,7 +83,7 @@ AWAITED = sql(
 def _operation(row: tuple[Any, ...], accounts: dict[int, AccountId]) -> Operation:
     (id_, account, batch, kind, state, message, folder, target, twin, origin, added, removed, path, name) = row[:14]
     tries, next_try_at, reason, server_text, created_at, finished_at, epoch_before, uid_next_before = row[14:22]
-    awaits, kept = row[22:]
+    awaits, kept, approved = row[22:]
     return Operation(
         id=OperationId(id_),
         account=accounts[account],
@@ -107,6 +109,7 @@ def _operation(row: tuple[Any, ...], accounts: dict[int, AccountId]) -> Operatio
         uid_next_before=uid_next_before,
         awaits=bool(awaits),
         kept=bool(kept),
+        approved=bool(approved),
     )
 
 
@@ -202,6 +205,11 @@ def put(
         work.connection.execute(STATE, (*values, id_))
         if tried:
             work.connection.execute(TRY, (1, id_))
+
+
+def approve(work: Writing, ids: Iterable[OperationId]) -> None:
+    """Note that a person let these be sent."""
+    work.connection.executemany(APPROVE, ((id_,) for id_ in ids))
 
 
 def attempt(work: Writing, id_: OperationId, epoch: int | None, uid_next: int | None) -> None:

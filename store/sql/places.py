@@ -8,13 +8,13 @@ Invariant: the counters move with the rows.
 import sqlite3
 from typing import NamedTuple
 
-from sqlalchemy import insert, literal_column, select, update
+from sqlalchemy import func, insert, literal_column, select, update
 
 from ..instants import from_micros_at
 from ..mail import FolderId, MessageKey, Uid, UidValidity
 from ..mail.merge import delta
 from ..tables import DATELESS, OWN, BlobRow, HeaderRow, MessageRow, TombstoneRow, table
-from ..wishes import FlagWish, OnServer, ToUpload
+from ..wishes import FlagWish, Likeness, OnServer, ToUpload
 from .folders import count
 from .rows import LEAVE_GRAVE, REMOVE, is_unseen
 from .statements import names, p, sql
@@ -26,13 +26,16 @@ __all__ = [
     "Row",
     "add",
     "at",
+    "came_since",
     "change",
     "grave",
     "leave_twin",
+    "likeness",
     "on_server",
     "pending_of_folder",
     "pending_row",
     "remove",
+    "removed_with",
     "rise",
     "row",
     "to_upload",
@@ -79,6 +82,27 @@ UPLOAD = sql(
     .where(_t.c.key == p("message")),
     "message",
 )
+
+CAME_SINCE = sql(
+    select(_t.c.key)
+    .where(
+        _t.c.header_id == p("header"),
+        _t.c.header_id.is_not(None),
+        _t.c.account_id == p("account"),
+        _t.c.key > p("after"),
+        _t.c.epoch != literal_column("0"),
+    )
+    .order_by(_t.c.key)
+    .limit(1),
+    "header account after",
+)
+REMOVED_WITH = sql(
+    select(func.count())
+    .select_from(_graves)
+    .where(_graves.c.folder_id == p("folder"), _graves.c.epoch != literal_column("0")),
+    "folder",
+)
+MESSAGE_ID = sql(select(_headers.c.message_id).where(_headers.c.id == p("header")), "header")
 
 
 class Row(NamedTuple):
@@ -191,6 +215,30 @@ def on_server(connection: sqlite3.Connection, key: MessageKey) -> OnServer | Non
         return None
     flags = unpacked(place.server_flags, place.server_keywords)
     return OnServer(folder_id=place.folder_id, epoch=UidValidity(place.epoch), uid=Uid(place.uid), flags=flags)
+
+
+def likeness(connection: sqlite3.Connection, key: MessageKey) -> Likeness | None:
+    """Return by what a message is known again, alive or removed here."""
+    one = row(connection, key) or grave(connection, key)
+    if one is None or one.header_id is None:
+        return None
+    (message_id,) = connection.execute(MESSAGE_ID, (one.header_id,)).fetchone()
+    date = None if one.internal_at == DATELESS else from_micros_at(one.internal_at, one.internal_offset)
+    return Likeness(message_id=message_id, size=one.size, internal_date=date)
+
+
+def came_since(connection: sqlite3.Connection, key: MessageKey, after: MessageKey) -> MessageKey | None:
+    """Return the first message on the server that has the header of *key* and a key above *after*."""
+    one = row(connection, key) or grave(connection, key)
+    if one is None or one.header_id is None:
+        return None
+    found = connection.execute(CAME_SINCE, (one.header_id, one.account_id, after)).fetchone()
+    return None if found is None else MessageKey(found[0])
+
+
+def removed_with(connection: sqlite3.Connection, folder: FolderId) -> int:
+    """Return how many messages of *folder* are in the tombstones, of those that were on the server."""
+    return int(connection.execute(REMOVED_WITH, (folder,)).fetchone()[0])
 
 
 def to_upload(connection: sqlite3.Connection, key: MessageKey) -> ToUpload | None:

@@ -48,3 +48,4 @@ class OperationRow(StoreTable, table=True):
     uid_next_before: int | None = integer("UIDNEXT of the target before the attempt; NULL: no attempt, not known", None)
     awaits: int = integer("1: done, and where its message came to is not known yet: the next listing tells")
     kept: int = integer("1: refused, and its effect here was kept")
+    approved: int = integer("1: a person let it be sent, however much it removes")
