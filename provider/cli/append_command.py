@@ -80,7 +80,7 @@ def _message(name: str) -> bytes:
     except OSError as error:
         raise Trouble(f"{shown} cannot be read: {error.strerror}.", ExitCode.USAGE) from None
     if octets.startswith(b"From "):
-        helps = f"maildock import-from reads it: maildock import-from {shown}"
+        helps = "maildock import-from FILE reads one." if name == "-" else f"maildock import-from {shown} reads it."
         raise Trouble(f"{shown} is an mbox file, not one message.", ExitCode.USAGE, helps)
     why = _fault(octets)
     if why:

@@ -87,8 +87,6 @@ HINTS = {
     ErrorKind.STORE_FULL: "Make room on the disk and run the same again: nothing is lost.",
     ErrorKind.STORE: "maildock check --full says what is damaged.",
     ErrorKind.UNKNOWN_ITEM: "maildock folders shows what there is.",
-    ErrorKind.UPLOAD_REFUSED: "maildock pending --all shows what became of it.",
-    ErrorKind.CONFLICT: "maildock conflicts shows it, and the ways out.",
 }
 
 

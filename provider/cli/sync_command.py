@@ -9,6 +9,7 @@ import typer
 from .accounts_file import AccountsFile
 from .credentials import stdin_password
 from .exits import ExitCode, Trouble, exit_of_result
+from .output import count, hint
 from .running import wait_for
 from .session import chosen_accounts, home_of, opened
 
@@ -104,7 +105,24 @@ def run_request(store: "MailStore", accounts: "list[Account]", request: "SyncReq
     with MailStoreProvider(store, accounts) as provider:
         result = wait_for(provider.SynchronizeInBackground(replace(request, callback=display)))
         display.close(result)  # before the provider goes: what is still to be told comes from its threads
+    _say_what_waits(store, [account.id for account in accounts])
     return exit_of_result(result)
+
+
+def _say_what_waits(store: "MailStore", accounts: "Sequence[AccountId]") -> None:
+    """Say what a person has to decide about *accounts*, and how."""
+    from store.mail.operations import OperationState
+
+    with store.read() as view:
+        known = [account for account in accounts if account in view.accounts()]
+        pending = [one for account in known for one in view.operations(account)]
+        open_ones = sum(len(view.conflicts(account)) for account in known)
+    held = sum(one.state is OperationState.HELD for one in pending)
+    if held:
+        hint(f"maildock: {count(held, 'operation is', 'operations are')} held, because much would be deleted.")
+        hint("  maildock pending shows them; maildock sync --yes lets them be sent.")
+    if open_ones:
+        hint(f"maildock: {count(open_ones, 'conflict waits', 'conflicts wait')}: maildock conflicts")
 
 
 def display_for(*, json: bool) -> "ErrorsToStderr":

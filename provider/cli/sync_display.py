@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from .. import Counts, ErrorKind, ItemStatus, Severity, as_json
+from .. import Counts, ItemStatus, Severity, as_json
 from .exits import hint_of
 from .output import count, hint, octets, one_line, put, put_json
 
@@ -21,9 +21,6 @@ __all__ = ["BarsDisplay", "ErrorsToStderr", "JsonDisplay", "LinesDisplay", "coun
 
 DELIVERY_SECONDS_MAX = 5.0
 """How long the last event may take from the run to the display."""
-
-
-HELD_HINT = "maildock pending shows it; maildock sync --yes lets it be sent, maildock pending cancel ID takes it back."
 
 
 class ErrorsToStderr:
@@ -78,9 +75,7 @@ class ErrorsToStderr:
         if error.server_text:
             hint(f"  The server says: {one_line(error.server_text)}")
         helps = hint_of(error.kind, error.account)
-        if error.severity is Severity.WARNING:
-            helps = HELD_HINT if error.kind is ErrorKind.MASS_DELETION else ""
-        if helps and (error.kind.value, error.account) not in self._hinted:
+        if helps and error.severity is Severity.ERROR and (error.kind.value, error.account) not in self._hinted:
             self._hinted.add((error.kind.value, error.account))
             hint(f"  {one_line(helps)}")
 
@@ -139,7 +134,7 @@ class BarsDisplay(ErrorsToStderr):
             task = self._tasks.pop(item, None)
             if task is not None:
                 self._bars.remove_task(task)
-            if progress.counts != Counts() or progress.status is not ItemStatus.SUCCEEDED:
+            if _ending(progress) != "unchanged":
                 name = f"{one_line(progress.account)}: {one_line(progress.folder)}"
                 self._bars.console.print(f"{name}: {_ending(progress)}", soft_wrap=True)
             return
@@ -160,10 +155,7 @@ class BarsDisplay(ErrorsToStderr):
 
 
 def put_summary(result: "SyncResult") -> None:
-    """Print what was sent of each folder, how each account ended, and what was kept of a cancelled run."""
-    for item in result.items:
-        if item.folder is not None and item.uploaded != Counts():
-            put(f"{one_line(item.account)}: {one_line(item.folder)}: {sent(item.uploaded)}")
+    """Print how each account ended, and what was kept of a cancelled run."""
     for item in result.items:
         if item.folder is None:
             line = f"{one_line(item.account)}: {item.status.value}; {counters(item.counts)}"
@@ -209,8 +201,10 @@ def _folders(counts: Counts) -> str:
 
 
 def _ending(progress: "SyncProgress") -> str:
-    counts = progress.counts or Counts()
-    line = counters(counts) if counts != Counts() else "unchanged"
+    came, went = progress.counts or Counts(), progress.uploaded or Counts()
+    parts = [counters(came)] if came != Counts() else []
+    parts += [sent(went)] if went != Counts() else []
+    line = "; ".join(parts) or "unchanged"
     return line if progress.status is ItemStatus.SUCCEEDED else f"{progress.status.value}; {line}"
 
 
