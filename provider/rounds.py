@@ -103,7 +103,12 @@ class Rounds:
         only = None
         if flags & SyncFlags.SYNC_THESE_FOLDERS:
             with context.store.read() as view:
-                only = frozenset(folder.id for folder in self._asked_for(view.folders(context.account.id)))
+                known = view.folders(context.account.id)
+            # What is not known yet may come with the download, which tells what is not there.
+            paths = set(context.request.folder_paths)
+            downloads = context.hierarchy or context.contents
+            asked = [one for one in known if one.path in paths] if downloads else self._asked_for(known)
+            only = frozenset(folder.id for folder in asked)
         return ReplayContext(
             store=context.store,
             run=context.run,

@@ -211,7 +211,7 @@ def _what(one: "Operation", row: dict[str, object]) -> str:
         case OperationKind.COPY | OperationKind.APPEND:
             return f"{one.kind.value} to {row['folder'] or 'a folder that is gone'}"
         case _:
-            return one.kind.value.replace("-", " ")
+            return str(one.kind.value).replace("-", " ")
 
 
 def _about(one: "Operation", row: dict[str, object]) -> str:
@@ -222,7 +222,7 @@ def _about(one: "Operation", row: dict[str, object]) -> str:
 
 
 def _state(one: "Operation") -> str:
-    state: str = MARKS.get(one.state) or one.state.value
+    state = MARKS.get(one.state, str(one.state.value))
     if one.state is OperationState.LATER and one.next_try_at is not None:
         state += f" (from {moment(one.next_try_at)})"
     return f"{state}: {one_line(one.reason)}" if one.reason else state

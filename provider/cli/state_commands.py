@@ -46,7 +46,18 @@ def status(context: typer.Context, json: Json = False) -> None:
             put_json(row)
         return
     table(
-        ("account", "state", "since", "last success", "messages", "unseen", "bodies", "to send", "version", "last error"),
+        (
+            "account",
+            "state",
+            "since",
+            "last success",
+            "messages",
+            "unseen",
+            "bodies",
+            "to send",
+            "version",
+            "last error",
+        ),
         [
             (
                 one_line(str(row["account"])),
