@@ -220,7 +220,6 @@ class Editing(FolderEdits):
         if only_here and all(one.state is not OperationState.ATTEMPTED for one in chain):
             self._log.forget([*(one.id for one in chain), *self._log.beside(row.key)])
             return ()
-        self._log.forget(self._log.beside(row.key))
         key = places.leave_twin(self._w, row) if not row.pending else None if twin is None else twin.key
         return (self._add(OperationKind.DELETE, row.folder_id, message=row.key, twin=key),)
 

@@ -6,13 +6,11 @@ from .batch import Batch
 from .errors import FolderExists
 from .folders import Folder, FolderState
 from .mail import AccountId, FolderId, FolderPath, Role
-from .mail.operations import Operation, OperationId, OperationKind
+from .mail.operations import OperationId, OperationKind
 from .sql import accounts, folders, operations, places, rows
 from .sql.places import Row
 
 __all__ = ["FolderEdits"]
-
-_DELETED = "its folder was deleted"
 
 
 class FolderEdits(Batch):
@@ -67,16 +65,13 @@ class FolderEdits(Batch):
             self._log.forget([one.id for one in (*created, *rest)])
             folders.bury_folder(self._w, folder)
             return None
-        for one in operations.of_folder(self._w.connection, folder, self._log.names):
-            if one.kind is OperationKind.DELETE:  # it goes together with its folder
-                self._drop(one)
         folders.set_state(self._w, old, (FolderState.DELETING, None, "it was deleted here"))
         return self._add(OperationKind.DELETE_FOLDER, folder, path=old.path, name=old.name)
 
     def subscribe(self, folder: FolderId, on: bool = True) -> OperationId | None:
         """Subscribe to a folder, or not any more; None when nothing differs. Raises UnknownFolder."""
         old = self.view.folder(folder)
-        if old.subscribed is on:
+        if bool(old.subscribed) is on:
             return None
         folders.set_subscribed(self._w, folder, on)
         kinds = (OperationKind.UNSUBSCRIBE, OperationKind.SUBSCRIBE)
@@ -115,19 +110,11 @@ class FolderEdits(Batch):
             self._create(account, number, path, None)
 
     def _leave(self, row: Row) -> None:
-        """Remove a message together with its folder."""
-        chain = self._log.chain(row.key)
+        """Remove a message together with its folder; one that came from elsewhere has to be removed there."""
         if not row.pending:
-            self._log.forget([*(one.id for one in chain), *self._log.beside(row.key)])
             rows.bury(self._w, [row.key])
         else:
             self._remove(row)
-
-    def _drop(self, one: Operation) -> None:
-        twin = None if one.twin is None else places.row(self._w.connection, one.twin)
-        if twin is not None and one.message is not None:
-            operations.close(self._w, (other.id for other in self._log.chain(one.message)), _DELETED)
-            places.remove(self._w, twin)
 
     @abstractmethod
     def _remove(self, row: Row) -> tuple[OperationId, ...]:

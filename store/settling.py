@@ -174,7 +174,7 @@ class Settling(Resolving):
             twin = None if one.message is None else places.twin(self._w.connection, one.message)
             if twin is not None:
                 places.remove(self._w, twin)
-            self._end([one.id])
+            self._end([one.id, *([] if one.message is None else self._log.beside(one.message))])
 
     def gone(self, ids: Iterable[OperationId], reason: str) -> None:
         """Their message is gone on the server: the rows are closed, the message is removed here, too."""
@@ -216,8 +216,17 @@ class Settling(Resolving):
         """A deletion or a subscription is done."""
         for one in self._log.pending([id]):
             if one.kind is OperationKind.DELETE_FOLDER:
+                self._end_inside(one.folder_id)
                 self.remove_folder(one.folder_id)
             self._end([one.id])
+
+    def _end_inside(self, folder: FolderId) -> None:
+        """Close what was wanted of messages that were removed together with their folder."""
+        for one in operations.of_folder(self._w.connection, folder, self._log.names):
+            twin = None if one.message is None else places.twin(self._w.connection, one.message)
+            inside = one.message is not None and (twin is None or twin.folder_id == folder)
+            if inside and one.kind in (OperationKind.FLAGS, OperationKind.DOWNLOAD, OperationKind.DELETE):
+                self._end([one.id], "its folder was deleted")
 
     def remove_folder(self, folder: FolderId) -> int:
         """Remove the rows and the row of a folder that is gone; return how many messages that were.

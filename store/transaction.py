@@ -16,7 +16,7 @@ from .mail import AccountId, FolderId, MessageKey, ModSeq, Uid, UidSet, UidValid
 from .messages import BodiesStored, FlagCounts, NewMessage, Shared
 from .readview import ReadView
 from .settling import Settling
-from .sql import accounts, adoption, blobs, conflicts, cursors, folders, operations, rows, sharing
+from .sql import accounts, adoption, blobs, conflicts, cursors, folders, listed, operations, rows, sharing
 from .sql.rows import Place
 from .sql.writing import Writing
 
@@ -80,12 +80,14 @@ class WriteTransaction:
         accounts.mark_removed(self._w, number)
 
     def add_folder(self, account: AccountId, row: RemoteFolderRow) -> FolderId:
-        """Add a folder as listed. Raises UnknownAccount."""
-        return folders.add_folder(self._w, accounts.number_of(self._w.connection, account), row)
+        """Add a folder as listed; one that was made or deleted here is taken for that one. Raises UnknownAccount."""
+        number = accounts.number_of(self._w.connection, account)
+        return listed.add_listed(self._w, number, row, accounts.account_names(self._w.connection))
 
     def update_folder(self, folder_id: FolderId, row: RemoteFolderRow) -> bool:
-        """Take over what a listing says now; False when nothing differed. Raises UnknownFolder."""
-        return folders.update_folder(self._w, folder_id, row)
+        """Take over what a listing says now, but for what people here wanted of it meanwhile; False when nothing
+        differed. Raises UnknownFolder."""
+        return listed.update_listed(self._w, folder_id, row, accounts.account_names(self._w.connection))
 
     def set_folder_state(
         self, folder_id: FolderId, state: FolderState, missing_since: datetime | None = None, note: str = ""

@@ -86,7 +86,9 @@ def known_folders(context: RunContext) -> list[KnownFolder]:
     """Return the folders of the store, as far as identity goes."""
     known: list[KnownFolder] = []
     with context.store.read() as view:
-        for folder in view.folders(context.account.id):
+        for folder in view.folders(context.account.id, hidden=True):
+            if folder.state is FolderState.LOCAL:
+                continue  # made here; the listing knows nothing of it yet
             cursor = view.cursor(folder.id)
             known.append(
                 KnownFolder(
@@ -105,7 +107,7 @@ def known_folders(context: RunContext) -> list[KnownFolder]:
 
 def _write(context: RunContext, plan: TreePlan, emptied: set[FolderId]) -> None:
     with context.store.read() as view:
-        before = {folder.id: folder for folder in view.folders(context.account.id)}
+        before = {folder.id: folder for folder in view.folders(context.account.id, hidden=True)}
     gone_paths = [str(before[id].path) for id in plan.gone]
     for id in (*plan.gone, *emptied):
         _remove_mail(context, id)

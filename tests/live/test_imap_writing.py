@@ -318,7 +318,7 @@ def test_two_hundred_appends_cost_a_flight_or_one_each(
     assert meter.flights <= (2 if "LITERAL+" in words else 201)
 
 
-def test_the_profiles_of_the_server_itself_take_the_same(words: frozenset[str]) -> None:
+def test_the_profiles_of_the_server_itself_take_the_same() -> None:
     for profile in Profile:
         with MailHome(profile=profile) as home:
             populate(home, "A", 3)

@@ -97,12 +97,8 @@ def test_a_literal_waits_only_where_the_server_wants_it(announced: frozenset[str
 
 
 def test_a_command_refused_before_its_literal_leaves_the_session_in_step() -> None:
-    def reply(tag: bytes, rest: bytes) -> bytes | None:
-        if rest.endswith(b"{5}"):
-            return b"* 1 EXISTS\r\n" + tag + b" NO [NONEXISTENT] not that one\r\n"
-        return canned({})(tag, rest)
-
-    with scripted_session(reply) as (session, server):
+    with scripted_session(canned({})) as (session, server):
+        server.asked = lambda tag, rest: b"* 1 EXISTS\r\n" + tag + b" NO [NONEXISTENT] not that one\r\n"
         with pytest.raises(Exception, match="does not exist"):
             session.open(b"caf\xc3\xa9", None)
         assert session.open(b"INBOX", None).messages == 3

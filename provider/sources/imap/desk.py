@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from store.mail import Uid, UidSet
 
 from ...errors import ErrorKind, FolderUnusable, ProtocolBroken, SourceError, printable
+from ...limits import Limits
 from ..base import Notice
 from ..writing import FolderWrite
 from . import grammar
@@ -23,7 +24,7 @@ from .busy import refuse_if_busy, refuse_step_if_busy
 from .changes import View, marks_borders, refusal
 from .commands import Command, String
 from .grammar import Status
-from .listing import Abilities
+from .listing import Abilities, prepare
 from .rows import Row
 from .searching import all_uids, existing, found_by
 from .wire import Wire
@@ -139,6 +140,19 @@ class Desk:
         """The folder whose steps are played."""
         assert self._entry is not None, "a folder was entered"
         return self._entry.view
+
+    def greet(self, limits: Limits) -> None:
+        """Say what opens a session, where it was not said yet; the first SELECT rides behind it. Raises ServerBusy."""
+        if self._next is None or self.abilities.greeted or not self.abilities.fresh:
+            prepare(self._wire, self.abilities, limits=limits)
+            return
+        entry = self._entry_of(self._next)
+        self._at(entry.view)
+        reply = prepare(self._wire, self.abilities, *entry.commands, limits=limits)
+        if reply is not None:
+            entry.ending = reply.endings[entry.select]
+            entry.view.settled = entry.ending.ok
+            self._ahead, self.open = entry, entry.view
 
     def enter(self) -> tuple[FolderWrite, SourceError | None] | None:
         """Open the next folder and say whether it may be changed; None: there is none. Raises ServerBusy."""

@@ -103,17 +103,17 @@ class ImapSession:
     def write(self, writes: Iterable[FolderWrite]) -> Iterator[WriteEvent]:
         """Change many folders back to back; none is open afterwards."""
         with self._guarded():
-            prepare(self._wire, self._abilities, limits=self._limits)
-            before, self._view, self._left = self._view or self._left, None, None
             desk = Desk(
                 self._wire,
                 self._abilities,
                 map(_changeable, writes),
-                before=before,
+                before=self._view or self._left,
                 at=self._at,
                 notice=self._listener.notice,
             )
+            self._view = self._left = None
             try:
+                desk.greet(self._limits)
                 yield from write_folders(desk)
             finally:
                 self._opening, self._left = None, desk.open
