@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from provider.cli.exits import ExitCode
+from store import AccountId, MessageKey, open_store
+from store.mail.conflicts import Choice, ConflictKind, NewConflict, Side, Version
 
 from ..servers.fake_answer import Answer
 from ..servers.fake_session import Session
@@ -440,7 +442,9 @@ def test_json_events_of_a_sync_tell_what_was_sent(maildock: Cli, fake_imap: Fake
     assert (ends["INBOX"]["modified"], ends[None]["modified"], ends["Archive"]["modified"]) == (1, 1, 0)
 
 
-def test_a_conflict_waits_is_listed_and_resolved(maildock: Cli, fake_imap: FakeImap) -> None:
+def test_what_was_deleted_here_and_worked_on_there_stays_and_is_told_as_a_conflict(
+    maildock: Cli, fake_imap: FakeImap
+) -> None:
     filled(maildock, fake_imap)
     key = ids(maildock)["Message 1"]
     assert maildock("conflicts").out == "No conflicts.\n"
@@ -454,6 +458,63 @@ def test_a_conflict_waits_is_listed_and_resolved(maildock: Cli, fake_imap: FakeI
     assert (row["kind"], row["message"]) == ("deleted-and-changed", key)
     assert (row["mine"]["deleted"], row["theirs"]["deleted"], row["theirs"]["flags"]) == (True, False, ["\\Flagged"])
     assert "deleted-and-changed" in maildock("conflicts", "--all").out
+
+
+def waiting_conflict(maildock: Cli, key: int) -> int:
+    """Let the move of a message be a conflict that waits for a person; return its id."""
+    with open_store(maildock.home / "mail.db") as store:
+        with store.read() as view:
+            (one,) = view.operations()
+        mine = Version(side=Side.MINE, place="Archive")
+        theirs = Version(side=Side.THEIRS, place="Else\x1b[31mwhere", flags=("\\Seen",))
+        found = NewConflict(
+            kind=ConflictKind.MOVED_TWICE,
+            account=AccountId("work"),
+            operation=one.id,
+            message=MessageKey(key),
+            versions=(mine, theirs),
+            choices=(Choice.KEEP_MINE, Choice.KEEP_THEIRS),
+        )
+        with store.write("a conflict") as tx:
+            return tx.settle.conflict(found)
+
+
+@pytest.mark.parametrize(("choice", "folder"), [("keep-mine", "Archive"), ("keep-theirs", "INBOX")])
+def test_a_conflict_waits_until_a_person_resolves_it(
+    maildock: Cli, fake_imap: FakeImap, choice: str, folder: str
+) -> None:
+    filled(maildock, fake_imap)
+    key = ids(maildock)["Message 1"]
+    assert maildock("move", key, "--to", "Archive").code == 0
+    number = waiting_conflict(maildock, key)
+
+    waits = maildock("sync")
+
+    assert "1 conflict waits: maildock conflicts" in waits.err
+    assert "Message 1" in on_server(fake_imap, "INBOX")
+    (row,) = maildock("conflicts", "--json").rows
+    assert (row["id"], row["subject"], row["resolved"]) == (number, "Message 1", None)
+    assert row["choices"] == ["keep-mine", "keep-theirs"]
+    assert "\x1b" not in maildock("conflicts").out
+    assert [row["state"] for row in maildock("pending", "--json").rows] == ["conflict"]
+    assert maildock("status", "--json").rows[0]["conflicts"] == 1
+
+    not_offered = maildock("conflicts", "resolve", number, "keep-both")
+    assert not_offered.code == ExitCode.USAGE
+    one_sentence(not_offered.err, "keep-both", "maildock conflicts")
+    assert maildock("conflicts", "resolve", number, "skip").out == "Left as it is: 1 conflict.\n"
+    assert len(maildock("conflicts", "--json").rows) == 1
+
+    resolved = maildock("conflicts", "resolve", "--all", choice, "--json")
+
+    assert resolved.rows == [{"verb": "resolve", "choice": choice, "conflicts": [number]}]
+    assert maildock("conflicts").out == "No conflicts.\n"
+    assert maildock("sync").code == 0
+    assert "Message 1" in on_server(fake_imap, folder)
+    assert ids(maildock, folder)["Message 1"] == key
+    (settled,) = maildock("conflicts", "--all", "--json").rows
+    assert settled["resolution"] == choice
+    assert f"settled: {choice}" in maildock("conflicts", "--all").out
 
 
 BAD = [
