@@ -8,6 +8,7 @@ make more work (flags of a copy that has a UID now, a target that had to be crea
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from store import Arrival
 from store.mail import FolderId, MessageKey
 from store.mail.operations import Operation, OperationId, OperationKind, OperationState
 
@@ -118,10 +119,16 @@ class _Replay:
         plan.folders[:] = [job for job in plan.folders if job.marks or any(True for _ in job.jobs())]
 
     def _settle_idle(self, plan: ReplayPlan) -> None:
-        if plan.idle:
-            with self._context.store.write("nothing to send", run=self._context.run) as tx:
-                for job in plan.idle:
+        if not plan.idle:
+            return
+        with self._context.store.write("nothing to send", run=self._context.run) as tx:
+            for job in plan.idle:
+                if job.net.deleted or job.place is None:
                     tx.settle.deleted(job.net.operations)
+                    continue
+                at = job.place  # it was moved back to where it never left
+                back = Arrival(message=job.net.message, folder_id=at.folder_id, epoch=at.epoch, uid=at.uid)
+                tx.settle.arrived(job.net.operations, [back])
 
     # -- folders ----------------------------------------------------------------------------------------
 

@@ -30,7 +30,18 @@ __all__ = ["Abilities", "ask_statuses", "list_folders", "prepare", "status_items
 
 _STATUS_ROW_OCTETS = 200
 _IN_REV2 = frozenset(
-    ("ENABLE", "ESEARCH", "LIST-EXTENDED", "LIST-STATUS", "LITERAL-", "NAMESPACE", "SPECIAL-USE", "UNSELECT")
+    (
+        "ENABLE",
+        "ESEARCH",
+        "LIST-EXTENDED",
+        "LIST-STATUS",
+        "LITERAL-",
+        "MOVE",
+        "NAMESPACE",
+        "SPECIAL-USE",
+        "UIDPLUS",
+        "UNSELECT",
+    )
 )
 """Extensions that became a part of IMAP4rev2 (RFC 9051 appendix E), as far as we ask for them."""
 
