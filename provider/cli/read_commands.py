@@ -154,7 +154,8 @@ def _digest(view: "ReadView", message: "Message") -> str | None:
 def put_messages(pages: "Iterable[list[dict[str, object]]]", digests: bool = False) -> None:
     """Print messages for a person, a line each; long fields are shortened so that lines stay lines.
 
-    ``*`` unseen, ``!`` flagged, ``r`` answered, ``d`` draft, ``^`` something of it waits to be sent.
+    ``*`` unseen, ``!`` flagged, ``r`` answered, ``d`` draft, ``x`` marked as deleted on the server, ``^`` something of it waits to
+    be sent.
     """
     from datetime import datetime
 
@@ -167,7 +168,7 @@ def put_messages(pages: "Iterable[list[dict[str, object]]]", digests: bool = Fal
             date = facts["internal_date"]
             marks = "".join(
                 mark if flag in flags else " "
-                for flag, mark in (("\\Flagged", "!"), ("\\Answered", "r"), ("\\Draft", "d"))
+                for flag, mark in (("\\Flagged", "!"), ("\\Answered", "r"), ("\\Draft", "d"), ("\\Deleted", "x"))
             )
             line = (
                 f"{facts['id']:>7}  {moment(datetime.fromisoformat(str(date)) if date else None):16}"
