@@ -55,7 +55,7 @@ def kinds() -> str:
     kinds = ", ".join(f"`{kind.value}`" for kind in OperationKind)
     pending = ", ".join(f"`{state.value}`" for state in OperationState if state.pending)
     over = ", ".join(f"`{state.value}`" for state in OperationState if not state.pending)
-    return f"- Kinds of operations: {kinds}\n- States of one that is pending: {pending}\n- States of one that is over: {over}"
+    return f"- Kinds of operations: {kinds}\n- States of a pending one: {pending}\n- States of one that is over: {over}"
 
 
 def phases() -> str:
