@@ -103,12 +103,8 @@ class Rounds:
         only = None
         if flags & SyncFlags.SYNC_THESE_FOLDERS:
             with context.store.read() as view:
-                known = view.folders(context.account.id)
-            # What is not known yet may come with the download, which tells what is not there.
-            paths = set(context.request.folder_paths)
-            downloads = context.hierarchy or context.contents
-            asked = [one for one in known if one.path in paths] if downloads else self._asked_for(known)
-            only = frozenset(folder.id for folder in asked)
+                paths = set(context.request.folder_paths)
+                only = frozenset(one.id for one in view.folders(context.account.id) if one.path in paths)
         return ReplayContext(
             store=context.store,
             run=context.run,

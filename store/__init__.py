@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     )
     from .folders import Folder, FolderCounts, FolderState, RemoteFolderRow
     from .mail import AccountId, Address, Envelope, FolderId, FolderPath, MessageKey, Role, Uid, UidSet, UidValidity
-    from .mail.conflicts import Choice, Conflict, ConflictId, ConflictKind, NewConflict
+    from .mail.conflicts import Choice, Conflict, ConflictId, ConflictKind, NewConflict, Side, Version
     from .mail.operations import Operation, OperationId, OperationKind, OperationState
     from .mailstore import MailStore
     from .messages import (
@@ -78,19 +78,20 @@ if TYPE_CHECKING:
     from .runs import Lane, Run, RunError, RunId
     from .settling import Arrival, Settling
     from .transaction import WriteTransaction
+    from .wishes import FlagWish, OnServer, ToUpload
 
 _ROOMS = {
     "changes": "Change ChangePage FolderAdded FolderChanged FolderRemoved MessageAdded MessageChanged MessageRemoved",
     "cursors": "FolderCursor Trouble TroubleKind",
     "editing": "Editing",
     "encode": "BodyEncoder EncodedChunk EncodedHeader Encoder",
-    "errors": "BodyNotHere CursorTooOld FolderExists FolderNotWritable LeaseLost Leased MimeLimit NotHere NotUndoable "
-    "StoreBusy StoreClosed StoreDamaged StoreError StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing "
-    "StoreNewer StoreReadOnly UnknownAccount UnknownConflict UnknownFolder UnknownMessage UnknownOperation UnknownPart "
-    "WrongEpoch",
+    "errors": "BodyNotHere CursorTooOld FolderExists FolderNotWritable LeaseLost Leased MimeLimit NotHere "
+    "NotUndoable StoreBusy StoreClosed StoreDamaged StoreError StoreErrorKind StoreFailed StoreForeign "
+    "StoreFull StoreMissing StoreNewer StoreReadOnly UnknownAccount UnknownConflict UnknownFolder "
+    "UnknownMessage UnknownOperation UnknownPart WrongEpoch",
     "folders": "Folder FolderCounts FolderState RemoteFolderRow",
     "mail": "AccountId Address Envelope FolderId FolderPath MessageKey Role Uid UidSet UidValidity",
-    "mail.conflicts": "Choice Conflict ConflictId ConflictKind NewConflict",
+    "mail.conflicts": "Choice Conflict ConflictId ConflictKind NewConflict Side Version",
     "mail.operations": "Operation OperationId OperationKind OperationState",
     "mailstore": "MailStore",
     "messages": "Assumed BodiesStored BodyNeed BodyState FlagCounts IdentityOfRow Message MessagePage NewMessage "
@@ -101,6 +102,7 @@ _ROOMS = {
     "runs": "Lane Run RunError RunId",
     "settling": "Arrival Settling",
     "transaction": "WriteTransaction",
+    "wishes": "FlagWish OnServer ToUpload",
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
@@ -128,6 +130,7 @@ __all__ = [
     "Encoder",
     "Envelope",
     "FlagCounts",
+    "FlagWish",
     "Folder",
     "FolderAdded",
     "FolderChanged",
@@ -155,6 +158,7 @@ __all__ = [
     "NewMessage",
     "NotHere",
     "NotUndoable",
+    "OnServer",
     "Operation",
     "OperationId",
     "OperationKind",
@@ -170,6 +174,7 @@ __all__ = [
     "RunId",
     "Settling",
     "Shared",
+    "Side",
     "StoreBusy",
     "StoreClosed",
     "StoreDamaged",
@@ -181,6 +186,7 @@ __all__ = [
     "StoreMissing",
     "StoreNewer",
     "StoreReadOnly",
+    "ToUpload",
     "Trouble",
     "TroubleKind",
     "Uid",
@@ -192,6 +198,7 @@ __all__ = [
     "UnknownMessage",
     "UnknownOperation",
     "UnknownPart",
+    "Version",
     "WriteTransaction",
     "WrongEpoch",
     "open_store",

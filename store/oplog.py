@@ -185,6 +185,7 @@ class OpLog:
         work = self.work
         folder = folders.one_folder(work.connection, one.folder_id, self.names)
         folders.set_state(work, folder, (FolderState.ACTIVE, None, ""))
+        folders.show_again(work, folder.id)
         for key in rows.buried_with(work, one.folder_id, one.created_at):
             dead = places.grave(work.connection, key)
             if dead is not None and places.at(work.connection, dead.folder_id, dead.epoch, dead.uid) is None:

@@ -31,14 +31,14 @@ PROVIDER = """
 STORE = """
     AccountId Address Arrival Assumed BodiesStored BodyEncoder BodyNeed BodyNotHere BodyState Change ChangePage
     CheckReport Choice Conflict ConflictId ConflictKind CursorTooOld Editing EncodedChunk EncodedHeader Encoder
-    Envelope FlagCounts Folder FolderAdded FolderChanged FolderCounts FolderCursor FolderExists FolderId
+    Envelope FlagCounts FlagWish Folder FolderAdded FolderChanged FolderCounts FolderCursor FolderExists FolderId
     FolderNotWritable FolderPath FolderRemoved FolderState IdentityOfRow Lane LeaseLost Leased MailStore Message
     MessageAdded MessageChanged MessageKey MessagePage MessageRemoved MimeLimit NewConflict NewMessage NotHere
-    NotUndoable Operation OperationId OperationKind OperationState PageKey Problem PurgeReport ReadView
-    RemoteFolderRow Role Run RunError RunId Settling Shared StoreBusy StoreClosed StoreDamaged StoreError
-    StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly Trouble TroubleKind Uid
-    UidSet UidValidity UnknownAccount UnknownConflict UnknownFolder UnknownMessage UnknownOperation UnknownPart
-    WriteTransaction WrongEpoch open_store
+    NotUndoable OnServer Operation OperationId OperationKind OperationState PageKey Problem PurgeReport ReadView
+    RemoteFolderRow Role Run RunError RunId Settling Shared Side StoreBusy StoreClosed StoreDamaged StoreError
+    StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly ToUpload Trouble
+    TroubleKind Uid UidSet UidValidity UnknownAccount UnknownConflict UnknownFolder UnknownMessage UnknownOperation
+    UnknownPart Version WriteTransaction WrongEpoch open_store
 """
 STORE_MAIL = """
     AccountId Address BlobId Envelope FolderId FolderPath HeaderId MessageKey ModSeq Role SYSTEM_FLAGS Uid UidSet

@@ -29,6 +29,7 @@ __all__ = [
     "set_name",
     "set_state",
     "set_subscribed",
+    "show_again",
     "update_folder",
     "with_name",
 ]
@@ -58,6 +59,10 @@ SET_PATH = sql(update(_t).where(_t.c.id == p("folder")).values(**names("path cha
 SET_NAME = sql(
     update(_t).where(_t.c.id == p("folder")).values(**names("name delimiter state changed_seq")),
     "name delimiter state changed_seq folder",
+)
+SHOW_AGAIN = sql(
+    update(_t).where(_t.c.id == p("folder")).values(**names("created_seq changed_seq")),
+    "created_seq changed_seq folder",
 )
 SET_SUBSCRIBED = sql(
     update(_t).where(_t.c.id == p("folder")).values(**names("subscribed changed_seq")), "subscribed changed_seq folder"
@@ -254,6 +259,12 @@ def move_tree(work: Writing, folder: FolderId, path: FolderPath) -> None:
 def set_name(work: Writing, folder: FolderId, name: bytes, delimiter: str | None, state: FolderState) -> None:
     """Write what the server calls a folder, empty: it is not there (any more), and its state."""
     work.connection.execute(SET_NAME, (name, delimiter, state.value, work.take(), folder))
+
+
+def show_again(work: Writing, folder: FolderId) -> None:
+    """Let a folder that was told as removed be told as added."""
+    seq = work.take()
+    work.connection.execute(SHOW_AGAIN, (seq, seq, folder))
 
 
 def set_subscribed(work: Writing, folder: FolderId, on: bool | None) -> None:

@@ -241,7 +241,9 @@ def share(work: Writing, at: Place, uids: UidSet, wish: Wish, *, fingerprints: b
             octets += row.size or 0
         if row.header is None:
             shown += 1
-            unseen += is_unseen(row.flags, local[0] if row.local is None else row.local)
+            unseen += is_unseen(row.flags, local[0])
+        elif local[0] is not None:
+            unseen += is_unseen(row.flags, local[0]) - is_unseen(row.flags, row.local)
     count(work, at.folder, messages=shown, unseen=unseen, bodies=len(whole))
     return Shared(shown=shown, whole=UidSet(whole), octets=octets)
 
@@ -249,7 +251,7 @@ def share(work: Writing, at: Place, uids: UidSet, wish: Wish, *, fingerprints: b
 def _wish_of(work: Writing, grave: int, row: _Row) -> tuple[int | None, str | None]:
     """Return which flags were wanted here of a message that came back in *row*; None twice: those that it has."""
     bits, others, local, local_others = work.connection.execute(WISH_OF_GRAVE, (grave,)).fetchone()
-    if local is None or row.header is not None:
+    if local is None:
         return None, None
     (told_others,) = work.connection.execute(KEYWORDS, (row.key,)).fetchone()
     told = unpacked(row.flags, told_others)

@@ -44,7 +44,7 @@ def test_every_row_is_written_and_found_once_in_a_handful_of_steps(connection: C
     write_many(connection, ADD, [(1, 1, uid) for uid in range(1, count + 1)])
     assert [uid for (uid,) in all_of(connection, NEWEST, (1000,))] == list(range(count, 0, -1))
     assert sorted(find_many(connection, FIND, (1,), range(1, count + 50))) == [[u, None] for u in range(1, count + 1)]
-    assert connection.executed <= 24
+    assert connection.executed <= 2 * (count // 32 + 7)  # full statements, and powers of two for the rest
 
 
 def test_rows_are_changed_by_key_and_others_left_alone(connection: Counting) -> None:
