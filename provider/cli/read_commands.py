@@ -154,8 +154,8 @@ def _digest(view: "ReadView", message: "Message") -> str | None:
 def put_messages(pages: "Iterable[list[dict[str, object]]]", digests: bool = False) -> None:
     """Print messages for a person, a line each; long fields are shortened so that lines stay lines.
 
-    ``*`` unseen, ``!`` flagged, ``r`` answered, ``d`` draft, ``x`` marked as deleted on the server, ``^`` something of it waits to
-    be sent.
+    ``*`` unseen, ``!`` flagged, ``r`` answered, ``d`` draft, ``x`` marked as deleted on the server, ``^`` something of
+    it waits to be sent.
     """
     from datetime import datetime
 
