@@ -73,12 +73,10 @@ def spawned(home: Path, *words: object, password: str = "", **options: Any) -> "
     environment = {**os.environ, "MAILDOCK_HOME": str(home), PASSWORD_VARIABLE: password, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [sys.executable, "-m", "provider.cli", *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
         env=environment,
         cwd=home.parent,
-        **{"stdin": subprocess.DEVNULL, **options},
+        **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
     )
 
 

@@ -1,5 +1,9 @@
 """What waits to be sent is listed, taken back, held, refused and decided with the command."""
 
+import contextlib
+import os
+import pty
+
 import pytest
 
 from provider.cli.exits import ExitCode
@@ -8,7 +12,7 @@ from store import AccountId, Choice, ConflictKind, MessageKey, NewConflict, Side
 from ..servers.fake_answer import Answer
 from ..servers.fake_session import Session
 from ..servers.fakeimap import FakeImap
-from .cli_rig import Cli, filled, ids, message, on_server
+from .cli_rig import HANG_SECONDS, Cli, filled, ids, message, on_server, spawned
 from .test_cli_bad_input import one_sentence
 
 
@@ -236,3 +240,29 @@ def test_an_operation_that_is_over_can_neither_be_cancelled_nor_retried_nor_appr
         told = maildock("pending", verb, row["id"])
         assert (told.code, told.out) == (ExitCode.USAGE, "")
         one_sentence(told.err, f"nothing to {verb}")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "left"), [(b"y\n", 0, 4), (b"n\n", ExitCode.CANCELED, 5)], ids=["yes", "no"]
+)
+def test_at_a_terminal_a_person_is_asked_before_anything_is_removed_for_good(
+    maildock: Cli, fake_imap: FakeImap, answer: bytes, code: int, left: int
+) -> None:
+    filled(maildock, fake_imap)
+    ours, theirs = pty.openpty()
+    process = spawned(
+        maildock.home, "delete", ids(maildock)["Message 1"], "--for-good", stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    with os.fdopen(ours, "r+b", buffering=0) as terminal:
+        shown = b""
+        with contextlib.suppress(OSError):  # Linux says EIO when the last writer is gone
+            while piece := terminal.read(65_536):
+                shown += piece
+                if b"[y/N]" in shown and answer:
+                    terminal.write(answer)
+                    answer = b""
+
+    assert process.wait(HANG_SECONDS) == code
+    assert b"Remove 1 message for good?" in shown
+    assert len(ids(maildock)) == left
