@@ -14,10 +14,12 @@ from .folderedits import FolderEdits
 from .folders import Folder, FolderState
 from .instants import from_micros, micros, offset_minutes
 from .mail import FolderId, MessageKey, Role
+from .mail.conflicts import Choice, ConflictId, ConflictKind
 from .mail.flags import clean_flags
 from .mail.merge import applied, delta
 from .mail.operations import Operation, OperationId, OperationKind, OperationState
 from .oplog import effective, wish
+from .resolving import Resolving, recent
 from .sql import blobs, folders, operations, places, rows
 from .sql.places import PENDING, Row
 from .tables import OWN
@@ -150,6 +152,29 @@ class Editing(FolderEdits):
                 made.append(self._add(OperationKind.DOWNLOAD, row.folder_id, message=row.key))
         return tuple(made)
 
+    def resolve(self, conflict: ConflictId, choice: Choice) -> None:
+        """Decide a conflict. What was done by itself is done the other way, where that is chosen; SKIP: not yet.
+
+        Raises UnknownConflict; ValueError for a choice that it does not offer; and as the verbs that follow from it.
+        """
+        found = Resolving(self._w).resolve(conflict, choice)
+        if found is None:
+            return
+        choice = recent(found) if choice is Choice.KEEP_RECENT else choice
+        if choice is found.found.done or found.found.message is None:
+            return
+        row = places.row(self._w.connection, found.found.message)
+        keys = [] if row is None or not row.visible else [row.key]
+        match found.found.kind:
+            case ConflictKind.MOVED_TWICE if found.found.operation is not None:
+                (wanted,) = self._found([found.found.operation])
+                if wanted.target_id is not None:
+                    self.move(keys, wanted.target_id)
+            case ConflictKind.DELETED_AND_CHANGED | ConflictKind.CHANGED_AND_GONE:
+                self.delete(keys, for_good=True)
+            case _:
+                return  # both are there; which of them goes, a person says by deleting it
+
     def _reverse(self, one: Operation) -> None:
         row = None if one.message is None else places.row(self._w.connection, one.message)
         keys = [] if row is None or not row.visible else [row.key]
@@ -200,6 +225,7 @@ class Editing(FolderEdits):
     def _move(self, row: Row, target: FolderId) -> tuple[OperationId, ...]:
         if row.folder_id == target:
             return ()
+        self._log.try_again(row.key)
         chain = self._log.chain(row.key)
         twin = places.twin(self._w.connection, row.key)
         unsent = all(one.state is not OperationState.ATTEMPTED for one in chain)
@@ -211,9 +237,11 @@ class Editing(FolderEdits):
             key = None if twin is None else twin.key
         else:
             key = places.leave_twin(self._w, row)
-        return (self._add(OperationKind.MOVE, row.folder_id, message=row.key, target=target, twin=key),)
+        made = self._add(OperationKind.MOVE, row.folder_id, message=row.key, target=target, twin=key)
+        return (made,)
 
     def _remove(self, row: Row) -> tuple[OperationId, ...]:
+        self._log.try_again(row.key)
         chain = self._log.chain(row.key)
         twin = places.twin(self._w.connection, row.key)
         rows.bury(self._w, [row.key])

@@ -7,13 +7,13 @@ from .mail import FolderId, MessageKey
 from .mail.conflicts import Choice, Conflict, ConflictId, NewConflict
 from .mail.flags import clean_flags
 from .mail.merge import applied
-from .mail.operations import OperationId, OperationKind, OperationState
+from .mail.operations import Operation, OperationId, OperationKind, OperationState
 from .oplog import OpLog, effective, wish
-from .sql import accounts, conflicts, operations, places, rows
+from .sql import accounts, conflicts, operations, places
 from .sql.places import PENDING, Row
 from .sql.writing import Writing
 
-__all__ = ["Resolving"]
+__all__ = ["Resolving", "recent"]
 
 
 class Resolving:
@@ -39,27 +39,28 @@ class Resolving:
                 operations.put(self._w, [one.id], OperationState.CONFLICT, reason="the server has it otherwise")
         return conflicts.add(self._w, number, found)
 
-    def resolve(self, id: ConflictId, choice: Choice) -> None:
-        """Carry out a person's choice, as operations where something has to be sent. SKIP leaves it open.
+    def resolve(self, id: ConflictId, choice: Choice) -> Conflict | None:
+        """Close a conflict by a person's choice, and carry that out where its operation waits for it; SKIP: not yet.
 
-        Raises UnknownConflict, ValueError for a choice that it does not offer.
+        Return the conflict where nothing waits, for something was done by itself. Raises UnknownConflict, ValueError
+        for a choice that it does not offer.
         """
         conflict = conflicts.by_id(self._w.connection, id, self._log.names)
         if conflict is None or conflict.resolved_at is not None:
             raise UnknownConflict("there is no such conflict, or it is resolved")
         if choice is Choice.SKIP:
-            return
+            return None
         if choice not in conflict.found.choices:
             raise ValueError(f"this conflict does not offer to {choice.value}")
-        self._carry_out(conflict, _recent(conflict) if choice is Choice.KEEP_RECENT else choice)
-        conflicts.close(self._w, id, choice)
-
-    def _carry_out(self, conflict: Conflict, choice: Choice) -> None:
         operation = conflict.found.operation
         waiting = [] if operation is None else self._log.pending([operation])
+        conflicts.close(self._w, id, choice)
         if not waiting:
-            return
-        (one,) = waiting
+            return conflict
+        self._carry_out(waiting[0], recent(conflict) if choice is Choice.KEEP_RECENT else choice)
+        return None
+
+    def _carry_out(self, one: Operation, choice: Choice) -> None:
         match choice:
             case Choice.KEEP_THEIRS:
                 self._log.take_back([one.id], self._forget, attempted=True)
@@ -126,10 +127,11 @@ class Resolving:
         if twin is not None:
             places.remove(self._w, twin)
         self._end([*operations.chain(self._w.connection, message), *self._log.beside(message)], "it was given up")
-        rows.bury(self._w, [message])
+        self._log.bury(message)
 
 
-def _recent(conflict: Conflict) -> Choice:
+def recent(conflict: Conflict) -> Choice:
+    """Return whose version is the later one; theirs, where nobody knows."""
     mine, theirs = conflict.found.versions
     if mine.at is not None and (theirs.at is None or mine.at >= theirs.at):
         return Choice.KEEP_MINE

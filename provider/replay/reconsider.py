@@ -73,7 +73,7 @@ def _tell_drafts(context: ReplayContext, job: FolderJob, gone: UidSet) -> None:
             continue
         place = str(job.folder.path)
         mine, theirs = Version(side=Side.MINE, place=place), Version(side=Side.THEIRS, place=place)
-        found = conflict_of(context, case_of(Here.DRAFT, There.EXPUNGE), row.id, row.origin, (mine, theirs))
+        found = conflict_of(context, case_of(Here.DRAFT, There.EXPUNGE), None, row.origin, (mine, theirs))
         with context.store.write("draft edited twice", run=context.run) as tx:
             tx.settle.conflict(found)
         context.tell_conflict(found, place)
