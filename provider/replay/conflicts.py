@@ -76,10 +76,8 @@ _UNDELETED = Case(
     choices=(Choice.KEEP_MINE,),
 )
 _RECREATED = Case(
-    outcome="The folder is created again for the mail that waits to get into it.",
+    outcome="The folder is created again for the mail that waits to get into it, and that is told.",
     done=Choice.KEEP_MINE,
-    kind=ConflictKind.FOLDER_GONE,
-    choices=(Choice.KEEP_THEIRS,),
 )
 _BOTH_DRAFTS = Case(
     outcome="Both drafts are kept.",

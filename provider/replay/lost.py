@@ -4,7 +4,7 @@ gone. Writes to the store only; what has to be sent because of it, the next pass
 
 from collections import defaultdict
 
-from store import Arrival, Message, UnknownMessage
+from store import Arrival, Message, MessageAdded, UnknownMessage
 from store.mail import FolderId, MessageKey, Role, UidSet
 from store.mail.conflicts import Choice, NewConflict, Side, Version
 from store.mail.operations import FOLDER_KINDS, Net, Operation, OperationKind, Source, net
@@ -19,8 +19,11 @@ from .planning import something_to_send
 __all__ = ["decide_lost"]
 
 
-def decide_lost(context: ReplayContext) -> bool:
-    """Settle what is pending for messages that are gone, or are elsewhere; True when something may be sent now."""
+def decide_lost(context: ReplayContext, since: int) -> bool:
+    """Settle what is pending for messages that are gone, or are elsewhere; True when something may be sent now.
+
+    *since*: the change number of the store when the download began.
+    """
     chains: dict[MessageKey, list[Operation]] = defaultdict(list)
     flags: list[Operation] = []
     for one in account_operations(context):
@@ -32,13 +35,13 @@ def decide_lost(context: ReplayContext) -> bool:
             chains[one.message].append(one)
     for one in flags:
         if one.message is not None and one.message not in chains:
-            _flags(context, one)
+            _flags(context, one, since)
     ready = [_job(context, net(chain)) for chain in chains.values()]
     return any(ready) or something_to_send(context)
 
 
-def _flags(context: ReplayContext, one: Operation) -> None:
-    """What was marked is gone (deleted there): the mark goes with it, and that is told."""
+def _flags(context: ReplayContext, one: Operation, since: int) -> None:
+    """What was marked was moved there, and the mark follows it; or is gone: the mark goes with it, and that is told."""
     assert one.message is not None
     with context.store.read() as view:
         try:
@@ -46,20 +49,45 @@ def _flags(context: ReplayContext, one: Operation) -> None:
             return
         except UnknownMessage:
             path = _path(context, one)
-    case = case_of(Here.FLAGS, There.EXPUNGE)
+    elsewhere = _came(context, one.message, since)
+    if elsewhere is not None:
+        with context.store.edit("a mark follows") as editing:
+            editing.set_flags([elsewhere], add=one.add, remove=one.remove)
+    case = case_of(Here.FLAGS, There.EXPUNGE if elsewhere is None else There.MOVE)
     with context.store.write("marked and gone", run=context.run) as tx:
         tx.settle.gone([one.id], case.outcome)
+    if elsewhere is not None:
+        return
     text = "A message whose flags were changed here is gone on the server."
     context.warn(Notice(kind=ErrorKind.MESSAGE_MISSING.value, text=text, folder=path))
 
 
+def _came(context: ReplayContext, key: MessageKey, since: int) -> MessageKey | None:
+    """Return the message like *key* that this download brought: it was moved; older ones like it are other messages."""
+    came: set[MessageKey] = set()
+    more = True
+    while more:
+        page = context.store.changes(since)
+        came.update(change.key for change in page.changes if isinstance(change, MessageAdded))
+        since, more = page.cursor, page.more
+    after: MessageKey | None = key
+    with context.store.read() as view:
+        while after is not None:
+            found = view.came_since(key, after)
+            after = None if found is None else found.key
+            if after in came:
+                return after
+    return None
+
+
 def _job(context: ReplayContext, wanted: Net) -> bool:
     source = wanted.origin if wanted.source is Source.ORIGIN and wanted.origin else wanted.message
-    if wanted.source is Source.OCTETS or place_of(context, source) is not None:
+    place = place_of(context, source)
+    if wanted.source is Source.OCTETS or (place and not (wanted.deleted and place.folder_id != wanted.folder_id)):
         return False
     if wanted.source is Source.ORIGIN:
         return _keep(context, wanted, case_of(Here.COPY, There.EXPUNGE))
-    elsewhere = _elsewhere(context, wanted)
+    elsewhere = _elsewhere(context, wanted) if place is None else _seen(context, wanted.message)
     if wanted.deleted:
         return _deleted(context, wanted, elsewhere)
     here = Here.TRASH if _is_trash(context, wanted.target) else Here.MOVE
@@ -104,6 +132,11 @@ def _elsewhere(context: ReplayContext, wanted: Net) -> Message | None:
         return None
     with context.store.read() as view:
         return view.came_since(wanted.message, wanted.twin)
+
+
+def _seen(context: ReplayContext, key: MessageKey) -> Message:
+    with context.store.read() as view:
+        return view.message(key)
 
 
 def _adopt(context: ReplayContext, wanted: Net, there: Message, case: Case) -> bool:

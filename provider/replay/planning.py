@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from store.mail import FolderId, MessageKey
-from store.mail.operations import Operation, OperationState
+from store.mail.operations import Operation, OperationKind, OperationState
 
 from .collapse import FolderFact, ReplayPlan, plan_replay
 from .context import ReplayContext
@@ -22,6 +22,10 @@ def plan_now(
     """
     operations = account_operations(context)
     barred = {one.message for one in operations if one.message is not None and not due(context, one)}
+    coming = {one.message for one in operations if one.kind is OperationKind.APPEND}
+    for one in operations:  # a newer version comes first
+        if one.kind is OperationKind.DELETE and one.message is not None and one.origin in coming:
+            barred.add(one.message)
     keys = {key for one in operations for key in (one.message, one.origin) if key is not None}
     places = {key: place for key in keys if (place := place_of(context, key)) is not None}
     facts = folder_facts(context)

@@ -5,10 +5,11 @@ a refusal costs its own rows only, and rows of other messages go on (U8); nothin
 make more work (flags of a copy that has a UID now, a target that had to be created): it is repeated, a few times.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from store import Arrival
-from store.mail import FolderId, MessageKey
+from store.mail import FolderId, MessageKey, Uid
 from store.mail.operations import Operation, OperationId, OperationKind
 
 from ..errors import ErrorKind, SourceError
@@ -95,7 +96,9 @@ class _Replay:
         plan, self._facts, ready = plan_now(context, frozenset(answers.deferred))
         plan.lost.clear()  # decided after the download, which may show where they are
         self._hold_masses(plan, ready)
+        before = _deleted_by(plan)
         reconsider(context, self._session, plan)
+        answers.deferred |= before - _deleted_by(plan)  # gone: the download shows where they are, if anywhere
         return plan
 
     def _hold_masses(self, plan: ReplayPlan, operations: Sequence[Operation]) -> None:
@@ -154,9 +157,10 @@ class _Replay:
             transfers = []
             for groups, move in ((job.copies, False), (job.moves, True)):
                 for target, several in groups.items():
-                    transfer = Transfer(uids=uids_of(several), target=self._facts[target].name, move=move)
-                    self._jobs_of[transfer] = several
-                    transfers.append(transfer)
+                    for once in _each_once(several):
+                        transfer = Transfer(uids=uids_of(once), target=self._facts[target].name, move=move)
+                        self._jobs_of[transfer] = once
+                        transfers.append(transfer)
             write = FolderWrite(
                 name=folder.name,
                 epoch=folder.epoch,
@@ -229,3 +233,20 @@ class _Replay:
             self._answers.target_refused(target, error)
         else:
             self._answers.created_again(target)
+
+
+def _deleted_by(plan: ReplayPlan) -> set[MessageKey]:
+    return {one.net.message for job in plan.folders for one in job.deletes}
+
+
+def _each_once(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Return *jobs* in groups in which no place comes twice: two copies of one message are two commands."""
+    groups: list[list[Job]] = []
+    met: Counter[Uid] = Counter()
+    for job in jobs:
+        assert job.place is not None
+        if met[job.place.uid] == len(groups):
+            groups.append([])
+        groups[met[job.place.uid]].append(job)
+        met[job.place.uid] += 1
+    return groups
