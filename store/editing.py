@@ -14,10 +14,12 @@ from .folderedits import FolderEdits
 from .folders import Folder, FolderState
 from .instants import from_micros, micros, offset_minutes
 from .mail import FolderId, MessageKey, Role
+from .mail.conflicts import Choice, ConflictId, ConflictKind
 from .mail.flags import clean_flags
 from .mail.merge import applied, delta
 from .mail.operations import Operation, OperationId, OperationKind, OperationState
 from .oplog import effective, wish
+from .resolving import Resolving, recent
 from .sql import blobs, folders, operations, places, rows
 from .sql.places import PENDING, Row
 from .tables import OWN
@@ -137,7 +139,8 @@ class Editing(FolderEdits):
         self._add(OperationKind.APPEND, folder, message=made.key)
         wish(self._w, made, wanted)
         for one in old:
-            self._remove(one)
+            earlier = operations.replaced_by(self._w.connection, one.key, self._log.names)
+            operations.set_origin(self._w, [*self._remove(one), *(other.id for other in earlier)], made.key)
         return made.key
 
     def mark_for_download(self, keys: Iterable[MessageKey]) -> tuple[OperationId, ...]:
@@ -148,6 +151,29 @@ class Editing(FolderEdits):
             if row.blob_id is None and all(one.kind is not OperationKind.DOWNLOAD for one in asked):
                 made.append(self._add(OperationKind.DOWNLOAD, row.folder_id, message=row.key))
         return tuple(made)
+
+    def resolve(self, conflict: ConflictId, choice: Choice) -> None:
+        """Decide a conflict. What was done by itself is done the other way, where that is chosen; SKIP: not yet.
+
+        Raises UnknownConflict; ValueError for a choice that it does not offer; and as the verbs that follow from it.
+        """
+        found = Resolving(self._w).resolve(conflict, choice)
+        if found is None:
+            return
+        choice = recent(found) if choice is Choice.KEEP_RECENT else choice
+        if choice is found.found.done or found.found.message is None:
+            return
+        row = places.row(self._w.connection, found.found.message)
+        keys = [] if row is None or not row.visible else [row.key]
+        match found.found.kind:
+            case ConflictKind.MOVED_TWICE if found.found.operation is not None:
+                (wanted,) = self._found([found.found.operation])
+                if wanted.target_id is not None:
+                    self.move(keys, wanted.target_id)
+            case ConflictKind.DELETED_AND_CHANGED | ConflictKind.CHANGED_AND_GONE:
+                self.delete(keys, for_good=True)
+            case _:
+                return  # both are there; which of them goes, a person says by deleting it
 
     def _reverse(self, one: Operation) -> None:
         row = None if one.message is None else places.row(self._w.connection, one.message)

@@ -112,7 +112,11 @@ class OpLog:
         back = [other for other in chain if other.id >= one.id]
         if not attempted and any(other.state is OperationState.ATTEMPTED for other in back):
             return []
-        return [*(other.id for other in back), *self._place_back(one.message, rest, back[0])]
+        over = [*(other.id for other in back), *self._place_back(one.message, rest, back[0])]
+        if back[0].kind is OperationKind.APPEND:  # what it was to replace comes back
+            for old in operations.replaced_by(self.work.connection, one.message, self.names):
+                over += self._back(old, attempted)
+        return over
 
     def _flags_back(self, one: Operation, message: MessageKey) -> None:
         row = places.row(self.work.connection, message)

@@ -3,17 +3,17 @@
 from collections.abc import Iterable
 
 from .errors import UnknownConflict
-from .mail import MessageKey
+from .mail import FolderId, MessageKey
 from .mail.conflicts import Choice, Conflict, ConflictId, NewConflict
 from .mail.flags import clean_flags
 from .mail.merge import applied
-from .mail.operations import OperationId, OperationKind, OperationState
+from .mail.operations import Operation, OperationId, OperationKind, OperationState
 from .oplog import OpLog, effective, wish
 from .sql import accounts, conflicts, operations, places, rows
 from .sql.places import PENDING, Row
 from .sql.writing import Writing
 
-__all__ = ["Resolving"]
+__all__ = ["Resolving", "recent"]
 
 
 class Resolving:
@@ -42,27 +42,28 @@ class Resolving:
                 operations.put(self._w, [one.id], OperationState.CONFLICT, reason="the server has it otherwise")
         return conflicts.add(self._w, number, found)
 
-    def resolve(self, id: ConflictId, choice: Choice) -> None:
-        """Carry out a person's choice, as operations where something has to be sent. SKIP leaves it open.
+    def resolve(self, id: ConflictId, choice: Choice) -> Conflict | None:
+        """Close a conflict by a person's choice, and carry that out where its operation waits for it; SKIP: not yet.
 
-        Raises UnknownConflict, ValueError for a choice that it does not offer.
+        Return the conflict where nothing waits, for something was done by itself. Raises UnknownConflict, ValueError
+        for a choice that it does not offer.
         """
         conflict = conflicts.by_id(self._w.connection, id, self._log.names)
         if conflict is None or conflict.resolved_at is not None:
             raise UnknownConflict("there is no such conflict, or it is resolved")
         if choice is Choice.SKIP:
-            return
+            return None
         if choice not in conflict.found.choices:
             raise ValueError(f"this conflict does not offer to {choice.value}")
-        self._carry_out(conflict, _recent(conflict) if choice is Choice.KEEP_RECENT else choice)
-        conflicts.close(self._w, id, choice)
-
-    def _carry_out(self, conflict: Conflict, choice: Choice) -> None:
         operation = conflict.found.operation
         waiting = [] if operation is None else self._log.pending([operation])
+        conflicts.close(self._w, id, choice)
         if not waiting:
-            return
-        (one,) = waiting
+            return conflict
+        self._carry_out(waiting[0], recent(conflict) if choice is Choice.KEEP_RECENT else choice)
+        return None
+
+    def _carry_out(self, one: Operation, choice: Choice) -> None:
         match choice:
             case Choice.KEEP_THEIRS:
                 self._log.take_back([one.id], self._forget, attempted=True)
@@ -93,6 +94,16 @@ class Resolving:
         wish(self._w, bare, effective(row))
         return True
 
+    def move_on(self, message: MessageKey, target: FolderId) -> None:
+        """Want a message that is on the server moved to *target*, as a person would."""
+        row = self._row(message)
+        if row is None or row.pending or row.folder_id == target:
+            return
+        places.change(self._w, row, folder_id=target, epoch=PENDING, uid=row.key, mod_seq=0)
+        twin, batch = places.leave_twin(self._w, row), self._w.next_id("operations")
+        kind = OperationKind.MOVE
+        operations.add(self._w, row.account_id, batch, kind, row.folder_id, message=row.key, target=target, twin=twin)
+
     def upload_instead(self, ids: Iterable[OperationId]) -> bool:
         """A message that was moved here is gone on the server: it is to be added again where it is wanted.
 
@@ -122,7 +133,8 @@ class Resolving:
         rows.bury(self._w, [message])
 
 
-def _recent(conflict: Conflict) -> Choice:
+def recent(conflict: Conflict) -> Choice:
+    """Return whose version is the later one; theirs, where nobody knows."""
     mine, theirs = conflict.found.versions
     if mine.at is not None and (theirs.at is None or mine.at >= theirs.at):
         return Choice.KEEP_MINE

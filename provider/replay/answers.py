@@ -141,6 +141,7 @@ class Answers:
                     self._arrived(tx, job, target, told)
         fine = [one for one in came if one[2].error is None]
         self.changed |= bool(fine)
+        self.again |= bool(fine)  # what they replace can go now
         for _, target, _ in fine:
             context.item_of(str(target.path)).uploaded(Counts(new=1))
         for job, target, told in came:

@@ -3,17 +3,16 @@ gone. Writes to the store only; what has to be sent because of it, the next pass
 """
 
 from collections import defaultdict
-from collections.abc import Callable
 
 from store import Arrival, Message, UnknownMessage
 from store.mail import MessageKey
-from store.mail.conflicts import NewConflict, Side, Version
+from store.mail.conflicts import Choice, NewConflict, Side, Version
 from store.mail.operations import FOLDER_KINDS, Net, Operation, OperationKind, Source, net
 
 from ..errors import ErrorKind
 from ..sources.base import Notice
 from .conflicts import Case, Here, There, case_of
-from .context import ReplayContext
+from .context import ReplayContext, conflict_of
 from .facts import account_operations, due, place_of
 
 __all__ = ["decide_lost"]
@@ -64,8 +63,7 @@ def _job(context: ReplayContext, wanted: Net) -> bool:
     elsewhere = _elsewhere(context, wanted)
     if elsewhere is not None and wanted.source is Source.SERVER:
         same = elsewhere.folder_id == wanted.target
-        _adopt(context, wanted, elsewhere, case_of(Here.MOVE, There.MOVE_SAME if same else There.MOVE))
-        return False
+        return _adopt(context, wanted, elsewhere, case_of(Here.MOVE, There.MOVE_SAME if same else There.MOVE))
     return _keep(context, wanted, case_of(Here.MOVE, There.EXPUNGE))
 
 
@@ -77,49 +75,47 @@ def _elsewhere(context: ReplayContext, wanted: Net) -> Message | None:
         return view.came_since(wanted.message, wanted.twin)
 
 
-def _adopt(context: ReplayContext, wanted: Net, there: Message, case: Case) -> None:
+def _adopt(context: ReplayContext, wanted: Net, there: Message, case: Case) -> bool:
+    """Let a message be where somebody else moved it, or (so the host wants it) move it on from there."""
     assert there.uid is not None
     at = Arrival(message=wanted.message, folder_id=there.folder_id, epoch=there.epoch, uid=there.uid)
+    with context.store.read() as view:
+        place = str(view.folder(there.folder_id).path)
+    found = None if case.kind is None else _conflict(context, wanted, case, place)
+    again = found is not None and found.done is Choice.KEEP_MINE
     with context.store.write("moved there", run=context.run) as tx:
-        _record(context, tx.settle.conflict, wanted, case, str(tx.view.folder(there.folder_id).path))
         tx.settle.arrived(wanted.operations, [at])
+        if again and wanted.target is not None:
+            tx.settle.move_on(wanted.message, wanted.target)
+        if found is not None:
+            tx.settle.conflict(found)
+    if found is not None:
+        context.tell_conflict(found, place)
+    return again
 
 
 def _keep(context: ReplayContext, wanted: Net, case: Case) -> bool:
     """Add a message again that was moved here and removed there; where its octets are not here, it is gone."""
+    found = _conflict(context, wanted, case, "")
     with context.store.write("moved here, removed there", run=context.run) as tx:
-        here = tx.settle.upload_instead(wanted.operations)
-        if here:
-            _record(context, tx.settle.conflict, wanted, case, "")
-        else:
-            tx.settle.gone(wanted.operations, "It was removed on the server, and its text is not here.")
-    if not here:
+        kept = found.done is Choice.KEEP_MINE and tx.settle.upload_instead(wanted.operations)
+        if not kept:
+            tx.settle.gone(wanted.operations, "It was removed on the server.")
+        if found.done is not Choice.KEEP_MINE or kept:
+            tx.settle.conflict(found)
+    if kept or found.done is not Choice.KEEP_MINE:
+        context.tell_conflict(found, found.versions[0].place)
+    else:
         text = "A message that was moved here is gone on the server, and only its header is here."
         context.warn(Notice(kind=ErrorKind.MESSAGE_MISSING.value, text=text))
-    return here
+    return kept
 
 
-def _record(
-    context: ReplayContext, write: Callable[[NewConflict], object], wanted: Net, case: Case, place: str
-) -> None:
-    if case.kind is None:
-        return
+def _conflict(context: ReplayContext, wanted: Net, case: Case, place: str) -> NewConflict:
     with context.store.read() as view:
         mine = "" if wanted.target is None else str(view.folder(wanted.target).path)
-    write(
-        NewConflict(
-            kind=case.kind,
-            account=context.account,
-            operation=wanted.operations[-1],
-            message=wanted.message,
-            versions=(
-                Version(side=Side.MINE, place=mine),
-                Version(side=Side.THEIRS, place=place, deleted=not place),
-            ),
-            choices=(case.done, *case.choices),
-            done=case.done,
-        )
-    )
+    versions = (Version(side=Side.MINE, place=mine), Version(side=Side.THEIRS, place=place, deleted=not place))
+    return conflict_of(context, case, wanted.operations[-1], wanted.message, versions)
 
 
 def _path(context: ReplayContext, one: Operation) -> str:

@@ -4,13 +4,13 @@ One question a folder, before the deletions of that folder; nothing else waits f
 """
 
 from store.mail import UidSet
-from store.mail.conflicts import Choice, NewConflict, Side, Version
+from store.mail.conflicts import Choice, Side, Version
 
 from ..errors import SourceError
 from ..sources.base import Session
 from .collapse import FolderJob, Job, ReplayPlan, uids_of
 from .conflicts import Here, There, case_of, worked_on
-from .context import ReplayContext
+from .context import ReplayContext, conflict_of
 
 __all__ = ["reconsider"]
 
@@ -39,34 +39,41 @@ def _look(context: ReplayContext, session: Session, job: FolderJob) -> None:
     now = {row.uid: row.flags for row in session.flags(uids) if row.uid in uids}
     with context.store.read() as view:
         before = dict(view.flags_of(job.folder.id, uids))
+    _tell_drafts(context, job, uids - UidSet(now))
     kept = UidSet(uid for uid, flags in now.items() if worked_on(before.get(uid, flags), flags))
-    if not kept:
-        return
     case = case_of(Here.DELETE, There.FLAGS)
-    assert case.kind is not None
-    spared = [one for one in job.deletes if one.place is not None and one.place.uid in kept]
-    with context.store.write("deleted here, changed there", run=context.run) as tx:
-        for one in spared:
-            assert one.place is not None
-            flags = now[one.place.uid]
-            tx.settle.flags(job.folder.id, one.place.epoch, {one.place.uid: flags})
-            place = str(job.folder.path)
-            mine = Version(side=Side.MINE, place=place, deleted=True)
-            theirs = Version(side=Side.THEIRS, place=place, flags=tuple(sorted(flags)))
-            tx.settle.refuse(one.net.operations, case.outcome)
-            tx.settle.conflict(
-                NewConflict(
-                    kind=case.kind,
-                    account=context.account,
-                    operation=one.net.operations[-1],
-                    message=one.net.message,
-                    versions=(mine, theirs),
-                    choices=(Choice.KEEP_THEIRS, *case.choices),
-                    done=case.done,
-                )
-            )
-    _leave_out(job, spared)
-
-
-def _leave_out(job: FolderJob, spared: list[Job]) -> None:
+    spared: list[Job] = []
+    for one in job.deletes:
+        if one.place is None or one.place.uid not in kept:
+            continue
+        flags = tuple(sorted(now[one.place.uid]))
+        place = str(job.folder.path)
+        mine, theirs = (
+            Version(side=Side.MINE, place=place, deleted=True),
+            Version(side=Side.THEIRS, place=place, flags=flags),
+        )
+        found = conflict_of(context, case, one.net.operations[-1], one.net.message, (mine, theirs))
+        with context.store.write("deleted here, changed there", run=context.run) as tx:
+            tx.settle.flags(job.folder.id, one.place.epoch, {one.place.uid: now[one.place.uid]})
+            if found.done is Choice.KEEP_THEIRS:
+                tx.settle.refuse(one.net.operations, case.outcome)
+                spared.append(one)
+            tx.settle.conflict(found)
+        context.tell_conflict(found, place)
     job.deletes[:] = [one for one in job.deletes if one not in spared]
+
+
+def _tell_drafts(context: ReplayContext, job: FolderJob, gone: UidSet) -> None:
+    """What was to be replaced was replaced by somebody else, too: both newer versions stay."""
+    with context.store.read() as view:
+        rows = {one.id: one for one in view.operations(context.account)}
+    for one in job.deletes:
+        row = rows.get(one.net.operations[-1])
+        if one.place is None or one.place.uid not in gone or row is None or row.origin is None:
+            continue
+        place = str(job.folder.path)
+        mine, theirs = Version(side=Side.MINE, place=place), Version(side=Side.THEIRS, place=place)
+        found = conflict_of(context, case_of(Here.DRAFT, There.EXPUNGE), None, row.origin, (mine, theirs))
+        with context.store.write("draft edited twice", run=context.run) as tx:
+            tx.settle.conflict(found)
+        context.tell_conflict(found, place)

@@ -94,6 +94,10 @@ class _Replay:
         context, answers = self._context, self._answers
         operations = account_operations(context)
         barred = {one.message for one in operations if one.message is not None and not due(context, one)}
+        coming = {one.message for one in operations if one.kind is OperationKind.APPEND}
+        for one in operations:  # a newer version comes first
+            if one.kind is OperationKind.DELETE and one.message is not None and one.origin in coming:
+                barred.add(one.message)
         waiting = frozenset(key for key in barred | answers.deferred if key is not None)
         places = {}
         for one in operations:

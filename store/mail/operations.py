@@ -85,7 +85,8 @@ class Operation:
     ``batch``: operations of one call of a person share it; they are undone together. ``folder_id`` is where the message
     was (APPEND, COPY: where it is to be; folder kinds: the folder itself), ``target_id`` where it goes (MOVE). ``twin``
     is the key of the row that keeps the message's place on the server meanwhile (MOVE, DELETE), ``origin`` the message
-    that is copied. ``path``: of a folder, before; to be made: when it was wanted. ``server_text`` is hostile.
+    that is copied (DELETE: the one that replaces it, and is sent first). ``path``: of a folder, before; of one to be
+    made: when it was wanted. ``server_text`` is hostile.
     """
 
     id: OperationId

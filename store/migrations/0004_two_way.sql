@@ -38,6 +38,7 @@ CREATE TABLE operations (
 );
 CREATE INDEX operations_pending ON operations (account_id, id) WHERE finished_at IS NULL;
 CREATE INDEX operations_by_account ON operations (account_id, id);
+CREATE INDEX operations_by_origin ON operations (origin) WHERE origin IS NOT NULL;
 CREATE INDEX operations_by_message ON operations (message, id) WHERE message IS NOT NULL;
 CREATE INDEX operations_by_folder ON operations (folder_id, id);
 CREATE INDEX operations_by_batch ON operations (batch, id);

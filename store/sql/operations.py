@@ -33,6 +33,8 @@ __all__ = [
     "of_message",
     "pending",
     "put",
+    "replaced_by",
+    "set_origin",
     "set_twin",
 ]
 
@@ -55,6 +57,11 @@ KEPT = sql(
     "of_message",
 )
 OF_FOLDER = sql(_read.where(_t.c.folder_id == p("folder"), _pending).order_by(_in_order), "folder")
+REPLACED_BY = sql(
+    _read.where(_t.c.origin == p("of_origin"), _t.c.kind == literal_column("'delete'"), _pending).order_by(_in_order),
+    "of_origin",
+)
+SET_ORIGIN = sql(update(_t).where(_t.c.id == p("of_id")).values(**names("origin")), "origin of_id")
 OF_BATCH = sql(_read.where(_t.c.batch == p("of_batch")).order_by(_in_order), "of_batch")
 ADD = sql(insert(_t).values(**names(_NEW)), " ".join(c for c in _COLUMNS.split() if c in _NEW.split()))
 STATE = sql(
@@ -153,6 +160,13 @@ def of_folder(
     return _all(connection.execute(OF_FOLDER, (folder,)), accounts)
 
 
+def replaced_by(
+    connection: sqlite3.Connection, message: MessageKey, accounts: dict[int, AccountId]
+) -> tuple[Operation, ...]:
+    """Return the pending deletions of what *message* replaces."""
+    return _all(connection.execute(REPLACED_BY, (message,)), accounts)
+
+
 def of_batch(connection: sqlite3.Connection, batch: int, accounts: dict[int, AccountId]) -> tuple[Operation, ...]:
     """Return all rows of a batch, in order."""
     return _all(connection.execute(OF_BATCH, (batch,)), accounts)
@@ -248,6 +262,11 @@ def close_flags(work: Writing, messages: Iterable[MessageKey]) -> int:
 def set_twin(work: Writing, ids: Iterable[OperationId], twin: MessageKey | None) -> None:
     """Write which row keeps the place of their message."""
     work.connection.executemany(SET_TWIN, ((twin, id_) for id_ in ids))
+
+
+def set_origin(work: Writing, ids: Iterable[OperationId], origin: MessageKey) -> None:
+    """Write which message replaces what is deleted."""
+    work.connection.executemany(SET_ORIGIN, ((origin, id_) for id_ in ids))
 
 
 def forget(work: Writing, ids: Iterable[OperationId]) -> None:

@@ -15,6 +15,7 @@ class OperationRow(StoreTable, table=True):
         Index("operations_pending", "account_id", "id", sqlite_where=text("finished_at IS NULL")),
         Index("operations_by_account", "account_id", "id"),
         Index("operations_by_message", "message", "id", sqlite_where=text("message IS NOT NULL")),
+        Index("operations_by_origin", "origin", sqlite_where=text("origin IS NOT NULL")),
         Index("operations_by_folder", "folder_id", "id"),
         Index("operations_by_batch", "batch", "id"),
         Index("operations_awaiting", "account_id", "id", sqlite_where=text("awaits = 1")),
@@ -31,7 +32,7 @@ class OperationRow(StoreTable, table=True):
     folder_id: int = integer("where the message was (append, copy: where it is to be), or the folder it is about")
     target_id: int | None = integer("FolderId it is moved to; NULL: it is not", None)
     twin: int | None = integer("key of the row that keeps the message's place; NULL: none", None)
-    origin: int | None = integer("MessageKey that is copied; NULL: none", None)
+    origin: int | None = integer("MessageKey that is copied, or that replaces this one (delete); NULL: none", None)
     added: str = words("flags that this added, sorted, joined by line feeds")
     removed: str = words("flags that this took away, sorted, joined by line feeds")
     path: str | None = words("path of the folder before; NULL: it is about a message", None)

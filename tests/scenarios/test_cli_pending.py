@@ -1,0 +1,268 @@
+"""What waits to be sent is listed, taken back, held, refused and decided with the command."""
+
+import contextlib
+import os
+import pty
+
+import pytest
+
+from provider.cli.exits import ExitCode
+from store import AccountId, Choice, ConflictKind, MessageKey, NewConflict, Side, Version, open_store
+
+from ..servers.fake_answer import Answer
+from ..servers.fake_session import Session
+from ..servers.fakeimap import FakeImap
+from .cli_rig import HANG_SECONDS, Cli, filled, ids, message, on_server, spawned
+from .test_cli_bad_input import one_sentence
+
+
+def test_a_folder_with_mail_is_deleted_with_a_yes_and_on_the_server_with_another_one(
+    maildock: Cli, fake_imap: FakeImap
+) -> None:
+    filled(maildock, fake_imap)
+    fake_imap.append("Archive", message(50))
+    assert maildock("sync").code == 0
+
+    refused = maildock("folder", "delete", "Archive")
+    assert refused.code == ExitCode.USAGE
+    one_sentence(refused.err, "Archive", "1 message", "--yes")
+    assert maildock("folder", "delete", "Archive", "--yes").out == "Deleted Archive with 1 message.\n"
+    held = maildock("sync")
+
+    assert "maildock sync --yes" in held.err
+    assert set(on_server(fake_imap, "Archive")) == {"Message 50"}
+    assert [row["state"] for row in maildock("pending", "--json").rows] == ["held"]
+
+    assert maildock("sync", "--yes").code == 0
+
+    with fake_imap.lock:
+        assert b"Archive" not in fake_imap.mailbox.folders
+    assert maildock("pending").out == "Nothing waits to be sent.\n"
+
+
+def test_many_deletions_wait_until_somebody_says_yes(maildock: Cli, fake_imap: FakeImap) -> None:
+    filled(maildock, fake_imap, count=60)
+    keys = ids(maildock).values()
+    assert maildock("delete", "--for-good", "--yes", *keys).code == 0
+
+    held = maildock("sync")
+
+    one_sentence("".join(held.err.splitlines(keepends=True)[-2:]), "60 operations", "maildock sync --yes")
+    assert len(on_server(fake_imap, "INBOX")) == 60
+    rows = maildock("pending", "--json").rows
+    assert {row["state"] for row in rows} == {"held"}
+    assert "60" in rows[0]["reason"]
+
+    approved = maildock("pending", "approve", *(row["id"] for row in rows), "--json")
+
+    assert approved.rows[0]["operations"] == 60
+    assert maildock("sync").code == 0
+    assert on_server(fake_imap, "INBOX") == {}
+
+
+def test_what_waits_is_listed_and_can_be_cancelled(maildock: Cli, fake_imap: FakeImap) -> None:
+    filled(maildock, fake_imap)
+    key = ids(maildock)
+    assert maildock("flag", key["Message 1"], "work").code == 0
+    assert maildock("move", key["Message 2"], "--to", "Archive").code == 0
+    assert maildock("folder", "create", "New").code == 0
+
+    lines = maildock("pending").out.splitlines()
+    rows = {row["kind"]: row for row in maildock("pending", "--json").rows}
+
+    assert len(lines) == 4
+    assert "+work" in lines[1]
+    assert "move to Archive" in lines[2]
+    assert "create folder" in lines[3]
+    assert (rows["flags"]["message"], rows["flags"]["subject"], rows["flags"]["add"]) == (
+        key["Message 1"],
+        "Message 1",
+        ["work"],
+    )
+    assert (rows["move"]["folder"], rows["move"]["target"], rows["move"]["state"]) == ("INBOX", "Archive", "queued")
+    assert maildock("status", "--json").rows[0]["pending"] == 3
+
+    cancelled = maildock("pending", "cancel", *(row["id"] for row in rows.values()))
+
+    assert cancelled.out == "Cancelled 3 operations.\n"
+    assert ids(maildock) == key
+    assert {row["folder"] for row in maildock("folders", "--json").rows} == {"INBOX", "Archive", "Trash"}
+    commands = len(fake_imap.commands)
+    assert maildock("sync").code == 0
+    assert not {"UID STORE", "UID MOVE", "CREATE"} & {one.name for one in fake_imap.commands[commands:]}
+
+
+def test_undo_takes_back_what_is_queued_and_what_is_done(maildock: Cli, fake_imap: FakeImap) -> None:
+    filled(maildock, fake_imap)
+    key = ids(maildock)
+    (queued,) = maildock("flag", key["Message 1"], key["Message 2"], "seen", "--json").rows
+    assert maildock("undo", queued["batch"]).out == f"Taken back: {queued['batch']}.\n"
+    assert maildock("pending").out == "Nothing waits to be sent.\n"
+
+    (done,) = maildock("move", key["Message 3"], "--to", "Archive", "--json").rows
+    assert maildock("sync").code == 0
+    assert maildock("undo", done["batch"], "--json").rows == [{"verb": "undo", "batch": done["batch"]}]
+    assert maildock("sync").code == 0
+
+    assert "Message 3" in on_server(fake_imap, "INBOX")
+    assert ids(maildock)["Message 3"] == key["Message 3"]
+
+
+def test_what_the_server_refuses_is_told_taken_back_and_kept_for_reading(maildock: Cli, fake_imap: FakeImap) -> None:
+    filled(maildock, fake_imap)
+    key = ids(maildock)["Message 1"]
+
+    def refuse(_: Session, answer: Answer) -> None:
+        answer.completion = b"NO [NOPERM] \x1b[31mnot yours"
+
+    fake_imap.handlers["UID MOVE"] = refuse
+    assert maildock("move", key, "--to", "Archive").code == 0
+
+    synced = maildock("sync")
+
+    assert synced.code == ExitCode.ERRORS
+    assert "\x1b" not in synced.err
+    assert ids(maildock)["Message 1"] == key
+    assert "maildock pending --all" in maildock("pending").err
+    (row,) = (row for row in maildock("pending", "--all", "--json").rows if row["state"] == "refused")
+    assert (row["kind"], row["message"]) == ("move", key)
+    assert "not yours" in row["server_text"]
+    assert "\x1b" not in maildock("pending", "--all").out
+
+
+def test_what_was_refused_for_now_can_be_sent_again_at_once(maildock: Cli, fake_imap: FakeImap) -> None:
+    filled(maildock, fake_imap)
+    key = ids(maildock)["Message 1"]
+
+    def refuse(_: Session, answer: Answer) -> None:
+        answer.completion = b"NO [OVERQUOTA] full"
+
+    moves = fake_imap.handlers["UID MOVE"]
+    fake_imap.handlers["UID MOVE"] = refuse
+    assert maildock("move", key, "--to", "Archive").code == 0
+    assert maildock("sync").code == ExitCode.ERRORS
+    (row,) = maildock("pending", "--json").rows
+    assert (row["state"], row["tries"]) == ("later", 1)
+    assert row["next_try"]
+    fake_imap.handlers["UID MOVE"] = moves
+
+    again = maildock("pending", "retry", row["id"])
+
+    assert again.out == "To be sent again: 1 operation.\n"
+    assert maildock("sync").code == 0
+    assert set(on_server(fake_imap, "Archive")) == {"Message 1"}
+
+
+def test_what_was_deleted_here_and_worked_on_there_stays_and_is_told_as_a_conflict(
+    maildock: Cli, fake_imap: FakeImap
+) -> None:
+    filled(maildock, fake_imap)
+    key = ids(maildock)["Message 1"]
+    assert maildock("conflicts").out == "No conflicts.\n"
+    assert maildock("delete", key, "--for-good", "--yes").code == 0
+    fake_imap.set_flags("INBOX", 1, ["\\Flagged"])
+
+    assert maildock("sync").code == 0
+
+    assert "Message 1" in on_server(fake_imap, "INBOX")
+    (row,) = maildock("conflicts", "--all", "--json").rows
+    assert (row["kind"], row["message"]) == ("deleted-and-changed", key)
+    assert (row["mine"]["deleted"], row["theirs"]["deleted"], row["theirs"]["flags"]) == (True, False, ["\\Flagged"])
+    assert "deleted-and-changed" in maildock("conflicts", "--all").out
+
+
+def waiting_conflict(maildock: Cli, key: int) -> int:
+    """Let the move of a message be a conflict that waits for a person; return its id."""
+    with open_store(maildock.home / "mail.db") as store:
+        with store.read() as view:
+            (one,) = view.operations()
+        mine = Version(side=Side.MINE, place="Archive")
+        theirs = Version(side=Side.THEIRS, place="Else\x1b[31mwhere", flags=("\\Seen",))
+        found = NewConflict(
+            kind=ConflictKind.MOVED_TWICE,
+            account=AccountId("work"),
+            operation=one.id,
+            message=MessageKey(key),
+            versions=(mine, theirs),
+            choices=(Choice.KEEP_MINE, Choice.KEEP_THEIRS),
+        )
+        with store.write("a conflict") as tx:
+            return tx.settle.conflict(found)
+
+
+@pytest.mark.parametrize(("choice", "folder"), [("keep-mine", "Archive"), ("keep-theirs", "INBOX")])
+def test_a_conflict_waits_until_a_person_resolves_it(
+    maildock: Cli, fake_imap: FakeImap, choice: str, folder: str
+) -> None:
+    filled(maildock, fake_imap)
+    key = ids(maildock)["Message 1"]
+    assert maildock("move", key, "--to", "Archive").code == 0
+    number = waiting_conflict(maildock, key)
+
+    waits = maildock("sync")
+
+    assert "1 conflict waits: maildock conflicts" in waits.err
+    assert "Message 1" in on_server(fake_imap, "INBOX")
+    (row,) = maildock("conflicts", "--json").rows
+    assert (row["id"], row["subject"], row["resolved"]) == (number, "Message 1", None)
+    assert row["choices"] == ["keep-mine", "keep-theirs"]
+    assert "\x1b" not in maildock("conflicts").out
+    assert [row["state"] for row in maildock("pending", "--json").rows] == ["conflict"]
+    assert maildock("status", "--json").rows[0]["conflicts"] == 1
+
+    not_offered = maildock("conflicts", "resolve", number, "keep-both")
+    assert not_offered.code == ExitCode.USAGE
+    one_sentence(not_offered.err, "keep-both", "maildock conflicts")
+    assert maildock("conflicts", "resolve", number, "skip").out == "Left as it is: 1 conflict.\n"
+    assert len(maildock("conflicts", "--json").rows) == 1
+
+    resolved = maildock("conflicts", "resolve", "--all", choice, "--json")
+
+    assert resolved.rows == [{"verb": "resolve", "choice": choice, "conflicts": [number]}]
+    assert maildock("conflicts").out == "No conflicts.\n"
+    assert maildock("sync").code == 0
+    assert "Message 1" in on_server(fake_imap, folder)
+    assert ids(maildock, folder)["Message 1"] == key
+    (settled,) = maildock("conflicts", "--all", "--json").rows
+    assert settled["resolution"] == choice
+    assert f"settled: {choice}" in maildock("conflicts", "--all").out
+
+
+def test_an_operation_that_is_over_can_neither_be_cancelled_nor_retried_nor_approved(
+    maildock: Cli, fake_imap: FakeImap
+) -> None:
+    filled(maildock, fake_imap)
+    assert maildock("flag", ids(maildock)["Message 1"], "seen").code == 0
+    (row,) = maildock("pending", "--json").rows
+    assert maildock("sync").code == 0
+
+    for verb in ("cancel", "retry", "approve"):
+        told = maildock("pending", verb, row["id"])
+        assert (told.code, told.out) == (ExitCode.USAGE, "")
+        one_sentence(told.err, f"nothing to {verb}")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "left"), [(b"y\n", 0, 4), (b"n\n", ExitCode.CANCELED, 5)], ids=["yes", "no"]
+)
+def test_at_a_terminal_a_person_is_asked_before_anything_is_removed_for_good(
+    maildock: Cli, fake_imap: FakeImap, answer: bytes, code: int, left: int
+) -> None:
+    filled(maildock, fake_imap)
+    ours, theirs = pty.openpty()
+    process = spawned(
+        maildock.home, "delete", ids(maildock)["Message 1"], "--for-good", stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    with os.fdopen(ours, "r+b", buffering=0) as terminal:
+        shown = b""
+        with contextlib.suppress(OSError):  # Linux says EIO when the last writer is gone
+            while piece := terminal.read(65_536):
+                shown += piece
+                if b"[y/N]" in shown and answer:
+                    terminal.write(answer)
+                    answer = b""
+
+    assert process.wait(HANG_SECONDS) == code
+    assert b"Remove 1 message for good?" in shown
+    assert len(ids(maildock)) == left
