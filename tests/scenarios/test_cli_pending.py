@@ -153,7 +153,7 @@ def test_what_was_refused_for_now_can_be_sent_again_at_once(maildock: Cli, fake_
     assert set(on_server(fake_imap, "Archive")) == {"Message 1"}
 
 
-def test_what_was_deleted_here_and_worked_on_there_stays_and_is_told_as_a_conflict(
+def test_what_was_deleted_here_and_worked_on_there_stays_until_a_person_says_otherwise(
     maildock: Cli, fake_imap: FakeImap
 ) -> None:
     filled(maildock, fake_imap)
@@ -165,10 +165,44 @@ def test_what_was_deleted_here_and_worked_on_there_stays_and_is_told_as_a_confli
     assert maildock("sync").code == 0
 
     assert "Message 1" in on_server(fake_imap, "INBOX")
-    (row,) = maildock("conflicts", "--all", "--json").rows
-    assert (row["kind"], row["message"]) == ("deleted-and-changed", key)
+    assert ids(maildock)["Message 1"] == key
+    (row,) = maildock("conflicts", "--json").rows
+    assert (row["kind"], row["message"], row["done"]) == ("deleted-and-changed", key, "keep-theirs")
     assert (row["mine"]["deleted"], row["theirs"]["deleted"], row["theirs"]["flags"]) == (True, False, ["\\Flagged"])
-    assert "deleted-and-changed" in maildock("conflicts", "--all").out
+
+    assert maildock("conflicts", "resolve", row["id"], "keep-mine").out == "Resolved 1 conflict: keep-mine.\n"
+    assert maildock("sync").code == 0
+
+    assert "Message 1" not in on_server(fake_imap, "INBOX")
+    (settled,) = maildock("conflicts", "--all", "--json").rows
+    assert settled["resolution"] == "keep-mine"
+
+
+def test_what_was_moved_here_and_there_is_where_the_server_has_it_until_a_person_says_otherwise(
+    maildock: Cli, fake_imap: FakeImap
+) -> None:
+    filled(maildock, fake_imap)
+    fake_imap.add_folder("Else")
+    assert maildock("sync").code == 0
+    key = ids(maildock)["Message 1"]
+    assert maildock("move", key, "--to", "Archive").code == 0
+    with fake_imap.lock:
+        moved = fake_imap.folder("INBOX").messages[1]
+        fake_imap.append("Else", moved.octets)
+        fake_imap.expunge("INBOX", 1)
+
+    assert maildock("sync").code == 0
+
+    assert ids(maildock, "Else") == {"Message 1": key}
+    assert ids(maildock, "Archive") == {}
+    (row,) = maildock("conflicts", "--json").rows
+    assert (row["kind"], row["mine"]["place"], row["theirs"]["place"]) == ("moved-twice", "Archive", "Else")
+
+    assert maildock("conflicts", "resolve", "--all", "keep-mine").code == 0
+    assert maildock("sync").code == 0
+
+    assert (on_server(fake_imap, "Else"), set(on_server(fake_imap, "Archive"))) == ({}, {"Message 1"})
+    assert ids(maildock, "Archive") == {"Message 1": key}
 
 
 def waiting_conflict(maildock: Cli, key: int) -> int:
