@@ -75,6 +75,10 @@ class OpLog:
         found = operations.of_folder(self.work.connection, folder, self.names)
         return [one for one in found if one.kind is kind]
 
+    def try_again(self, message: MessageKey) -> None:
+        """Queue what was refused and kept of *message*: what is wanted of it now builds on that."""
+        operations.put(self.work, operations.kept(self.work.connection, message), OperationState.QUEUED)
+
     # --- taking back -------------------------------------------------------------------------------------------
 
     def forget(self, ids: Sequence[OperationId]) -> None:
@@ -138,7 +142,7 @@ class OpLog:
             # It came to a place that is not known yet, and waits there.
             self.put(message, first.folder_id, PENDING, message)
         else:  # it was only here, or it is gone on the server
-            rows.bury(work, [message])
+            self.bury(message)
             return self.beside(message)
         return []
 
@@ -149,7 +153,26 @@ class OpLog:
             return places.rise(self.work, message, folder, epoch, uid)
         if (row.folder_id, row.epoch, row.uid) == (folder, epoch, uid):
             return row
-        return places.change(self.work, row, folder_id=folder, epoch=epoch, uid=uid)
+        there = places.change(self.work, row, folder_id=folder, epoch=epoch, uid=uid)
+        self.left(row.folder_id)
+        return there
+
+    def bury(self, message: MessageKey) -> None:
+        """Remove a message to its tombstone, and a folder that was kept for it only."""
+        row = places.row(self.work.connection, message)
+        if row is not None:
+            rows.bury(self.work, [message])
+            self.left(row.folder_id)
+
+    def left(self, folder: FolderId) -> None:
+        """Remove a folder that is gone on the server, and was kept for mail that does not want to get into it now."""
+        found = folders.one_folder(self.work.connection, folder, self.names)
+        if found.state is not FolderState.LOCAL or rows.keys_of_folder(self.work, folder):
+            return
+        if not operations.of_folder(self.work.connection, folder, self.names) and not folders.below(
+            self.work.connection, folder
+        ):
+            folders.bury_folder(self.work, folder)
 
     def _folder_back(self, one: Operation, attempted: bool) -> list[OperationId]:
         work, folder = self.work, one.folder_id

@@ -9,7 +9,7 @@ from .mail.flags import clean_flags
 from .mail.merge import applied
 from .mail.operations import Operation, OperationId, OperationKind, OperationState
 from .oplog import OpLog, effective, wish
-from .sql import accounts, conflicts, operations, places, rows
+from .sql import accounts, conflicts, operations, places
 from .sql.places import PENDING, Row
 from .sql.writing import Writing
 
@@ -127,7 +127,7 @@ class Resolving:
         if twin is not None:
             places.remove(self._w, twin)
         self._end([*operations.chain(self._w.connection, message), *self._log.beside(message)], "it was given up")
-        rows.bury(self._w, [message])
+        self._log.bury(message)
 
 
 def recent(conflict: Conflict) -> Choice:

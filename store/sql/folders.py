@@ -155,9 +155,12 @@ def one_folder(connection: sqlite3.Connection, folder: FolderId, accounts: dict[
 def find_folder(
     connection: sqlite3.Connection, account: int, path: FolderPath, accounts: dict[int, AccountId]
 ) -> Folder | None:
-    """Return the folder at *path*; of several (a missing one and its successor) the active one."""
-    row = connection.execute(BY_PATH, (account, storable(str(path)))).fetchone()
-    return None if row is None else _folder(row, accounts)
+    """Return the folder at *path*; of several (a missing one and its successor) the active one.
+
+    One that was deleted here is returned only where there is no other.
+    """
+    found = [_folder(row, accounts) for row in connection.execute(BY_PATH, (account, storable(str(path))))]
+    return min(found, key=lambda folder: folder.state is FolderState.DELETING, default=None)
 
 
 def account_of(connection: sqlite3.Connection, folder: FolderId) -> int:
