@@ -161,4 +161,6 @@ def _side(version: "Version") -> str:
 def _ways(one: "Conflict") -> str:
     if one.resolution is not None:
         return f"settled: {one.resolution.value}"
-    return ", ".join([*(choice.value for choice in one.found.choices), Choice.SKIP.value])
+    done = one.found.done
+    others = ", ".join(choice.value for choice in one.found.choices if choice is not done)
+    return f"{others}, {Choice.SKIP.value}" if done is None else f"{others} (was: {done.value})"
