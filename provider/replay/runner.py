@@ -35,7 +35,7 @@ from .guard import too_many_deletions
 from .planning import plan_now
 from .reconsider import reconsider
 from .recover import recover
-from .tree import replay_removals, replay_tree
+from .tree import renamed_there, replay_removals, replay_tree
 
 __all__ = ["replay"]
 
@@ -71,7 +71,7 @@ class _Replay:
         if context.contents:
             recover(context, self._session)
         if context.hierarchy:
-            replay_tree(context, self._writer, self._answers)
+            replay_tree(context, self._session, self._writer, self._answers)
         for _ in range(PASSES_MAX if context.contents else 0):
             plan = self._plan()
             if not plan:
@@ -223,7 +223,12 @@ class _Replay:
         return Upload(octets=octets, size=told.size, flags=told.flags, internal_date=told.internal_date)
 
     def _create_again(self, target: FolderFact) -> None:
-        """The server says that a folder is not there, and that it may be created."""
+        """The server says that a folder is not there, and that it may be created: unless somebody renamed it."""
+        with self._context.store.read() as view:
+            object_id = view.folder(target.id).object_id
+        if renamed_there(self._session, self._facts[target.id], object_id) is not None:
+            self._answers.renamed_there(target)
+            return
         parent = next((f.name for f in self._facts.values() if f.path == target.path.parent), None)
         try:
             self._writer.create(target.path, parent=parent)
