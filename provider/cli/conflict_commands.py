@@ -6,11 +6,11 @@ import typer
 
 from store.mail.conflicts import Choice
 
-from .changing import sentence
+from .changing import editing, sentence
 from .exits import ExitCode, Trouble
 from .output import count, moment, one_line, put, put_json, table
 from .pending_commands import Json, Of, subject_of
-from .session import home_of, known_accounts, opened, opened_to_read
+from .session import home_of, known_accounts, opened_to_read
 
 if TYPE_CHECKING:
     from store import ReadView
@@ -80,16 +80,14 @@ def resolve(
     ids = [_id(number) for number in dict.fromkeys(named)]
     if bool(ids) == everything:
         raise Trouble("Name conflicts by their ids, or say --all.", ExitCode.USAGE, "maildock conflicts shows them.")
-    with opened(home_of(context)) as store:
+    with editing(home_of(context), "resolve") as batch:
         if everything:
-            with store.read() as view:
-                ids = _offering(view, known_accounts(view, account), choice)
-        try:
-            with store.write("resolve", durable=True) as tx:
-                for number in ids:
-                    tx.settle.resolve(number, choice)
-        except ValueError as error:
-            raise Trouble(sentence(error), ExitCode.USAGE, "maildock conflicts shows the ways out.") from error
+            ids = _offering(batch.view, known_accounts(batch.view, account), choice)
+        for number in ids:
+            try:
+                batch.resolve(number, choice)
+            except ValueError as error:
+                raise Trouble(sentence(error), ExitCode.USAGE, "maildock conflicts shows the ways out.") from error
     if json:
         put_json({"verb": "resolve", "choice": choice.value, "conflicts": list(ids)})
     elif choice is Choice.SKIP:
@@ -163,4 +161,6 @@ def _side(version: "Version") -> str:
 def _ways(one: "Conflict") -> str:
     if one.resolution is not None:
         return f"settled: {one.resolution.value}"
-    return ", ".join([*(choice.value for choice in one.found.choices), Choice.SKIP.value])
+    done = one.found.done
+    others = ", ".join(choice.value for choice in one.found.choices if choice is not done)
+    return f"{others}, {Choice.SKIP.value}" if done is None else f"{others} (was: {done.value})"

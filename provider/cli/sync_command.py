@@ -116,13 +116,13 @@ def _say_what_waits(store: "MailStore", accounts: "Sequence[AccountId]") -> None
     with store.read() as view:
         known = [account for account in accounts if account in view.accounts()]
         pending = [one for account in known for one in view.operations(account)]
-        open_ones = sum(len(view.conflicts(account)) for account in known)
+        waiting = sum(one.found.done is None for account in known for one in view.conflicts(account))
     held = sum(one.state is OperationState.HELD for one in pending)
     if held:
         hint(f"maildock: {count(held, 'operation is', 'operations are')} held, because much would be deleted.")
         hint("  maildock pending shows them; maildock sync --yes lets them be sent.")
-    if open_ones:
-        hint(f"maildock: {count(open_ones, 'conflict waits', 'conflicts wait')}: maildock conflicts")
+    if waiting:
+        hint(f"maildock: {count(waiting, 'conflict waits', 'conflicts wait')}: maildock conflicts")
 
 
 def display_for(*, json: bool) -> "ErrorsToStderr":

@@ -185,6 +185,8 @@ def _remove(context: ReplayContext, session: WritingSession, one: Operation, ans
     if why and not one.approved:
         answers.hold([one.id], why, folder)
         return False
+    if any(other.twin is not None and other.folder_id == one.folder_id for other in account_operations(context)):
+        return False  # mail that was moved out of it is still there
     session.remove(one.name)
     with context.store.write("folder deleted", run=context.run) as tx:
         tx.settle.folder_done(one.id)

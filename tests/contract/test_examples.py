@@ -48,4 +48,5 @@ def test_the_example_of_changes_sends_what_waits_and_not_what_was_undone(tmp_pat
 def test_the_readme_shows_the_examples_as_they_are(name: str) -> None:
     code = (ROOT / "examples" / name).read_text("utf-8")
 
-    assert f"```python\n{code[code.index('from provider') :]}```" in (ROOT / "README.md").read_text("utf-8")
+    shown = code[code.index("\nfrom ") + 1 :]
+    assert f"```python\n{shown}```" in (ROOT / "README.md").read_text("utf-8")

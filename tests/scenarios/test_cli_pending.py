@@ -3,6 +3,8 @@
 import contextlib
 import os
 import pty
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,7 @@ from store import AccountId, Choice, ConflictKind, MessageKey, NewConflict, Side
 
 from ..servers.fake_answer import Answer
 from ..servers.fake_session import Session
-from ..servers.fakeimap import FakeImap
+from ..servers.fakeimap import BARE, FakeImap
 from .cli_rig import HANG_SECONDS, Cli, filled, ids, message, on_server, spawned
 from .test_cli_bad_input import one_sentence
 
@@ -153,7 +155,7 @@ def test_what_was_refused_for_now_can_be_sent_again_at_once(maildock: Cli, fake_
     assert set(on_server(fake_imap, "Archive")) == {"Message 1"}
 
 
-def test_what_was_deleted_here_and_worked_on_there_stays_and_is_told_as_a_conflict(
+def test_what_was_deleted_here_and_worked_on_there_stays_until_a_person_says_otherwise(
     maildock: Cli, fake_imap: FakeImap
 ) -> None:
     filled(maildock, fake_imap)
@@ -165,10 +167,44 @@ def test_what_was_deleted_here_and_worked_on_there_stays_and_is_told_as_a_confli
     assert maildock("sync").code == 0
 
     assert "Message 1" in on_server(fake_imap, "INBOX")
-    (row,) = maildock("conflicts", "--all", "--json").rows
-    assert (row["kind"], row["message"]) == ("deleted-and-changed", key)
+    assert ids(maildock)["Message 1"] == key
+    (row,) = maildock("conflicts", "--json").rows
+    assert (row["kind"], row["message"], row["done"]) == ("deleted-and-changed", key, "keep-theirs")
     assert (row["mine"]["deleted"], row["theirs"]["deleted"], row["theirs"]["flags"]) == (True, False, ["\\Flagged"])
-    assert "deleted-and-changed" in maildock("conflicts", "--all").out
+
+    assert maildock("conflicts", "resolve", row["id"], "keep-mine").out == "Resolved 1 conflict: keep-mine.\n"
+    assert maildock("sync").code == 0
+
+    assert "Message 1" not in on_server(fake_imap, "INBOX")
+    (settled,) = maildock("conflicts", "--all", "--json").rows
+    assert settled["resolution"] == "keep-mine"
+
+
+def test_what_was_moved_here_and_there_is_where_the_server_has_it_until_a_person_says_otherwise(
+    maildock: Cli, fake_imap: FakeImap
+) -> None:
+    filled(maildock, fake_imap)
+    fake_imap.add_folder("Else")
+    assert maildock("sync").code == 0
+    key = ids(maildock)["Message 1"]
+    assert maildock("move", key, "--to", "Archive").code == 0
+    with fake_imap.lock:
+        moved = fake_imap.folder("INBOX").messages[1]
+        fake_imap.append("Else", moved.octets)
+        fake_imap.expunge("INBOX", 1)
+
+    assert maildock("sync").code == 0
+
+    assert ids(maildock, "Else") == {"Message 1": key}
+    assert ids(maildock, "Archive") == {}
+    (row,) = maildock("conflicts", "--json").rows
+    assert (row["kind"], row["mine"]["place"], row["theirs"]["place"]) == ("moved-twice", "Archive", "Else")
+
+    assert maildock("conflicts", "resolve", "--all", "keep-mine").code == 0
+    assert maildock("sync").code == 0
+
+    assert (on_server(fake_imap, "Else"), set(on_server(fake_imap, "Archive"))) == ({}, {"Message 1"})
+    assert ids(maildock, "Archive") == {"Message 1": key}
 
 
 def waiting_conflict(maildock: Cli, key: int) -> int:
@@ -266,3 +302,72 @@ def test_at_a_terminal_a_person_is_asked_before_anything_is_removed_for_good(
     assert process.wait(HANG_SECONDS) == code
     assert b"Remove 1 message for good?" in shown
     assert len(ids(maildock)) == left
+
+
+def test_what_is_hostile_stays_harmless_in_every_answer(maildock: Cli, fake_imap: FakeImap) -> None:
+    evil = "[red]Lo\x07ud\x1b]0;x"
+    fake_imap.add_folder(evil)
+    fake_imap.append("INBOX", message(1, subject="\x1b[31mred\x1b[0m [bold]x[/bold]"))
+    assert maildock("sync").code == 0
+    key = next(iter(ids(maildock).values()))
+    path = next(row["folder"] for row in maildock("folders", "--json").rows if row["folder"] != "INBOX")
+
+    told = [
+        maildock("copy", key, "--to", path),
+        maildock("move", key, "--to", path),
+        maildock("folder", "rename", path, "Quiet"),
+        maildock("pending"),
+        maildock("list", "Quiet"),
+    ]
+
+    assert [one.code for one in told] == [0] * len(told)
+    assert not [one for one in told if {"\x1b", "\x07"} & set(one.out + one.err)]
+    assert "[bold]x[/bold]" in told[3].out
+    assert maildock("sync").code == 0
+    assert len(on_server(fake_imap, "Quiet")) == 1
+    with fake_imap.lock:
+        assert len(fake_imap.folder("Quiet").messages) == 2
+
+
+def test_a_server_that_cannot_remove_certain_messages_keeps_them_marked_and_that_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeImap(capabilities=BARE) as fake:
+        maildock = Cli(tmp_path / "home", capsys, monkeypatch, fake.password)
+        maildock.add(fake.port)
+        filled(maildock, fake)
+        fake.set_flags("INBOX", 5, ["\\Deleted"])
+        key = ids(maildock)
+        assert maildock("delete", key["Message 1"], "--for-good", "--yes").code == 0
+        assert maildock("move", key["Message 2"], "--to", "Archive").code == 0
+
+        synced = maildock("sync")
+
+        assert synced.code == 0
+        assert "marked as deleted and still there" in synced.err
+        marked = {name for name, flags in on_server(fake, "INBOX").items() if b"\\Deleted" in flags}
+        assert marked == {"Message 1", "Message 2", "Message 5"}
+        assert set(on_server(fake, "Archive")) == {"Message 2"}
+        assert "EXPUNGE" not in fake.command_names()
+        opened = [name for name in fake.command_names() if name in ("SELECT", "EXAMINE", "CLOSE")]
+        assert ("SELECT", "CLOSE") not in pairwise(opened)  # behind SELECT it would expunge
+        assert ids(maildock, "Archive")["Message 2"] == key["Message 2"]
+        assert maildock("list", "INBOX").out.count("x  ") == 3
+        assert maildock("check", "--full").code == 0
+
+
+def test_what_is_changed_in_an_account_that_is_only_read_stays_here_and_is_told(
+    maildock: Cli, fake_imap: FakeImap, tmp_path: Path
+) -> None:
+    (tmp_path / "old.mbox").write_bytes(b"From jo\n" + message(1).replace(b"\r\n", b"\n") + b"\n")
+    assert maildock("import-from", tmp_path / "old.mbox", "--as", "old").code == 0
+    (row,) = maildock("list", "--all", "--json").rows
+
+    assert maildock("flag", row["id"], "work").code == 0
+    again = maildock("import-from", tmp_path / "old.mbox", "--as", "old")
+
+    assert again.code == 0
+    assert "can only be read" in again.err
+    (now,) = maildock("list", "--all", "--json").rows
+    assert now["flags"] == sorted({*row["flags"], "work"})
+    assert now["pending"] == ["flags"]

@@ -298,5 +298,5 @@ class Transferring:
             return missing & before
         if heard.endings[part.command].ok and told:
             return UidSet()
-        # An OK says nothing: a MOVE of messages that others removed before is accepted, too (Dovecot 2.3).
+        # An OK without COPYUID and without a message that went: there was none to move (RFC 6851 §3.3, RFC 4315 §3).
         return missing if heard.expunges else missing & heard.vanished
