@@ -142,7 +142,7 @@ class OpLog:
             # It came to a place that is not known yet, and waits there.
             self.put(message, first.folder_id, PENDING, message)
         else:  # it was only here, or it is gone on the server
-            self.bury(message)
+            rows.bury(work, [message])
             return self.beside(message)
         return []
 
@@ -153,25 +153,14 @@ class OpLog:
             return places.rise(self.work, message, folder, epoch, uid)
         if (row.folder_id, row.epoch, row.uid) == (folder, epoch, uid):
             return row
-        there = places.change(self.work, row, folder_id=folder, epoch=epoch, uid=uid)
-        self.left(row.folder_id)
-        return there
+        return places.change(self.work, row, folder_id=folder, epoch=epoch, uid=uid)
 
-    def bury(self, message: MessageKey) -> None:
-        """Remove a message to its tombstone, and a folder that was kept for it only."""
-        row = places.row(self.work.connection, message)
-        if row is not None:
-            rows.bury(self.work, [message])
-            self.left(row.folder_id)
+    def tidy(self) -> None:
+        """Remove folders that are gone on the server, and were kept for mail that does not want to get into them now.
 
-    def left(self, folder: FolderId) -> None:
-        """Remove a folder that is gone on the server, and was kept for mail that does not want to get into it now."""
-        found = folders.one_folder(self.work.connection, folder, self.names)
-        if found.state is not FolderState.LOCAL or rows.keys_of_folder(self.work, folder):
-            return
-        if not operations.of_folder(self.work.connection, folder, self.names) and not folders.below(
-            self.work.connection, folder
-        ):
+        At the end of a transaction: until then something may still want to.
+        """
+        for folder in folders.kept_for_nothing(self.work.connection):
             folders.bury_folder(self.work, folder)
 
     def _folder_back(self, one: Operation, attempted: bool) -> list[OperationId]:

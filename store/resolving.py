@@ -9,7 +9,7 @@ from .mail.flags import clean_flags
 from .mail.merge import applied
 from .mail.operations import Operation, OperationId, OperationKind, OperationState
 from .oplog import OpLog, effective, wish
-from .sql import accounts, conflicts, operations, places
+from .sql import accounts, conflicts, operations, places, rows
 from .sql.places import PENDING, Row
 from .sql.writing import Writing
 
@@ -22,6 +22,9 @@ class Resolving:
     def __init__(self, work: Writing) -> None:
         self._w = work
         self._log = OpLog(work)
+
+    def _finish(self) -> None:
+        self._log.tidy()
 
     def _row(self, key: MessageKey) -> Row | None:
         return places.row(self._w.connection, key)
@@ -127,7 +130,7 @@ class Resolving:
         if twin is not None:
             places.remove(self._w, twin)
         self._end([*operations.chain(self._w.connection, message), *self._log.beside(message)], "it was given up")
-        self._log.bury(message)
+        rows.bury(self._w, [message])
 
 
 def recent(conflict: Conflict) -> Choice:

@@ -186,7 +186,7 @@ class Settling(Resolving):
                 places.remove(self._w, twin)
             over = [*(other.id for other in self._log.chain(one.message)), *self._log.beside(one.message)]
             self._end(over, reason)
-            self._log.bury(one.message)
+            rows.bury(self._w, [one.message])
 
     def downloaded(self, ids: Iterable[OperationId]) -> None:
         """The octets that were asked for are here, or never will be."""

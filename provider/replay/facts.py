@@ -26,10 +26,10 @@ def due(context: ReplayContext, one: Operation) -> bool:
 
 
 def folder_facts(context: ReplayContext) -> dict[FolderId, FolderFact]:
-    """Return the folders of the account, those that are only here included."""
+    """Return the folders of the account, those included that are only here, or deleted here and still there."""
     with context.store.read() as view:
         found = {}
-        for folder in view.folders(context.account):
+        for folder in view.folders(context.account, hidden=True):
             cursor = view.cursor(folder.id)
             found[folder.id] = FolderFact(
                 id=folder.id,

@@ -5,12 +5,12 @@ a refusal costs its own rows only, and rows of other messages go on (U8); nothin
 make more work (flags of a copy that has a UID now, a target that had to be created): it is repeated, a few times.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from store import Arrival
-from store.mail import FolderId, MessageKey
-from store.mail.operations import Operation, OperationId, OperationKind, OperationState
+from store.mail import FolderId, MessageKey, Uid
+from store.mail.operations import Operation, OperationId, OperationKind
 
 from ..errors import ErrorKind, SourceError
 from ..phases import Phase
@@ -28,10 +28,11 @@ from ..sources.writing import (
     WritingSession,
 )
 from .answers import Answers
-from .collapse import FolderFact, FolderJob, Job, ReplayPlan, plan_replay, uids_of
+from .collapse import FolderFact, FolderJob, Job, ReplayPlan, uids_of
 from .context import ReplayContext
-from .facts import account_operations, due, folder_facts, place_of, wishes_of
+from .facts import account_operations, wishes_of
 from .guard import too_many_deletions
+from .planning import plan_now
 from .reconsider import reconsider
 from .recover import recover
 from .tree import replay_removals, replay_tree
@@ -92,24 +93,12 @@ class _Replay:
 
     def _plan(self) -> ReplayPlan:
         context, answers = self._context, self._answers
-        operations = account_operations(context)
-        barred = {one.message for one in operations if one.message is not None and not due(context, one)}
-        coming = {one.message for one in operations if one.kind is OperationKind.APPEND}
-        for one in operations:  # a newer version comes first
-            if one.kind is OperationKind.DELETE and one.message is not None and one.origin in coming:
-                barred.add(one.message)
-        waiting = frozenset(key for key in barred | answers.deferred if key is not None)
-        places = {}
-        for one in operations:
-            for key in (one.message, one.origin):
-                if key is not None and key not in places and (place := place_of(context, key)) is not None:
-                    places[key] = place
-        self._facts = folder_facts(context)
-        ready = [one for one in operations if due(context, one)]
-        plan = plan_replay(_as_queued(ready), wishes_of(context), places, self._facts, waiting)
+        plan, self._facts, ready = plan_now(context, frozenset(answers.deferred))
         plan.lost.clear()  # decided after the download, which may show where they are
         self._hold_masses(plan, ready)
+        before = _deleted_by(plan)
         reconsider(context, self._session, plan)
+        answers.deferred |= before - _deleted_by(plan)  # gone: the download shows where they are, if anywhere
         return plan
 
     def _hold_masses(self, plan: ReplayPlan, operations: Sequence[Operation]) -> None:
@@ -168,9 +157,10 @@ class _Replay:
             transfers = []
             for groups, move in ((job.copies, False), (job.moves, True)):
                 for target, several in groups.items():
-                    transfer = Transfer(uids=uids_of(several), target=self._facts[target].name, move=move)
-                    self._jobs_of[transfer] = several
-                    transfers.append(transfer)
+                    for once in _each_once(several):
+                        transfer = Transfer(uids=uids_of(once), target=self._facts[target].name, move=move)
+                        self._jobs_of[transfer] = once
+                        transfers.append(transfer)
             write = FolderWrite(
                 name=folder.name,
                 epoch=folder.epoch,
@@ -245,6 +235,18 @@ class _Replay:
             self._answers.created_again(target)
 
 
-def _as_queued(operations: Sequence[Operation]) -> list[Operation]:
-    """Return *operations*, which are due, as if they had never been tried."""
-    return [replace(one, state=OperationState.QUEUED) for one in operations]
+def _deleted_by(plan: ReplayPlan) -> set[MessageKey]:
+    return {one.net.message for job in plan.folders for one in job.deletes}
+
+
+def _each_once(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Return *jobs* in groups in which no place comes twice: two copies of one message are two commands."""
+    groups: list[list[Job]] = []
+    met: Counter[Uid] = Counter()
+    for job in jobs:
+        assert job.place is not None
+        if met[job.place.uid] == len(groups):
+            groups.append([])
+        groups[met[job.place.uid]].append(job)
+        met[job.place.uid] += 1
+    return groups
