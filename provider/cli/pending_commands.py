@@ -1,6 +1,6 @@
 """``maildock pending`` and ``maildock undo``: what was changed here and is not on the server yet; second thoughts."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from store.mail import AccountId, FolderId, MessageKey
     from store.mail.operations import Operation, OperationId
 
-__all__ = ["app", "subject_of", "undo", "waiting_of"]
+__all__ = ["app", "operation_facts", "put_operations", "subject_of", "undo", "waiting_of"]
 
 app = typer.Typer(help="What was changed here and is not on the server yet.", invoke_without_command=True)
 
@@ -47,14 +47,13 @@ def pending(
         chosen = known_accounts(view, account)
         found = view.operations(chosen, pending=False)
         shown = [one for one in found if everything or one.state.pending]
-        folders = {folder.id: folder for folder in view.folders(chosen)}
-        rows = [_facts(one, folders, subject_of(view, one.message)) for one in shown]
+        rows = operation_facts(view, shown)
     if json:
         for row in rows:
             put_json(row)
         return
     if rows:
-        _put_rows(shown, rows)
+        put_operations(shown, rows)
     else:
         put("Nothing waits to be sent.")
     refused = sum(one.state is OperationState.REFUSED for one in found)
@@ -155,8 +154,13 @@ def subject_of(view: "ReadView", key: "MessageKey | None") -> str | None:
         return None
 
 
+def operation_facts(view: "ReadView", found: "Sequence[Operation]") -> list[dict[str, object]]:
+    """Return operations as the JSON objects that scripts rely on."""
+    folders = {folder.id: folder for folder in view.folders()}
+    return [_facts(one, folders, subject_of(view, one.message)) for one in found]
+
+
 def _facts(one: "Operation", folders: "dict[FolderId, Folder]", subject: str | None) -> dict[str, object]:
-    """Return one operation as the JSON object that scripts rely on."""
     folder, target = folders.get(one.folder_id), folders.get(one.target_id) if one.target_id is not None else None
     was = str(one.path) if one.path is not None else None
     return {
@@ -181,7 +185,8 @@ def _facts(one: "Operation", folders: "dict[FolderId, Folder]", subject: str | N
     }
 
 
-def _put_rows(shown: "list[Operation]", rows: list[dict[str, object]]) -> None:
+def put_operations(shown: "Sequence[Operation]", rows: Sequence[dict[str, object]]) -> None:
+    """Print operations, whose facts are *rows*, for a person."""
     several = len({one.account for one in shown}) > 1
     heads = ("id", "batch", *(("account",) if several else ()), "since", "what", "of", "state")
     table(

@@ -41,6 +41,8 @@ __all__ = ["replay"]
 
 PASSES_MAX = 3
 UPLOADS_PER_ATTEMPT = 200
+HELD_OCTETS_MAX = 256_000
+"""A message up to this size is read at once, and not while it is sent."""
 
 
 def replay(context: ReplayContext, session: Session) -> bool:
@@ -130,19 +132,24 @@ class _Replay:
             return
         self._journal(jobs)
         for event in self._writer.write(self._writes(jobs)):
-            self._context.stop.checkpoint()
             job = self._job_of[event.write]
+            item = self._context.item_of(str(job.folder.path))
             match event:
                 case WriteOpened():
-                    continue
+                    item.phase(Phase.UPLOAD_TABLE, f"Sending changes of {job.folder.path}")
                 case Marked():
+                    read = event.mark.add | event.mark.remove == {"\\Seen"}
+                    item.phase(Phase.UPLOAD_MESSAGE_READ if read else Phase.UPLOAD_MESSAGE)
                     self._answers.marked(job, event)
                 case Transferred():
+                    item.phase(Phase.UPLOAD_MESSAGE)
                     self._answers.transferred(job, self._jobs_of[event.transfer], event)
                 case Deleted():
+                    item.phase(Phase.UPLOAD_MESSAGE_DEL)
                     self._answers.deleted(job, event)
                 case WriteEnded():
                     self._answers.ended(job, event)
+            self._context.stop.checkpoint()
 
     def _writes(self, jobs: Sequence[FolderJob]) -> Iterator[FolderWrite]:
         """Yield what each folder is asked; remembers which answer belongs to what."""
@@ -152,8 +159,6 @@ class _Replay:
             folder = job.folder
             if folder.epoch is None:
                 continue
-            item = self._context.item_of(str(folder.path))
-            item.phase(Phase.UPLOAD_TABLE, f"Sending changes of {folder.path}")
             transfers = []
             for groups, move in ((job.copies, False), (job.moves, True)):
                 for target, several in groups.items():
@@ -201,9 +206,9 @@ class _Replay:
     def _append(self, target: FolderId, jobs: Sequence[Job]) -> None:
         fact = self._facts[target]
         item = self._context.item_of(str(fact.path))
-        item.phase(Phase.UPLOAD_MESSAGE, f"Uploading to {fact.path}")
         for at in range(0, len(jobs), UPLOADS_PER_ATTEMPT):
             self._context.stop.checkpoint()
+            item.phase(Phase.UPLOAD_MESSAGE, f"Uploading to {fact.path}: {at:,} of {len(jobs):,}")
             page = jobs[at : at + UPLOADS_PER_ATTEMPT]
             self._attempt({target: [id for job in page for id in job.net.operations]})
             job_of = {self._upload(job.net.message): job for job in page}
@@ -217,6 +222,11 @@ class _Replay:
             told = view.upload(key)
 
         def octets() -> Iterator[bytes]:
+            if told.size <= HELD_OCTETS_MAX:  # no view waits for a network that it need not wait for
+                with store.read() as view:
+                    whole = view.raw(key)
+                yield whole
+                return
             with store.read() as view:
                 yield from view.open_raw(key)
 
