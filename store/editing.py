@@ -13,8 +13,8 @@ from .errors import BodyNotHere, FolderNotWritable, NotHere, UnknownMessage
 from .folderedits import FolderEdits
 from .folders import Folder, FolderState
 from .instants import from_micros, micros, offset_minutes
-from .mail import FolderId, MessageKey, Role
-from .mail.conflicts import Choice, ConflictId, ConflictKind
+from .mail import FolderId, FolderPath, MessageKey, Role
+from .mail.conflicts import Choice, ConflictId, ConflictKind, NewConflict
 from .mail.flags import clean_flags
 from .mail.merge import applied, delta
 from .mail.operations import Operation, OperationId, OperationKind, OperationState
@@ -161,7 +161,10 @@ class Editing(FolderEdits):
         if found is None:
             return
         choice = recent(found) if choice is Choice.KEEP_RECENT else choice
-        if choice is found.found.done or found.found.message is None:
+        if choice is found.found.done:
+            return
+        if found.found.message is None:
+            self._rename_after_all(found.found, choice)
             return
         row = places.row(self._w.connection, found.found.message)
         keys = [] if row is None or not row.visible else [row.key]
@@ -174,6 +177,16 @@ class Editing(FolderEdits):
                 self.delete(keys, for_good=True)
             case _:
                 return  # both are there; which of them goes, a person says by deleting it
+
+    def _rename_after_all(self, found: NewConflict, choice: Choice) -> None:
+        """Give a folder that was renamed on both sides the name that it had here, where that is chosen."""
+        if (
+            found.kind is ConflictKind.FOLDER_RENAMED_TWICE
+            and choice is Choice.KEEP_MINE
+            and found.operation is not None
+        ):
+            (wanted,) = self._found([found.operation])
+            self.rename_folder(wanted.folder_id, FolderPath.parse(found.versions[0].place))
 
     def _reverse(self, one: Operation) -> None:
         row = None if one.message is None else places.row(self._w.connection, one.message)
