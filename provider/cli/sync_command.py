@@ -9,7 +9,7 @@ import typer
 from .accounts_file import AccountsFile
 from .credentials import stdin_password
 from .exits import ExitCode, Trouble, exit_of_result
-from .output import count, hint
+from .output import count, hint, put
 from .running import wait_for
 from .session import chosen_accounts, home_of, opened
 
@@ -43,6 +43,9 @@ def sync(
     download_only: Annotated[
         bool, typer.Option("--download-only", help="Bring what is new, and send nothing.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, both ways, and do nothing.")
+    ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="First approve what is held because it deletes much at once.")
     ] = False,
@@ -58,6 +61,8 @@ def sync(
 
     if upload_only and download_only:
         raise Trouble("--upload-only and --download-only exclude each other.", ExitCode.USAGE)
+    if yes and dry_run:
+        raise Trouble("--yes approves what is held, and --dry-run does nothing: choose one.", ExitCode.USAGE)
 
     home = home_of(context)
     chosen = chosen_accounts(AccountsFile.read(home.accounts_path), accounts or [])
@@ -77,7 +82,11 @@ def sync(
     if folder:
         flags |= SyncFlags.SYNC_THESE_FOLDERS
     request = SyncRequest(
-        flags=flags, accounts=tuple(value.id for value in values), folders=tuple(folder or ()), full=full
+        flags=flags,
+        accounts=tuple(value.id for value in values),
+        folders=tuple(folder or ()),
+        full=full,
+        dry_run=dry_run,
     )
     with opened(home, create=True) as store:
         if yes:
@@ -104,6 +113,8 @@ def run_request(store: "MailStore", accounts: "list[Account]", request: "SyncReq
     display = display_for(json=json)
     with MailStoreProvider(store, accounts) as provider:
         result = wait_for(provider.SynchronizeInBackground(replace(request, callback=display)))
+        if request.dry_run and not json:
+            put("A dry run: this is what would be done.")
         display.close(result)  # before the provider goes: what is still to be told comes from its threads
     _say_what_waits(store, [account.id for account in accounts])
     return exit_of_result(result)

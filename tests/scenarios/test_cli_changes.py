@@ -267,6 +267,24 @@ def test_each_direction_works_alone(maildock: Cli, fake_imap: FakeImap) -> None:
     one_sentence(both.err, "--upload-only")
 
 
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(maildock: Cli, fake_imap: FakeImap) -> None:
+    filled(maildock, fake_imap)
+    key = ids(maildock)["Message 1"]
+    maildock("flag", key, "flagged")
+    fake_imap.append("INBOX", message(9))
+
+    told = maildock("sync", "--dry-run")
+
+    assert told.code == 0
+    assert told.out.splitlines()[-1].endswith("sent +0 *1 -0")
+    assert "A dry run" in told.out
+    assert "+1 " in told.out.splitlines()[-1]
+    assert b"\\Flagged" not in on_server(fake_imap, "INBOX")["Message 1"]
+    assert "Message 9" not in ids(maildock)
+    assert len(maildock("pending", "--json").rows) == 1
+    assert maildock("sync", "--dry-run", "--yes").code == ExitCode.USAGE
+
+
 def test_json_events_of_a_sync_tell_what_was_sent(maildock: Cli, fake_imap: FakeImap) -> None:
     filled(maildock, fake_imap)
     assert maildock("flag", ids(maildock)["Message 1"], "seen").code == 0
