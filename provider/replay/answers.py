@@ -260,9 +260,10 @@ class Answers:
         return FolderFact(id=found.id, name=found.name, path=found.path)
 
     def _tell_lingering(self, folder: FolderFact, count: int) -> None:
+        mail = "1 message" if count == 1 else f"{count:,} messages"
         text = (
-            f"{count:,} messages of {folder.path} are marked as deleted and still there: the server can only remove "
-            "all that anybody marked, and that is never asked for."
+            f"{mail} of {folder.path}, marked as deleted and still there: the server can only remove all "
+            "that anybody marked, and that is never asked for."
         )
         self._context.warn(Notice(kind=ErrorKind.LEFT_MARKED.value, text=text, folder=str(folder.path)))
 
