@@ -13,7 +13,7 @@ from .folders import FolderState
 from .instants import micros
 from .mail import FolderId, FolderPath, MessageKey, Uid, UidValidity
 from .mail.flags import clean_flags
-from .mail.operations import Operation, OperationId, OperationKind, OperationState
+from .mail.operations import FOLDER_KINDS, Operation, OperationId, OperationKind, OperationState
 from .oplog import effective
 from .resolving import Resolving
 from .sql import adoption, conflicts, cursors, folders, operations, places, rows
@@ -231,11 +231,14 @@ class Settling(Resolving):
     def remove_folder(self, folder: FolderId) -> int:
         """Remove the rows and the row of a folder that is gone; return how many messages that were.
 
-        What waits to get into it keeps it: it is LOCAL then, and is to be created again, or to be given up. Raises
-        UnknownFolder.
+        What waits to get into it keeps it: it is LOCAL then, and is to be created again, or to be given up. What was
+        wanted of the folder itself is over. Raises UnknownFolder.
         """
         work = self._w
         folders.account_of(work.connection, folder)
+        over = FOLDER_KINDS - {OperationKind.CREATE_FOLDER}
+        asked = operations.of_folder(work.connection, folder, self._log.names)
+        self._end([one.id for one in asked if one.kind in over], "the folder is gone on the server")
         waiting = set(places.pending_of_folder(work.connection, folder))
         gone = rows.bury(work, [key for key in rows.keys_of_folder(work, folder) if key not in waiting])
         if waiting:

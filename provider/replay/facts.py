@@ -25,11 +25,14 @@ def due(context: ReplayContext, one: Operation) -> bool:
     return one.state is OperationState.QUEUED
 
 
-def folder_facts(context: ReplayContext) -> dict[FolderId, FolderFact]:
-    """Return the folders of the account, those that are only here included."""
+def folder_facts(context: ReplayContext, *, hidden: bool = False) -> dict[FolderId, FolderFact]:
+    """Return the folders of the account, those that are only here included.
+
+    *hidden*: also those that were deleted here; mail may have to be moved out of them before.
+    """
     with context.store.read() as view:
         found = {}
-        for folder in view.folders(context.account):
+        for folder in view.folders(context.account, hidden=hidden):
             cursor = view.cursor(folder.id)
             found[folder.id] = FolderFact(
                 id=folder.id,

@@ -104,7 +104,7 @@ class _Replay:
             for key in (one.message, one.origin):
                 if key is not None and key not in places and (place := place_of(context, key)) is not None:
                     places[key] = place
-        self._facts = folder_facts(context)
+        self._facts = folder_facts(context, hidden=True)
         ready = [one for one in operations if due(context, one)]
         plan = plan_replay(_as_queued(ready), wishes_of(context), places, self._facts, waiting)
         plan.lost.clear()  # decided after the download, which may show where they are

@@ -107,6 +107,9 @@ def _do(context: ReplayContext, session: WritingSession, one: Operation, facts: 
 def _remove(context: ReplayContext, session: WritingSession, one: Operation, answers: Answers) -> bool:
     with context.store.read() as view:
         listed = view.removed_with(one.folder_id)
+    there = session.statuses([one.name]).get(one.name)
+    if there is not None:
+        listed = max(listed, there.messages or 0)  # mail may have come that nobody saw here
     folder = FolderFact(id=one.folder_id, name=one.name, path=one.path or FolderPath(("?",)), listed=listed)
     why = whole_folder(folder)
     if why and not one.approved:

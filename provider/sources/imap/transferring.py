@@ -296,6 +296,7 @@ class Transferring:
         before = None if part.before is None else heard.found.get(part.before)
         if before is not None:
             return missing & before
-        if heard.endings[part.command].ok:
-            return UidSet() if told else missing
+        if told and heard.endings[part.command].ok:
+            return UidSet()
+        # OK alone proves nothing: Dovecot says it, too, where none of them was there any more.
         return missing if heard.expunges else missing & heard.vanished
