@@ -142,7 +142,9 @@ class SyncProgress:
     """How long nothing came although something was asked for; None while it flows."""
     next_try: datetime | None = None
     counts: Counts | None = None
-    """With a terminal status: what this run did to the item."""
+    """With a terminal status: what this run did to the item here."""
+    uploaded: Counts | None = None
+    """With a terminal status: what this run changed of the item on the server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,6 +138,7 @@ class Item:
             stalled_seconds=self._stalled_seconds,
             next_try=self.next_try,
             counts=self.counts if self.finished else None,
+            uploaded=self.uploaded if self.finished else None,
         )
 
 

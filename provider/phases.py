@@ -25,7 +25,11 @@ class Phase(Enum):
     UPLOAD_TABLE = ("upload-table", 5)
     """A folder: what was changed in it here: flags, moves, copies, deletions."""
     UPLOAD_MESSAGE = ("upload-message", 6)
-    """A folder: messages that are added to it."""
+    """A folder: messages that are added to it, moved, copied, or marked."""
+    UPLOAD_MESSAGE_READ = ("upload-message-read", 8)
+    """A folder: messages that are marked as read or unread, and nothing else."""
+    UPLOAD_MESSAGE_DEL = ("upload-message-del", 9)
+    """A folder: messages that are removed for good."""
     DOWNLOAD_TABLE = ("download-table", 11)
     """A folder: what is there, flags, sizes, dates."""
     DOWNLOAD_HEADER = ("download-header", 17)
@@ -44,6 +48,8 @@ _FOLDER = frozenset(
         Phase.UPLOAD_FOLDER,
         Phase.UPLOAD_TABLE,
         Phase.UPLOAD_MESSAGE,
+        Phase.UPLOAD_MESSAGE_READ,
+        Phase.UPLOAD_MESSAGE_DEL,
         Phase.DOWNLOAD_TABLE,
         Phase.DOWNLOAD_HEADER,
         Phase.DOWNLOAD_BODIES,
@@ -59,6 +65,8 @@ NEXT: dict[Phase, frozenset[Phase]] = {
     Phase.UPLOAD_FOLDER: _FOLDER | {Phase.DONE},
     Phase.UPLOAD_TABLE: _FOLDER | {Phase.DONE},
     Phase.UPLOAD_MESSAGE: _FOLDER | {Phase.DONE},
+    Phase.UPLOAD_MESSAGE_READ: _FOLDER | {Phase.DONE},
+    Phase.UPLOAD_MESSAGE_DEL: _FOLDER | {Phase.DONE},
     Phase.DOWNLOAD_TABLE: frozenset({Phase.DOWNLOAD_HEADER, Phase.DOWNLOAD_BODIES, Phase.DONE}),
     Phase.DOWNLOAD_HEADER: frozenset({Phase.DOWNLOAD_TABLE, Phase.DOWNLOAD_BODIES, Phase.DONE}),
     Phase.DOWNLOAD_BODIES: frozenset({Phase.DOWNLOAD_TABLE, Phase.DOWNLOAD_HEADER, Phase.DONE}),

@@ -35,6 +35,9 @@ class Batch(ABC):
         self.view = view
         self.batch = work.next_id("operations")
 
+    def _finish(self) -> None:
+        self._log.tidy()
+
     def _end(self) -> None:
         self._work = None
         self.view._end()

@@ -225,6 +225,7 @@ class Editing(FolderEdits):
     def _move(self, row: Row, target: FolderId) -> tuple[OperationId, ...]:
         if row.folder_id == target:
             return ()
+        self._log.try_again(row.key)
         chain = self._log.chain(row.key)
         twin = places.twin(self._w.connection, row.key)
         unsent = all(one.state is not OperationState.ATTEMPTED for one in chain)
@@ -236,9 +237,11 @@ class Editing(FolderEdits):
             key = None if twin is None else twin.key
         else:
             key = places.leave_twin(self._w, row)
-        return (self._add(OperationKind.MOVE, row.folder_id, message=row.key, target=target, twin=key),)
+        made = self._add(OperationKind.MOVE, row.folder_id, message=row.key, target=target, twin=key)
+        return (made,)
 
     def _remove(self, row: Row) -> tuple[OperationId, ...]:
+        self._log.try_again(row.key)
         chain = self._log.chain(row.key)
         twin = places.twin(self._w.connection, row.key)
         rows.bury(self._w, [row.key])

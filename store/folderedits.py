@@ -3,7 +3,7 @@
 from abc import abstractmethod
 
 from .batch import Batch
-from .errors import FolderExists
+from .errors import FolderExists, FolderNotWritable
 from .folders import Folder, FolderState
 from .mail import AccountId, FolderId, FolderPath, Role
 from .mail.operations import OperationId, OperationKind
@@ -25,9 +25,12 @@ class FolderEdits(Batch):
     def rename_folder(self, folder: FolderId, path: FolderPath) -> OperationId | None:
         """Give a folder another path, and all below it; None: it has that path.
 
-        Raises UnknownFolder, FolderExists; ValueError for INBOX, and for a path below itself.
+        Raises UnknownFolder, FolderExists, FolderNotWritable (it was deleted); ValueError for INBOX, and for a path
+        below itself.
         """
         old = self._changeable(folder)
+        if old.state is FolderState.DELETING:
+            raise FolderNotWritable(f"the folder {old.path} was deleted")
         if old.path == path:
             return None
         if path.names[: len(old.path.names)] == old.path.names:
@@ -85,9 +88,19 @@ class FolderEdits(Batch):
     # --- how -----------------------------------------------------------------------------------------------------
 
     def _free(self, account: AccountId, path: FolderPath) -> None:
-        there = self.view.find_folder(account, path)
-        if there is not None and there.state is not FolderState.DELETING:
-            raise FolderExists(f"there is a folder {path} already")
+        """Let a folder be made at *path*. Raises FolderExists.
+
+        Also where one of that name, or above it, waits to be deleted on the server: both would be, one with the other.
+        """
+        number = accounts.number_of(self._w.connection, account)
+        there: FolderPath | None = path
+        while there is not None:
+            found = folders.find_folder(self._w.connection, number, there, self._log.names)
+            if found is not None and found.state is FolderState.DELETING:
+                raise FolderExists(f"the folder {there} is still being deleted; synchronize first")
+            if found is not None and there == path:
+                raise FolderExists(f"there is a folder {path} already")
+            there = there.parent
 
     def _changeable(self, folder: FolderId) -> Folder:
         found = self.view.folder(folder)
@@ -106,8 +119,7 @@ class FolderEdits(Batch):
         return folder
 
     def _parents(self, account: AccountId, number: int, path: FolderPath) -> None:
-        there = self.view.find_folder(account, path)
-        if there is None or there.state is FolderState.DELETING:
+        if self.view.find_folder(account, path) is None:
             self._create(account, number, path, None)
 
     def _leave(self, row: Row) -> None:

@@ -83,6 +83,7 @@ class MailStore:
             transaction = WriteTransaction(work, ReadView(work.connection, self._clock))
             try:
                 yield transaction
+                transaction._finish()
             finally:
                 transaction._end()
 
@@ -96,6 +97,7 @@ class MailStore:
             editing = Editing(work, ReadView(work.connection, self._clock))
             try:
                 yield editing
+                editing._finish()
             finally:
                 editing._end()
 

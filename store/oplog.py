@@ -75,6 +75,10 @@ class OpLog:
         found = operations.of_folder(self.work.connection, folder, self.names)
         return [one for one in found if one.kind is kind]
 
+    def try_again(self, message: MessageKey) -> None:
+        """Queue what was refused and kept of *message*: what is wanted of it now builds on that."""
+        operations.put(self.work, operations.kept(self.work.connection, message), OperationState.QUEUED)
+
     # --- taking back -------------------------------------------------------------------------------------------
 
     def forget(self, ids: Sequence[OperationId]) -> None:
@@ -150,6 +154,14 @@ class OpLog:
         if (row.folder_id, row.epoch, row.uid) == (folder, epoch, uid):
             return row
         return places.change(self.work, row, folder_id=folder, epoch=epoch, uid=uid)
+
+    def tidy(self) -> None:
+        """Remove folders that are gone on the server, and were kept for mail that does not want to get into them now.
+
+        At the end of a transaction: until then something may still want to.
+        """
+        for folder in folders.kept_for_nothing(self.work.connection):
+            folders.bury_folder(self.work, folder)
 
     def _folder_back(self, one: Operation, attempted: bool) -> list[OperationId]:
         work, folder = self.work, one.folder_id

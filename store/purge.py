@@ -90,8 +90,13 @@ DONE = sql(
     "before long_before",
 )
 RESOLVED = sql(
-    delete(_conflicts).where(_conflicts.c.resolved_at <= p("before")),
-    "before",
+    delete(_conflicts).where(
+        or_(
+            _conflicts.c.resolved_at <= p("before"),
+            (_conflicts.c.done.is_not(None)) & (_conflicts.c.detected_at <= p("long_before")),
+        )
+    ),
+    "before long_before",
 )
 
 Unit = Callable[[str], AbstractContextManager[Writing]]
@@ -137,7 +142,7 @@ def _forget_tombstones(unit: Unit, before: int) -> int:
 def _forget_operations(unit: Unit) -> int:
     """Remove operations whose grace period is over, refused ones and conflicts once people had time to read them."""
     with unit("purge operations") as work:
-        work.connection.execute(RESOLVED, (work.now - REFUSED_KEPT,))
+        work.connection.execute(RESOLVED, (work.now - REFUSED_KEPT, work.now - REFUSED_KEPT))
         return work.connection.execute(DONE, (work.now - DONE_KEPT, work.now - REFUSED_KEPT)).rowcount
 
 

@@ -87,7 +87,8 @@ class ReadView:
     def find_folder(self, account: AccountId, path: FolderPath) -> Folder | None:
         """Return the folder at *path*, the active one where several are; None: there is none. Raises UnknownAccount."""
         number = accounts.number_of(self._c, account)
-        return folders.find_folder(self._c, number, path, self._accounts(number))
+        found = folders.find_folder(self._c, number, path, self._accounts(number))
+        return None if found is None or found.state is FolderState.DELETING else found
 
     def messages(self, folder_id: FolderId, *, limit: int = 50, before: PageKey | None = None) -> MessagePage:
         """Return a page of the visible messages of a folder, newest first. Raises UnknownFolder.

@@ -23,6 +23,9 @@ class Resolving:
         self._w = work
         self._log = OpLog(work)
 
+    def _finish(self) -> None:
+        self._log.tidy()
+
     def _row(self, key: MessageKey) -> Row | None:
         return places.row(self._w.connection, key)
 

@@ -32,6 +32,11 @@ class WriteTransaction:
     def __init__(self, work: Writing, view: ReadView) -> None:
         self._work: Writing | None = work
         self.view = view
+        self._settling: Settling | None = None
+
+    def _finish(self) -> None:
+        if self._settling is not None:
+            self._settling._finish()
 
     def _end(self) -> None:
         self._work = None
@@ -46,7 +51,8 @@ class WriteTransaction:
     @property
     def settle(self) -> Settling:
         """What became of operations that were sent."""
-        return Settling(self._w)
+        self._settling = self._settling or Settling(self._w)
+        return self._settling
 
     def _place(self, folder_id: FolderId, epoch: UidValidity) -> Place:
         """Return where to write. Raises UnknownFolder; WrongEpoch where the folder is in another one."""

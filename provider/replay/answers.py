@@ -35,6 +35,8 @@ class Answers:
         self.deferred: set[MessageKey] = set()
         """Messages left alone until the download has shown where they are."""
         self._to_create: dict[FolderId, FolderFact] = {}
+        self._waiting: dict[FolderId, set[MessageKey]] = {}
+        """For which folder, that was not there, which messages wait."""
         self._created: set[FolderId] = set()
         self._came: list[tuple[Job, FolderFact, Appended]] = []
 
@@ -165,6 +167,10 @@ class Answers:
         self._to_create.clear()
         return found
 
+    def renamed_there(self, target: FolderFact) -> None:
+        """The folder is there under another name: who waits for it goes on after the download, which learns it."""
+        self.deferred |= self._waiting.pop(target.id, set())
+
     def created_again(self, target: FolderFact) -> None:
         """The folder is there again: whoever waits for it goes on."""
         self._created.add(target.id)
@@ -198,6 +204,7 @@ class Answers:
         ids = [id for one in jobs for id in one.net.operations]
         if verdict.verdict is Verdict.CREATE_TARGET and target not in self._created:
             self._to_create[target] = facts
+            self._waiting.setdefault(target, set()).update(one.net.message for one in jobs)
             with self._context.store.write("target missing", run=self._context.run) as tx:
                 tx.settle.unsent(ids)
             return

@@ -148,8 +148,8 @@ def _place_job(
             return  # not there yet: its creation comes first
     if wanted.source is Source.OCTETS and wanted.target is not None:
         plan.appends[wanted.target].append(job)
-    elif place is None:
-        plan.lost.append(job)
+    elif place is None or (wanted.deleted and place.folder_id != wanted.folder_id):
+        plan.lost.append(job)  # gone, or moved there: it is not removed where nobody saw it
     elif wanted.deleted:
         job_in(place.folder_id).deletes.append(job)
     elif wanted.target is not None:

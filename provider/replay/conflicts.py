@@ -18,6 +18,8 @@ class Here(Enum):
 
     FLAGS = "flags changed"
     MOVE = "moved"
+    TRASH = "moved to the trash"
+    COPY = "copied"
     DELETE = "deleted for good"
     APPEND = "new mail in a folder"
     DRAFT = "draft replaced"
@@ -32,6 +34,7 @@ class There(Enum):
     READ = "marked read or unread"
     MOVE = "moved elsewhere"
     MOVE_SAME = "moved to the same folder"
+    TRASH = "moved to the trash"
     EXPUNGE = "removed"
     FOLDER_RENAMED = "its folder renamed"
     FOLDER_GONE = "its folder deleted"
@@ -64,6 +67,7 @@ _THEIR_PLACE = Case(
     choices=(Choice.KEEP_MINE,),
 )
 _MERGED = Case(outcome="Flags merge, one by one.", done=Choice.KEEP_BOTH)
+_COPIED = Case(outcome="The copy is made from the octets that are here.", done=Choice.KEEP_BOTH)
 _GONE = Case(outcome="The message is gone; what was marked is dropped, and told.", done=Choice.KEEP_THEIRS)
 _UNDELETED = Case(
     outcome="The message is kept and comes back here.",
@@ -72,10 +76,8 @@ _UNDELETED = Case(
     choices=(Choice.KEEP_MINE,),
 )
 _RECREATED = Case(
-    outcome="The folder is created again for the mail that waits to get into it.",
+    outcome="The folder is created again for the mail that waits to get into it, and that is told.",
     done=Choice.KEEP_MINE,
-    kind=ConflictKind.FOLDER_GONE,
-    choices=(Choice.KEEP_THEIRS,),
 )
 _BOTH_DRAFTS = Case(
     outcome="Both drafts are kept.",
@@ -105,6 +107,20 @@ TABLE: dict[tuple[Here, There], Case] = {
     (Here.MOVE, There.EXPUNGE): _KEPT,
     (Here.MOVE, There.FOLDER_RENAMED): _FOLLOW,
     (Here.MOVE, There.FOLDER_GONE): _KEPT,
+    (Here.TRASH, There.FLAGS): _FOLLOW,
+    (Here.TRASH, There.READ): _FOLLOW,
+    (Here.TRASH, There.MOVE): _THEIR_PLACE,
+    (Here.TRASH, There.MOVE_SAME): _SAME,
+    (Here.TRASH, There.EXPUNGE): _SAME,
+    (Here.TRASH, There.FOLDER_RENAMED): _FOLLOW,
+    (Here.TRASH, There.FOLDER_GONE): _SAME,
+    (Here.COPY, There.FLAGS): _FOLLOW,
+    (Here.COPY, There.READ): _FOLLOW,
+    (Here.COPY, There.MOVE): _COPIED,
+    (Here.COPY, There.MOVE_SAME): _COPIED,
+    (Here.COPY, There.EXPUNGE): _COPIED,
+    (Here.COPY, There.FOLDER_RENAMED): _FOLLOW,
+    (Here.COPY, There.FOLDER_GONE): _COPIED,
     (Here.DELETE, There.FLAGS): _UNDELETED,
     (Here.DELETE, There.READ): _SAME,
     (Here.DELETE, There.MOVE): Case(
@@ -113,6 +129,7 @@ TABLE: dict[tuple[Here, There], Case] = {
         kind=ConflictKind.DELETED_AND_CHANGED,
         choices=(Choice.KEEP_MINE,),
     ),
+    (Here.DELETE, There.TRASH): _SAME,
     (Here.DELETE, There.EXPUNGE): _SAME,
     (Here.DELETE, There.FOLDER_RENAMED): _FOLLOW,
     (Here.DELETE, There.FOLDER_GONE): _SAME,

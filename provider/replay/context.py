@@ -8,7 +8,7 @@ from datetime import datetime
 from store import MailStore, RunId
 from store.mail import AccountId, FolderId, MessageKey
 from store.mail.conflicts import Choice, NewConflict, Version
-from store.mail.operations import Operation, OperationId
+from store.mail.operations import Operation, OperationId, OperationKind
 
 from ..cancel import Stop
 from ..clock import Clock
@@ -49,8 +49,8 @@ class ReplayContext:
 
     def keeps(self, operations: Sequence[Operation], error: ProviderError) -> bool:
         """Ask the host whether the local effect of finally refused *operations* stays."""
-        if self.resolver is None:
-            return False
+        if self.resolver is None or any(one.kind is OperationKind.FLAGS for one in operations):
+            return False  # a flag that the server does not take is nothing that could be kept beside it
         try:
             return all(self.resolver.keeps(one, error) for one in operations)
         except Exception:

@@ -25,14 +25,11 @@ def due(context: ReplayContext, one: Operation) -> bool:
     return one.state is OperationState.QUEUED
 
 
-def folder_facts(context: ReplayContext, *, hidden: bool = False) -> dict[FolderId, FolderFact]:
-    """Return the folders of the account, those that are only here included.
-
-    *hidden*: also those that were deleted here; mail may have to be moved out of them before.
-    """
+def folder_facts(context: ReplayContext) -> dict[FolderId, FolderFact]:
+    """Return the folders of the account, those included that are only here, or deleted here and still there."""
     with context.store.read() as view:
         found = {}
-        for folder in view.folders(context.account, hidden=hidden):
+        for folder in view.folders(context.account, hidden=True):
             cursor = view.cursor(folder.id)
             found[folder.id] = FolderFact(
                 id=folder.id,

@@ -4,8 +4,8 @@ gone. Writes to the store only; what has to be sent because of it, the next pass
 
 from collections import defaultdict
 
-from store import Arrival, Message, UnknownMessage
-from store.mail import MessageKey
+from store import Arrival, Message, MessageAdded, UnknownMessage
+from store.mail import FolderId, MessageKey, Role, UidSet
 from store.mail.conflicts import Choice, NewConflict, Side, Version
 from store.mail.operations import FOLDER_KINDS, Net, Operation, OperationKind, Source, net
 
@@ -14,12 +14,16 @@ from ..sources.base import Notice
 from .conflicts import Case, Here, There, case_of
 from .context import ReplayContext, conflict_of
 from .facts import account_operations, due, place_of
+from .planning import something_to_send
 
 __all__ = ["decide_lost"]
 
 
-def decide_lost(context: ReplayContext) -> bool:
-    """Settle what is pending for messages that are gone, or are elsewhere; True when something may be sent now."""
+def decide_lost(context: ReplayContext, since: int) -> bool:
+    """Settle what is pending for messages that are gone, or are elsewhere; True when something may be sent now.
+
+    *since*: the change number of the store when the download began.
+    """
     chains: dict[MessageKey, list[Operation]] = defaultdict(list)
     flags: list[Operation] = []
     for one in account_operations(context):
@@ -31,13 +35,13 @@ def decide_lost(context: ReplayContext) -> bool:
             chains[one.message].append(one)
     for one in flags:
         if one.message is not None and one.message not in chains:
-            _flags(context, one)
+            _flags(context, one, since)
     ready = [_job(context, net(chain)) for chain in chains.values()]
-    return any(ready)
+    return any(ready) or something_to_send(context)
 
 
-def _flags(context: ReplayContext, one: Operation) -> None:
-    """What was marked is gone (deleted there): the mark goes with it, and that is told."""
+def _flags(context: ReplayContext, one: Operation, since: int) -> None:
+    """What was marked was moved there, and the mark follows it; or is gone: the mark goes with it, and that is told."""
     assert one.message is not None
     with context.store.read() as view:
         try:
@@ -45,26 +49,81 @@ def _flags(context: ReplayContext, one: Operation) -> None:
             return
         except UnknownMessage:
             path = _path(context, one)
-    case = case_of(Here.FLAGS, There.EXPUNGE)
+    elsewhere = _came(context, one.message, since)
+    if elsewhere is not None:
+        with context.store.edit("a mark follows") as editing:
+            editing.set_flags([elsewhere], add=one.add, remove=one.remove)
+    case = case_of(Here.FLAGS, There.EXPUNGE if elsewhere is None else There.MOVE)
     with context.store.write("marked and gone", run=context.run) as tx:
         tx.settle.gone([one.id], case.outcome)
+    if elsewhere is not None:
+        return
     text = "A message whose flags were changed here is gone on the server."
     context.warn(Notice(kind=ErrorKind.MESSAGE_MISSING.value, text=text, folder=path))
 
 
+def _came(context: ReplayContext, key: MessageKey, since: int) -> MessageKey | None:
+    """Return the message like *key* that this download brought: it was moved; older ones like it are other messages."""
+    came: set[MessageKey] = set()
+    more = True
+    while more:
+        page = context.store.changes(since)
+        came.update(change.key for change in page.changes if isinstance(change, MessageAdded))
+        since, more = page.cursor, page.more
+    after: MessageKey | None = key
+    with context.store.read() as view:
+        while after is not None:
+            found = view.came_since(key, after)
+            after = None if found is None else found.key
+            if after in came:
+                return after
+    return None
+
+
 def _job(context: ReplayContext, wanted: Net) -> bool:
     source = wanted.origin if wanted.source is Source.ORIGIN and wanted.origin else wanted.message
-    if wanted.source is Source.OCTETS or place_of(context, source) is not None:
+    place = place_of(context, source)
+    if wanted.source is Source.OCTETS or (place and not (wanted.deleted and place.folder_id != wanted.folder_id)):
         return False
+    if wanted.source is Source.ORIGIN:
+        return _keep(context, wanted, case_of(Here.COPY, There.EXPUNGE))
+    elsewhere = _elsewhere(context, wanted) if place is None else _seen(context, wanted.message)
     if wanted.deleted:
-        with context.store.write("deleted on both sides", run=context.run) as tx:
-            tx.settle.deleted(wanted.operations)
-        return False
-    elsewhere = _elsewhere(context, wanted)
-    if elsewhere is not None and wanted.source is Source.SERVER:
+        return _deleted(context, wanted, elsewhere)
+    here = Here.TRASH if _is_trash(context, wanted.target) else Here.MOVE
+    if elsewhere is not None:
         same = elsewhere.folder_id == wanted.target
-        return _adopt(context, wanted, elsewhere, case_of(Here.MOVE, There.MOVE_SAME if same else There.MOVE))
-    return _keep(context, wanted, case_of(Here.MOVE, There.EXPUNGE))
+        return _adopt(context, wanted, elsewhere, case_of(here, There.MOVE_SAME if same else There.MOVE))
+    if here is Here.TRASH:
+        with context.store.write("thrown away on both sides", run=context.run) as tx:
+            tx.settle.gone(wanted.operations, case_of(here, There.EXPUNGE).outcome)
+        return False
+    return _keep(context, wanted, case_of(here, There.EXPUNGE))
+
+
+def _deleted(context: ReplayContext, wanted: Net, there: Message | None) -> bool:
+    """What was to be removed is gone, or was moved meanwhile: then it stays where it is now."""
+    trashed = there is not None and _is_trash(context, there.folder_id)
+    case = case_of(Here.DELETE, There.EXPUNGE if there is None else There.TRASH if trashed else There.MOVE)
+    place = ""
+    if there is not None:
+        with context.store.read() as view:
+            place = str(view.folder(there.folder_id).path)
+    found = None if case.kind is None else _conflict(context, wanted, case, place)
+    with context.store.write("deleted on both sides", run=context.run) as tx:
+        tx.settle.deleted(wanted.operations)
+        if found is not None:
+            tx.settle.conflict(found)
+    if found is not None:
+        context.tell_conflict(found, place)
+    return False
+
+
+def _is_trash(context: ReplayContext, folder: FolderId | None) -> bool:
+    if folder is None:
+        return False
+    with context.store.read() as view:
+        return view.folder(folder).role is Role.TRASH
 
 
 def _elsewhere(context: ReplayContext, wanted: Net) -> Message | None:
@@ -75,12 +134,18 @@ def _elsewhere(context: ReplayContext, wanted: Net) -> Message | None:
         return view.came_since(wanted.message, wanted.twin)
 
 
+def _seen(context: ReplayContext, key: MessageKey) -> Message:
+    with context.store.read() as view:
+        return view.message(key)
+
+
 def _adopt(context: ReplayContext, wanted: Net, there: Message, case: Case) -> bool:
     """Let a message be where somebody else moved it, or (so the host wants it) move it on from there."""
     assert there.uid is not None
-    at = Arrival(message=wanted.message, folder_id=there.folder_id, epoch=there.epoch, uid=there.uid)
     with context.store.read() as view:
         place = str(view.folder(there.folder_id).path)
+        flags = dict(view.flags_of(there.folder_id, UidSet((there.uid,)))).get(there.uid)
+    at = Arrival(message=wanted.message, folder_id=there.folder_id, epoch=there.epoch, uid=there.uid, flags=flags)
     found = None if case.kind is None else _conflict(context, wanted, case, place)
     again = found is not None and found.done is Choice.KEEP_MINE
     with context.store.write("moved there", run=context.run) as tx:
@@ -96,15 +161,18 @@ def _adopt(context: ReplayContext, wanted: Net, there: Message, case: Case) -> b
 
 def _keep(context: ReplayContext, wanted: Net, case: Case) -> bool:
     """Add a message again that was moved here and removed there; where its octets are not here, it is gone."""
-    found = _conflict(context, wanted, case, "")
+    found = None if case.kind is None else _conflict(context, wanted, case, "")
+    wished = found is None or found.done is Choice.KEEP_MINE
     with context.store.write("moved here, removed there", run=context.run) as tx:
-        kept = found.done is Choice.KEEP_MINE and tx.settle.upload_instead(wanted.operations)
+        kept = wished and tx.settle.upload_instead(wanted.operations)
         if not kept:
             tx.settle.gone(wanted.operations, "It was removed on the server.")
-        if found.done is not Choice.KEEP_MINE or kept:
+        if found is not None and (kept or not wished):
             tx.settle.conflict(found)
-    if kept or found.done is not Choice.KEEP_MINE:
+    if found is not None and (kept or not wished):
         context.tell_conflict(found, found.versions[0].place)
+    elif kept:
+        return True
     else:
         text = "A message that was moved here is gone on the server, and only its header is here."
         context.warn(Notice(kind=ErrorKind.MESSAGE_MISSING.value, text=text))

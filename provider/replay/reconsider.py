@@ -16,7 +16,8 @@ __all__ = ["reconsider"]
 
 
 def reconsider(context: ReplayContext, session: Session, plan: ReplayPlan) -> None:
-    """Take out of *plan* the deletions of messages that changed on the server since they were deleted here.
+    """Take out of *plan* the deletions of messages that changed on the server since they were deleted here, or are not
+    there any more: the download shows whether somebody moved them.
 
     Raises what ends the connection.
     """
@@ -60,7 +61,7 @@ def _look(context: ReplayContext, session: Session, job: FolderJob) -> None:
                 spared.append(one)
             tx.settle.conflict(found)
         context.tell_conflict(found, place)
-    job.deletes[:] = [one for one in job.deletes if one not in spared]
+    job.deletes[:] = [one for one in job.deletes if one not in spared and one.place and one.place.uid in now]
 
 
 def _tell_drafts(context: ReplayContext, job: FolderJob, gone: UidSet) -> None:

@@ -5,12 +5,12 @@ a refusal costs its own rows only, and rows of other messages go on (U8); nothin
 make more work (flags of a copy that has a UID now, a target that had to be created): it is repeated, a few times.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from store import Arrival
-from store.mail import FolderId, MessageKey
-from store.mail.operations import Operation, OperationId, OperationKind, OperationState
+from store.mail import FolderId, MessageKey, Uid
+from store.mail.operations import Operation, OperationId, OperationKind
 
 from ..errors import ErrorKind, SourceError
 from ..phases import Phase
@@ -28,18 +28,21 @@ from ..sources.writing import (
     WritingSession,
 )
 from .answers import Answers
-from .collapse import FolderFact, FolderJob, Job, ReplayPlan, plan_replay, uids_of
+from .collapse import FolderFact, FolderJob, Job, ReplayPlan, uids_of
 from .context import ReplayContext
-from .facts import account_operations, due, folder_facts, place_of, wishes_of
+from .facts import account_operations, wishes_of
 from .guard import too_many_deletions
+from .planning import plan_now
 from .reconsider import reconsider
 from .recover import recover
-from .tree import replay_removals, replay_tree
+from .tree import renamed_there, replay_removals, replay_tree
 
 __all__ = ["replay"]
 
 PASSES_MAX = 3
 UPLOADS_PER_ATTEMPT = 200
+HELD_OCTETS_MAX = 256_000
+"""A message up to this size is read at once, and not while it is sent."""
 
 
 def replay(context: ReplayContext, session: Session) -> bool:
@@ -70,7 +73,7 @@ class _Replay:
         if context.contents:
             recover(context, self._session)
         if context.hierarchy:
-            replay_tree(context, self._writer, self._answers)
+            replay_tree(context, self._session, self._writer, self._answers)
         for _ in range(PASSES_MAX if context.contents else 0):
             plan = self._plan()
             if not plan:
@@ -92,24 +95,12 @@ class _Replay:
 
     def _plan(self) -> ReplayPlan:
         context, answers = self._context, self._answers
-        operations = account_operations(context)
-        barred = {one.message for one in operations if one.message is not None and not due(context, one)}
-        coming = {one.message for one in operations if one.kind is OperationKind.APPEND}
-        for one in operations:  # a newer version comes first
-            if one.kind is OperationKind.DELETE and one.message is not None and one.origin in coming:
-                barred.add(one.message)
-        waiting = frozenset(key for key in barred | answers.deferred if key is not None)
-        places = {}
-        for one in operations:
-            for key in (one.message, one.origin):
-                if key is not None and key not in places and (place := place_of(context, key)) is not None:
-                    places[key] = place
-        self._facts = folder_facts(context, hidden=True)
-        ready = [one for one in operations if due(context, one)]
-        plan = plan_replay(_as_queued(ready), wishes_of(context), places, self._facts, waiting)
+        plan, self._facts, ready = plan_now(context, frozenset(answers.deferred))
         plan.lost.clear()  # decided after the download, which may show where they are
         self._hold_masses(plan, ready)
+        before = _deleted_by(plan)
         reconsider(context, self._session, plan)
+        answers.deferred |= before - _deleted_by(plan)  # gone: the download shows where they are, if anywhere
         return plan
 
     def _hold_masses(self, plan: ReplayPlan, operations: Sequence[Operation]) -> None:
@@ -141,19 +132,24 @@ class _Replay:
             return
         self._journal(jobs)
         for event in self._writer.write(self._writes(jobs)):
-            self._context.stop.checkpoint()
             job = self._job_of[event.write]
+            item = self._context.item_of(str(job.folder.path))
             match event:
                 case WriteOpened():
-                    continue
+                    item.phase(Phase.UPLOAD_TABLE, f"Sending changes of {job.folder.path}")
                 case Marked():
+                    read = event.mark.add | event.mark.remove == {"\\Seen"}
+                    item.phase(Phase.UPLOAD_MESSAGE_READ if read else Phase.UPLOAD_MESSAGE)
                     self._answers.marked(job, event)
                 case Transferred():
+                    item.phase(Phase.UPLOAD_MESSAGE)
                     self._answers.transferred(job, self._jobs_of[event.transfer], event)
                 case Deleted():
+                    item.phase(Phase.UPLOAD_MESSAGE_DEL)
                     self._answers.deleted(job, event)
                 case WriteEnded():
                     self._answers.ended(job, event)
+            self._context.stop.checkpoint()
 
     def _writes(self, jobs: Sequence[FolderJob]) -> Iterator[FolderWrite]:
         """Yield what each folder is asked; remembers which answer belongs to what."""
@@ -163,14 +159,13 @@ class _Replay:
             folder = job.folder
             if folder.epoch is None:
                 continue
-            item = self._context.item_of(str(folder.path))
-            item.phase(Phase.UPLOAD_TABLE, f"Sending changes of {folder.path}")
             transfers = []
             for groups, move in ((job.copies, False), (job.moves, True)):
                 for target, several in groups.items():
-                    transfer = Transfer(uids=uids_of(several), target=self._facts[target].name, move=move)
-                    self._jobs_of[transfer] = several
-                    transfers.append(transfer)
+                    for once in _each_once(several):
+                        transfer = Transfer(uids=uids_of(once), target=self._facts[target].name, move=move)
+                        self._jobs_of[transfer] = once
+                        transfers.append(transfer)
             write = FolderWrite(
                 name=folder.name,
                 epoch=folder.epoch,
@@ -211,9 +206,9 @@ class _Replay:
     def _append(self, target: FolderId, jobs: Sequence[Job]) -> None:
         fact = self._facts[target]
         item = self._context.item_of(str(fact.path))
-        item.phase(Phase.UPLOAD_MESSAGE, f"Uploading to {fact.path}")
         for at in range(0, len(jobs), UPLOADS_PER_ATTEMPT):
             self._context.stop.checkpoint()
+            item.phase(Phase.UPLOAD_MESSAGE, f"Uploading to {fact.path}: {at:,} of {len(jobs):,}")
             page = jobs[at : at + UPLOADS_PER_ATTEMPT]
             self._attempt({target: [id for job in page for id in job.net.operations]})
             job_of = {self._upload(job.net.message): job for job in page}
@@ -227,13 +222,23 @@ class _Replay:
             told = view.upload(key)
 
         def octets() -> Iterator[bytes]:
+            if told.size <= HELD_OCTETS_MAX:  # no view waits for a network that it need not wait for
+                with store.read() as view:
+                    whole = view.raw(key)
+                yield whole
+                return
             with store.read() as view:
                 yield from view.open_raw(key)
 
         return Upload(octets=octets, size=told.size, flags=told.flags, internal_date=told.internal_date)
 
     def _create_again(self, target: FolderFact) -> None:
-        """The server says that a folder is not there, and that it may be created."""
+        """The server says that a folder is not there, and that it may be created: unless somebody renamed it."""
+        with self._context.store.read() as view:
+            object_id = view.folder(target.id).object_id
+        if renamed_there(self._session, self._facts[target.id], object_id) is not None:
+            self._answers.renamed_there(target)
+            return
         parent = next((f.name for f in self._facts.values() if f.path == target.path.parent), None)
         try:
             self._writer.create(target.path, parent=parent)
@@ -245,6 +250,18 @@ class _Replay:
             self._answers.created_again(target)
 
 
-def _as_queued(operations: Sequence[Operation]) -> list[Operation]:
-    """Return *operations*, which are due, as if they had never been tried."""
-    return [replace(one, state=OperationState.QUEUED) for one in operations]
+def _deleted_by(plan: ReplayPlan) -> set[MessageKey]:
+    return {one.net.message for job in plan.folders for one in job.deletes}
+
+
+def _each_once(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Return *jobs* in groups in which no place comes twice: two copies of one message are two commands."""
+    groups: list[list[Job]] = []
+    met: Counter[Uid] = Counter()
+    for job in jobs:
+        assert job.place is not None
+        if met[job.place.uid] == len(groups):
+            groups.append([])
+        groups[met[job.place.uid]].append(job)
+        met[job.place.uid] += 1
+    return groups

@@ -6,19 +6,22 @@ Deletions come last, after all mail was moved out; everything else comes first, 
 from collections.abc import Callable
 
 from store.mail import FolderId, FolderPath, Role
+from store.mail.conflicts import Side, Version
 from store.mail.operations import Operation, OperationKind
 
 from ..errors import ErrorKind, SourceError
 from ..events import Counts
 from ..phases import Phase
+from ..sources.base import FolderStatus, RemoteFolder, Session
 from ..sources.writing import WritingSession
 from .answers import Answers
 from .collapse import FolderFact
-from .context import ReplayContext
+from .conflicts import Here, There, case_of
+from .context import ReplayContext, conflict_of
 from .facts import account_operations, due, folder_facts
 from .guard import whole_folder
 
-__all__ = ["replay_removals", "replay_tree"]
+__all__ = ["renamed_there", "replay_removals", "replay_tree"]
 
 _LAST = frozenset({OperationKind.DELETE_FOLDER})
 _FIRST = frozenset(
@@ -31,9 +34,23 @@ _FIRST = frozenset(
 )
 
 
-def replay_tree(context: ReplayContext, session: WritingSession, answers: Answers) -> None:
-    """Create, rename, subscribe. Raises what ends the connection."""
-    _each(context, _FIRST, answers, lambda one, facts: _do(context, session, one, facts))
+def replay_tree(context: ReplayContext, session: Session, writer: WritingSession, answers: Answers) -> None:
+    """Create, rename, subscribe. *session* and *writer* are one object. Raises what ends the connection."""
+    _each(context, _FIRST, answers, lambda one, facts: _do(context, session, writer, one, facts))
+
+
+def renamed_there(session: Session, folder: FolderFact, object_id: str | None) -> RemoteFolder | None:
+    """Return the folder of the server that *folder* is, whatever it is called now; None: it is gone."""
+    listing = session.folders()
+    if object_id is not None:
+        found = [remote for remote in listing.folders if remote.object_id == object_id]
+    else:
+        found = [remote for remote in listing.folders if _numbers(remote.status) == (folder.epoch, folder.uid_next)]
+    return found[0] if len(found) == 1 else None
+
+
+def _numbers(status: FolderStatus | None) -> tuple[int | None, int | None] | None:
+    return None if status is None else (status.uid_validity, status.uid_next)
 
 
 def replay_removals(context: ReplayContext, session: WritingSession, answers: Answers) -> None:
@@ -47,9 +64,11 @@ def _each(
     answers: Answers,
     work: Callable[[Operation, dict[FolderId, FolderFact]], bool],
 ) -> None:
-    for one in account_operations(context):
-        if one.kind not in kinds or not due(context, one):
-            continue
+    asked = [one.id for one in account_operations(context) if one.kind in kinds]
+    for id in asked:
+        one = next((one for one in account_operations(context) if one.id == id), None)
+        if one is None or not due(context, one):
+            continue  # done together with an earlier one
         context.stop.checkpoint()
         facts = folder_facts(context)
         context.item.phase(Phase.UPLOAD_HIERARCHY, "Sending changes of folders")
@@ -59,9 +78,7 @@ def _each(
             if error.drops_connection:
                 raise
             if error.kind is ErrorKind.FOLDER_GONE:
-                with context.store.write("folder gone", run=context.run) as tx:
-                    tx.settle.refuse([one.id], str(error), error.server_text)
-                context.tell(error, folder=error.folder)
+                _give_up(context, one, error)
                 continue
             fact = facts.get(one.folder_id) or FolderFact(
                 id=one.folder_id, name=one.name, path=one.path or FolderPath(("?",))
@@ -69,7 +86,19 @@ def _each(
             answers.refused([one.id], fact, error)
 
 
-def _do(context: ReplayContext, session: WritingSession, one: Operation, facts: dict[FolderId, FolderFact]) -> bool:
+def _give_up(context: ReplayContext, one: Operation, error: SourceError) -> None:
+    with context.store.write("folder gone", run=context.run) as tx:
+        tx.settle.refuse([one.id], str(error), error.server_text)
+    context.tell(error, folder=error.folder)
+
+
+def _do(
+    context: ReplayContext,
+    session: Session,
+    writer: WritingSession,
+    one: Operation,
+    facts: dict[FolderId, FolderFact],
+) -> bool:
     folder = facts.get(one.folder_id)
     if folder is None:
         return False
@@ -80,51 +109,89 @@ def _do(context: ReplayContext, session: WritingSession, one: Operation, facts: 
     item.phase(Phase.UPLOAD_FOLDER, f"Sending changes of {folder.path}")
     match one.kind:
         case OperationKind.CREATE_FOLDER:
-            name = session.create(folder.path, parent=parent, role=_role_of(context, folder.id))
+            name = writer.create(folder.path, parent=parent, role=_role_of(context, folder.id))
             with context.store.write("folder created", run=context.run) as tx:
                 tx.settle.folder_created(one.id, name, None)
             context.item.uploaded(Counts(folders_new=1))
         case OperationKind.RENAME_FOLDER:
             if not folder.name:
                 return False  # it is created under its new name
-            name = session.rename(folder.name, folder.path, parent=parent)
-            names = {folder.id: name}
-            for fact in facts.values():
-                if fact.id != folder.id and fact.name and _below(fact.path, folder.path):
-                    names[fact.id] = name + fact.name[len(folder.name) :]
+            try:
+                name = writer.rename(folder.name, folder.path, parent=parent)
+            except SourceError as error:
+                if error.drops_connection:
+                    raise
+                found = _after_refusal(context, session, one, folder, error)
+                if found is None:
+                    return False
+                name = found
             with context.store.write("folder renamed", run=context.run) as tx:
-                tx.settle.folder_renamed(one.id, names)
+                tx.settle.folder_renamed(one.id, {folder.id: name, **_below(facts, folder, name)})
             context.item.uploaded(Counts(folders_renamed=1))
         case _:
             if not folder.name:
                 return False
-            session.subscribe(folder.name, one.kind is OperationKind.SUBSCRIBE)
+            writer.subscribe(folder.name, one.kind is OperationKind.SUBSCRIBE)
             with context.store.write("subscribed", run=context.run) as tx:
                 tx.settle.folder_done(one.id)
     return True
 
 
-def _remove(context: ReplayContext, session: WritingSession, one: Operation, answers: Answers) -> bool:
+def _after_refusal(
+    context: ReplayContext, session: Session, one: Operation, folder: FolderFact, error: SourceError
+) -> bytes | None:
+    """Return what the folder is called now where our own RENAME was heard after all, or somebody did the same.
+
+    None: somebody else gave it another name, which stays. Raises *error* where it is still called as before, or gone.
+    """
     with context.store.read() as view:
-        listed = view.removed_with(one.folder_id)
-    there = session.statuses([one.name]).get(one.name)
-    if there is not None:
-        listed = max(listed, there.messages or 0)  # mail may have come that nobody saw here
+        object_id = view.folder(folder.id).object_id
+    there = renamed_there(session, folder, object_id)
+    if there is None or there.name == folder.name:
+        raise error
+    if there.path == folder.path:
+        return there.name
+    case = case_of(Here.RENAME, There.FOLDER_RENAMED)
+    mine = Version(side=Side.MINE, place=str(folder.path))
+    theirs = Version(side=Side.THEIRS, place=str(there.path))
+    found = conflict_of(context, case, one.id, None, (mine, theirs))
+    with context.store.write("folder renamed twice", run=context.run) as tx:
+        tx.settle.refuse([one.id], case.outcome)
+        tx.settle.conflict(found)
+    context.tell_conflict(found, str(there.path))
+    return None
+
+
+def _below(facts: dict[FolderId, FolderFact], folder: FolderFact, name: bytes) -> dict[FolderId, bytes]:
+    """Return what the folders below *folder* are called on the server when that is called *name*."""
+    depth = len(folder.path.names)
+    return {
+        fact.id: name + fact.name[len(folder.name) :]
+        for fact in facts.values()
+        if fact.path.names[:depth] == folder.path.names
+        and len(fact.path.names) > depth
+        and fact.name.startswith(folder.name)  # else it is there already, or will be moved there only then
+        and len(fact.name) > len(folder.name) + 1
+    }
+
+
+def _remove(context: ReplayContext, session: WritingSession, one: Operation, answers: Answers) -> bool:
+    told = session.statuses([one.name]).get(one.name)
+    with context.store.read() as view:
+        removed = view.removed_with(one.folder_id)
+    listed = removed if told is None or told.messages is None else told.messages  # somebody may have added to it
     folder = FolderFact(id=one.folder_id, name=one.name, path=one.path or FolderPath(("?",)), listed=listed)
     why = whole_folder(folder)
     if why and not one.approved:
         answers.hold([one.id], why, folder)
         return False
+    if any(other.twin is not None and other.folder_id == one.folder_id for other in account_operations(context)):
+        return False  # mail that was moved out of it is still there
     session.remove(one.name)
     with context.store.write("folder deleted", run=context.run) as tx:
         tx.settle.folder_done(one.id)
     context.item.uploaded(Counts(folders_deleted=1))
     return True
-
-
-def _below(path: FolderPath, parent: FolderPath) -> bool:
-    depth = len(parent.names)
-    return len(path.names) > depth and path.names[:depth] == parent.names
 
 
 def _role_of(context: ReplayContext, folder: FolderId) -> Role | None:

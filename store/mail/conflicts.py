@@ -76,7 +76,7 @@ class NewConflict:
     versions: tuple[Version, Version]
     choices: tuple[Choice, ...]
     done: Choice | None = None
-    """What was done by itself; None: the operation waits."""
+    """What was done by itself, and can be decided otherwise for 30 days; None: the operation waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,14 +78,13 @@ def _as_json(version: Version) -> dict[str, object]:
 
 
 def add(work: Writing, account: int, found: NewConflict) -> ConflictId:
-    """Write a conflict; one that was settled by itself is closed at once."""
+    """Write a conflict; open, also where something was done by itself: a person may want it otherwise."""
     id_ = work.next_id("conflicts")
     versions = json.dumps([_as_json(version) for version in found.versions])
     done = None if found.done is None else found.done.value
     about = (found.kind.value, found.operation, found.message, versions)
     choices = "\n".join(choice.value for choice in found.choices)
-    ended = None if done is None else work.now
-    work.connection.execute(ADD, (id_, account, *about, choices, done, work.now, ended, done))
+    work.connection.execute(ADD, (id_, account, *about, choices, done, work.now, None, None))
     return ConflictId(id_)
 
 

@@ -4,13 +4,13 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import delete, insert, literal_column, select, update
+from sqlalchemy import delete, exists, insert, literal_column, or_, select, update
 
 from ..errors import UnknownFolder
 from ..folders import Folder, FolderCounts, FolderState, RemoteFolderRow
 from ..instants import from_micros, micros_or_none
 from ..mail import AccountId, FolderId, FolderPath, Role
-from ..tables import AccountRow, CursorRow, FolderRow, FolderTombstoneRow, table
+from ..tables import AccountRow, CursorRow, FolderRow, FolderTombstoneRow, MessageRow, OperationRow, table
 from .statements import names, p, sql
 from .values import joined, storable
 from .writing import Writing
@@ -24,6 +24,7 @@ __all__ = [
     "count",
     "find_folder",
     "folders_of",
+    "kept_for_nothing",
     "move_tree",
     "one_folder",
     "set_name",
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 _t, _cursors, _graves, _accounts = table(FolderRow), table(CursorRow), table(FolderTombstoneRow), table(AccountRow)
+_messages, _log = table(MessageRow), table(OperationRow)
 _LISTED = "name path delimiter role attributes selectable subscribed object_id"
 _COLUMNS = f"id account_id {_LISTED} state missing_since note messages unseen bodies listed"
 _read = select(*(_t.c[name] for name in _COLUMNS.split()))
@@ -59,6 +61,16 @@ SET_PATH = sql(update(_t).where(_t.c.id == p("folder")).values(**names("path cha
 SET_NAME = sql(
     update(_t).where(_t.c.id == p("folder")).values(**names("name delimiter state changed_seq")),
     "name delimiter state changed_seq folder",
+)
+# An account has some hundred folders: they are looked at one by one.
+KEPT_FOR_NOTHING = sql(
+    select(_t.c.id).where(
+        _t.c.state == literal_column("'local'"),
+        ~exists().where(_messages.c.folder_id == _t.c.id),
+        ~exists().where(
+            _log.c.folder_id == _t.c.id, or_(_log.c.finished_at.is_(None), _log.c.kept == literal_column("1"))
+        ),
+    )
 )
 SHOW_AGAIN = sql(
     update(_t).where(_t.c.id == p("folder")).values(**names("created_seq changed_seq")),
@@ -155,9 +167,12 @@ def one_folder(connection: sqlite3.Connection, folder: FolderId, accounts: dict[
 def find_folder(
     connection: sqlite3.Connection, account: int, path: FolderPath, accounts: dict[int, AccountId]
 ) -> Folder | None:
-    """Return the folder at *path*; of several (a missing one and its successor) the active one."""
-    row = connection.execute(BY_PATH, (account, storable(str(path)))).fetchone()
-    return None if row is None else _folder(row, accounts)
+    """Return the folder at *path*; of several (a missing one and its successor) the active one.
+
+    One that was deleted here is returned only where there is no other.
+    """
+    found = [_folder(row, accounts) for row in connection.execute(BY_PATH, (account, storable(str(path))))]
+    return min(found, key=lambda folder: folder.state is FolderState.DELETING, default=None)
 
 
 def account_of(connection: sqlite3.Connection, folder: FolderId) -> int:
@@ -259,6 +274,11 @@ def move_tree(work: Writing, folder: FolderId, path: FolderPath) -> None:
 def set_name(work: Writing, folder: FolderId, name: bytes, delimiter: str | None, state: FolderState) -> None:
     """Write what the server calls a folder, empty: it is not there (any more), and its state."""
     work.connection.execute(SET_NAME, (name, delimiter, state.value, work.take(), folder))
+
+
+def kept_for_nothing(connection: sqlite3.Connection) -> list[FolderId]:
+    """Return the folders that are not on the server, hold no mail, and are not to be made there."""
+    return [FolderId(id_) for (id_,) in connection.execute(KEPT_FOR_NOTHING)]
 
 
 def show_again(work: Writing, folder: FolderId) -> None:

@@ -229,7 +229,7 @@ WANTED_OF_NOTHING = sql(
 FOLDER_UNWANTED = sql(
     select(_f.c.id).where(
         _f.c.state.in_([literal_column("'local'"), literal_column("'deleting'")]),
-        ~exists().where(_o.c.folder_id == _f.c.id, _o.c.finished_at.is_(None)),
+        ~exists().where(_o.c.folder_id == _f.c.id, or_(_o.c.finished_at.is_(None), _o.c.kept == literal_column("1"))),
         ~exists().where(_m.c.folder_id == _f.c.id, _m.c.epoch == 0),
     )
 )

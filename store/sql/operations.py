@@ -26,6 +26,7 @@ __all__ = [
     "finish",
     "forget",
     "forget_account",
+    "kept",
     "of_account",
     "of_batch",
     "of_folder",
@@ -51,6 +52,10 @@ ONE = sql(_read.where(_t.c.id == p("of_id")), "of_id")
 PENDING = sql(_read.where(_t.c.account_id == p("account"), _pending).order_by(_in_order), "account")
 OF_ACCOUNT = sql(_read.where(_t.c.account_id == p("account")).order_by(_in_order), "account")
 OF_MESSAGE = sql(_read.where(_t.c.message == p("of_message"), _pending).order_by(_in_order), "of_message")
+KEPT = sql(
+    select(_t.c.id).where(_t.c.message == p("of_message"), _t.c.kept == literal_column("1")).order_by(_in_order),
+    "of_message",
+)
 OF_FOLDER = sql(_read.where(_t.c.folder_id == p("folder"), _pending).order_by(_in_order), "folder")
 REPLACED_BY = sql(
     _read.where(_t.c.origin == p("of_origin"), _t.c.kind == literal_column("'delete'"), _pending).order_by(_in_order),
@@ -279,6 +284,11 @@ def awaiting(
 ) -> Sequence[tuple[MessageKey, int | None, int | None]]:
     """Return the messages that came into *folder*, nobody knows where: key, epoch and UIDNEXT before the attempt."""
     return connection.execute(AWAITING, (account, folder)).fetchall()
+
+
+def kept(connection: sqlite3.Connection, message: MessageKey) -> list[OperationId]:
+    """Return the operations on *message* that were refused, and whose effect here was kept."""
+    return [OperationId(id_) for (id_,) in connection.execute(KEPT, (message,))]
 
 
 def chain(connection: sqlite3.Connection, message: MessageKey) -> list[OperationId]:

@@ -339,6 +339,18 @@ def test_a_deleted_folder_is_hidden_with_its_mail_and_what_left_it_goes_on(home:
     assert home.keys(home.inbox) == [2, 3, 4, keys[0]]
 
 
+def test_nothing_is_made_where_a_folder_waits_to_be_deleted(home: Home) -> None:
+    with home.store.edit("delete") as edit:
+        edit.delete_folder(home.archive)
+        for path in (("Archive",), ("Archive", "below")):
+            with pytest.raises(FolderExists):
+                edit.create_folder(ACCOUNT, FolderPath(path))
+        with pytest.raises(FolderNotWritable):
+            edit.rename_folder(home.archive, FolderPath(("x",)))
+        assert edit.view.find_folder(ACCOUNT, FolderPath(("Archive",))) is None
+    assert home.log() == [("delete-folder", "queued")]
+
+
 def test_a_folder_that_is_only_here_is_deleted_without_a_trace(home: Home) -> None:
     with home.store.edit("both") as edit:
         folder = edit.create_folder(ACCOUNT, FolderPath(("New",)))

@@ -27,6 +27,7 @@ from store import (
     open_store,
 )
 from store.mail import Uid, UidValidity
+from store.mail.operations import Source, net
 
 from .store_kit import ACCOUNT, BEGIN, EPOCH, Clock, Inbox, header_of, listed, new, raw_mail
 from .twoway_kit import Home
@@ -243,6 +244,17 @@ def test_a_refused_append_is_kept_when_asked_and_can_be_tried_again(home: Home) 
     with home.store.edit("retry") as edit:
         assert edit.retry(made) == 1
     assert home.log() == [("append", "queued")]
+
+
+def test_what_was_refused_and_kept_is_sent_again_with_what_builds_on_it(home: Home) -> None:
+    with home.store.edit("append") as edit:
+        key = edit.append(home.archive, raw_mail(50))
+    with home.store.write("settle") as tx:
+        tx.settle.refuse(ids_of(home, key), "the folder is closed", keep=True)
+    with home.store.edit("elsewhere") as edit:
+        edit.move([key], home.inbox)
+    one = net(home.pending())
+    assert (one.source, one.target) == (Source.OCTETS, home.inbox)
 
 
 def test_later_waits_and_counts_a_try_and_unsent_is_queued_again(home: Home) -> None:

@@ -5,6 +5,7 @@ flags of messages too of which nothing changed (servers are silent about them), 
 
 - UNCHANGEDSINCE only names those that others changed meanwhile (RFC 7162 §3.1.3); they are stored again without it,
   which merges flag by flag. What a STORE of ours has touched already is stored without it at once.
+- What is copied or moved in the same visit is stored without it as well: there is no second chance before it goes.
 - What counts is what the FETCH shows, not how a STORE ended: a refusal for the sake of a message that is gone costs
   nobody else his flag.
 - A message without an answer is gone only when a search says so too.
@@ -89,7 +90,7 @@ class Marking:
         """Return what goes out first."""
         view = self._desk.view
         since = self._write.unchanged_since if self._desk.abilities.condstore and view.mod_seq is not None else None
-        touched = UidSet()
+        touched = UidSet.of_ranges(pair for transfer in self._write.transfers for pair in transfer.uids.ranges)
         for job in self._jobs:
             fresh, again = job.mark.uids - touched, job.mark.uids & touched
             job.stores = stores(fresh, add=job.add, remove=job.remove, since=since)

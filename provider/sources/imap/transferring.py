@@ -296,7 +296,7 @@ class Transferring:
         before = None if part.before is None else heard.found.get(part.before)
         if before is not None:
             return missing & before
-        if told and heard.endings[part.command].ok:
+        if heard.endings[part.command].ok and told:
             return UidSet()
-        # OK alone proves nothing: Dovecot says it, too, where none of them was there any more.
+        # An OK without COPYUID and without a message that went: there was none to move (RFC 6851 §3.3, RFC 4315 §3).
         return missing if heard.expunges else missing & heard.vanished

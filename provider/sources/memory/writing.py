@@ -193,6 +193,7 @@ class MemoryWriter:
     def create(self, path: FolderPath, *, parent: bytes | None, role: Role | None = None) -> bytes:
         """Create a folder; one that exists is no error."""
         with self._changing("create", str(path)):
+            path = self._below(path, parent)
             if path not in self._server.paths:
                 self._server.add_folder(path, role=role, subscribed=True)
             return self._server.folder(path).name
@@ -204,6 +205,7 @@ class MemoryWriter:
             folder = self._server.named(name)
             if folder is None:
                 raise FolderUnusable(f"There is no folder {text} any more.", kind=ErrorKind.FOLDER_GONE, folder=text)
+            path = self._below(path, parent)
             if path in self._server.paths:
                 raise CommandRefused(f"There is a folder {path} already.", response_code="ALREADYEXISTS", folder=text)
             self._server.rename_folder(folder.path, path)
@@ -231,6 +233,11 @@ class MemoryWriter:
             with self._server.lock:
                 yield
             self._row()
+
+    def _below(self, path: FolderPath, parent: bytes | None) -> FolderPath:
+        """Return *path* as the server would have it: in the folder that is called *parent* now."""
+        above = None if parent is None else self._server.named(parent)
+        return path if above is None else FolderPath((*above.path.names, path.name))
 
     def _text(self, name: bytes) -> str:
         with self._server.lock:
