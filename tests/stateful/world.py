@@ -27,6 +27,7 @@ from ..servers.dovecot import DovecotAccount
 from ..servers.plain_client import PlainClient
 from ..servers.relay import Fault, Relay, Way
 from .ledger import Found, Ledger, number_in
+from .second_opinion import second_opinion
 
 __all__ = ["FLAGS", "Client", "World"]
 
@@ -366,6 +367,11 @@ class World:
             told = waiting or _differences(client.store, there)
             faults += [f"{client.name}: {fault}" for fault in told]
         return faults
+
+    def second_opinion(self) -> None:
+        """Ask another program of another author. After ``come_to_rest``. Raises AssertionError."""
+        faults = second_opinion(self.server, self.clients[0].store, self.clients[0].path.parent / "mbsync")
+        assert not faults, "\n  ".join([*faults, "after", *self.script])
 
     # -- how ----------------------------------------------------------------------------------------------
 
