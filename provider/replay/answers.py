@@ -83,7 +83,7 @@ class Answers:
                 self.deferred.add(one.net.message)
         done = len(told.places) + len(told.unplaced)
         self.changed |= bool(done)
-        self.again |= bool(told.places)  # a copy whose flags shall differ can be marked now
+        self.again |= bool(done)  # a copy whose flags shall differ can be marked now, and so can its origin
         counts = Counts(new=done) if not told.transfer.move else Counts(new=done, deleted=done)
         context.item_of(str(job.folder.path)).uploaded(counts)
         if told.lingering:

@@ -117,9 +117,11 @@ def plan_replay(
         if key in barred or any(one.state is not OperationState.QUEUED for one in chain):
             continue
         _place_job(plan, job_in, net(chain), places, folders)
+    # What is copied is marked in the next pass: a copy is to have the marks that its origin had when it was made.
+    origins = {one.net.origin for job in jobs.values() for group in job.copies.values() for one in group}
     for wish in wishes:
         known = folders.get(wish.place.folder_id)
-        if wish.message not in barred and known is not None and known.name:
+        if wish.message not in barred | origins and known is not None and known.name:
             job_in(known.id).marks[wish.add, wish.remove].append(wish)
     plan.folders.extend(jobs.values())
     return plan
