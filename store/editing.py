@@ -103,12 +103,12 @@ class Editing(FolderEdits):
     ) -> MessageKey:
         """Add a message (a draft, a sent copy, an import) and return its key.
 
-        *internal_date*: aware; None: now. *replaces*: the message whose newer version this is (a draft that was
+        *internal_date*: aware, kept to the second; None: now. *replaces*: the message whose newer version this is (a draft that was
         edited); it is deleted for good. Raises UnknownFolder, UnknownMessage, FolderNotWritable.
         """
         wanted = _flags(flags)
         at = from_micros(self._w.now) if internal_date is None else internal_date
-        instant = micros(at)
+        instant = micros(at) // 1_000_000 * 1_000_000  # as a server will tell it (RFC 9051 §9, date-time)
         self._writable(folder, [])
         old = self._rows([] if replaces is None else [replaces])
         account = folders.account_of(self._w.connection, folder)
