@@ -103,8 +103,8 @@ class Editing(FolderEdits):
     ) -> MessageKey:
         """Add a message (a draft, a sent copy, an import) and return its key.
 
-        *internal_date*: aware, kept to the second; None: now. *replaces*: the message whose newer version this is (a draft that was
-        edited); it is deleted for good. Raises UnknownFolder, UnknownMessage, FolderNotWritable.
+        *internal_date*: aware, kept to the second; None: now. *replaces*: the message whose newer version this is (a
+        draft that was edited); it is deleted for good. Raises UnknownFolder, UnknownMessage, FolderNotWritable.
         """
         wanted = _flags(flags)
         at = from_micros(self._w.now) if internal_date is None else internal_date
