@@ -262,4 +262,14 @@ class Rounds:
 
     def _finish(self, work: FolderWork, status: ItemStatus) -> None:
         self._finished.add(work.folder.id)
+        if status is ItemStatus.SUCCEEDED:
+            self._lay_ghosts(work.folder)
         work.item.finish(status)
+
+    def _lay_ghosts(self, folder: Folder) -> None:
+        """All of *folder* is listed: what we brought there, and did not find there, was taken away by somebody."""
+        with self._context.store.read() as view:
+            if not view.awaits(folder.id):
+                return
+        with self._context.store.write("not found", run=self._context.run) as tx:
+            tx.settle.never_found(folder.id)

@@ -64,7 +64,8 @@ class FolderEdits(Batch):
                 self._leave(row)
         created = self._log.of_folder(folder, OperationKind.CREATE_FOLDER)
         if old.state is FolderState.LOCAL:
-            rest = operations.of_folder(self._w.connection, folder, self._log.names)
+            asked = operations.of_folder(self._w.connection, folder, self._log.names)
+            rest = [one for one in asked if one.message is None]  # mail that was moved on, or removed, still waits
             self._log.forget([one.id for one in (*created, *rest)])
             folders.bury_folder(self._w, folder)
             return None

@@ -13,7 +13,7 @@ from .folders import FolderState
 from .instants import micros
 from .mail import FolderId, FolderPath, MessageKey, Uid, UidValidity
 from .mail.flags import clean_flags
-from .mail.operations import Operation, OperationId, OperationKind, OperationState
+from .mail.operations import FOLDER_KINDS, Operation, OperationId, OperationKind, OperationState
 from .oplog import effective
 from .resolving import Resolving
 from .sql import adoption, conflicts, cursors, folders, operations, places, rows
@@ -168,6 +168,21 @@ class Settling(Resolving):
             if epoch is not None:
                 adoption.adopt(self._w, Place(row.folder_id, row.account_id, epoch))
 
+    def never_found(self, folder: FolderId) -> int:
+        """All of *folder* is listed, and some that came into it, nobody knew where, are not there: they were moved on,
+        or removed, by somebody else. They go here, too; return how many that were.
+        """
+        lost = 0
+        account = folders.account_of(self._w.connection, folder)
+        for message, _, _ in operations.awaiting(self._w.connection, account, folder):
+            row = self._row(message)
+            if row is not None and row.pending and not operations.chain(self._w.connection, message):
+                operations.finish(self._w, message)
+                self._end(self._log.beside(message))
+                rows.bury(self._w, [message])
+                lost += 1
+        return lost
+
     def deleted(self, ids: Iterable[OperationId]) -> None:
         """Deletions are done, or were done already: the twins go."""
         for one in self._log.pending(ids):
@@ -231,22 +246,29 @@ class Settling(Resolving):
     def remove_folder(self, folder: FolderId) -> int:
         """Remove the rows and the row of a folder that is gone; return how many messages that were.
 
-        What waits to get into it keeps it: it is LOCAL then, and is to be created again, or to be given up. Raises
-        UnknownFolder.
+        What waits to get into it keeps it: it is LOCAL then, and is to be created again, or to be given up. What was
+        wanted of the folder itself is over. Raises UnknownFolder.
         """
         work = self._w
         folders.account_of(work.connection, folder)
+        over = FOLDER_KINDS - {OperationKind.CREATE_FOLDER}
+        asked = operations.of_folder(work.connection, folder, self._log.names)
+        self._end([one.id for one in asked if one.kind in over], "the folder is gone on the server")
+        self.never_found(folder)
         waiting = set(places.pending_of_folder(work.connection, folder))
         gone = rows.bury(work, [key for key in rows.keys_of_folder(work, folder) if key not in waiting])
         if waiting:
-            cursors.empty(work, folder)
-            folders.set_name(work, folder, b"", None, FolderState.LOCAL)
+            path = folders.one_folder(work.connection, folder, self._log.names).path
+            self.recreate(folder, path)
         else:
             folders.bury_folder(work, folder)
         return gone
 
     def recreate(self, folder: FolderId, path: FolderPath) -> OperationId:
-        """The folder is gone on the server, and mail waits to get into it: it is to be created again."""
+        """The folder is gone on the server, and mail waits to get into it: it is to be created again.
+
+        Twice is fine.
+        """
         found = folders.one_folder(self._w.connection, folder, self._log.names)
         number = folders.account_of(self._w.connection, folder)
         if found.path != path:
@@ -254,5 +276,7 @@ class Settling(Resolving):
         if found.state is not FolderState.LOCAL:
             cursors.empty(self._w, folder)
             folders.set_name(self._w, folder, b"", None, FolderState.LOCAL)
+        for one in self._log.of_folder(folder, OperationKind.CREATE_FOLDER):
+            return one.id
         batch = self._w.next_id("operations")
         return operations.add(self._w, number, batch, OperationKind.CREATE_FOLDER, folder, path=path)

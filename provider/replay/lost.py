@@ -119,14 +119,16 @@ def _seen(context: ReplayContext, key: MessageKey) -> Message:
 
 
 def _adopt(context: ReplayContext, wanted: Net, there: Message, case: Case) -> bool:
-    """Let a message be where somebody else moved it, or (so the host wants it) move it on from there."""
+    """Let a message be where somebody else moved it, or move it on from there: the host wants it so, or
+    it never left its folder, which was renumbered."""
     assert there.uid is not None
     with context.store.read() as view:
         place = str(view.folder(there.folder_id).path)
         flags = dict(view.flags_of(there.folder_id, UidSet((there.uid,)))).get(there.uid)
     at = Arrival(message=wanted.message, folder_id=there.folder_id, epoch=there.epoch, uid=there.uid, flags=flags)
-    found = None if case.kind is None else _conflict(context, wanted, case, place)
-    again = found is not None and found.done is Choice.KEEP_MINE
+    stayed = there.folder_id == wanted.folder_id  # only its number is another one: it can go where it was to go
+    found = None if stayed or case.kind is None else _conflict(context, wanted, case, place)
+    again = stayed or (found is not None and found.done is Choice.KEEP_MINE)
     with context.store.write("moved there", run=context.run) as tx:
         tx.settle.arrived(wanted.operations, [at])
         if again and wanted.target is not None:

@@ -34,8 +34,9 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self._world: World | None = None
 
-    @initialize(profile=st.sampled_from(PROFILES), mail=st.integers(0, 6))
-    def begin(self, profile: Profile, mail: int) -> None:
+    @initialize(profile=st.sampled_from(PROFILES), mail=st.integers(0, 6), asks=st.sampled_from([False, False, True]))
+    def begin(self, profile: Profile, mail: int, asks: bool) -> None:
+        self._asks = asks  # mbsync, at the end
         self._world = World(type(self).accounts(profile)).__enter__()
         self._world.script.append(f"with World(accounts({profile})) as world:")
         for number in range(mail):
@@ -138,6 +139,8 @@ class Histories(RuleBasedStateMachine):
             return
         try:
             self._world.come_to_rest()
+            if self._asks:
+                self._world.second_opinion()
         finally:
             self._world.__exit__(None, None, None)
 

@@ -8,9 +8,9 @@ cut or blocked, and a provider for one run at a time. Invariant: the same calls 
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -20,13 +20,14 @@ from provider.testing import RecordingCallback
 from store import Folder, FolderPath, FolderState, MailStore, Message, StoreError, open_store
 from store.mail.operations import Operation, OperationKind, OperationState
 
-from ..crash.judge import differences
-from ..scenarios.rig import ME, account_at, server_snapshot
+from ..crash.judge import unlike
+from ..scenarios.rig import ME, FolderSeen, account_at, server_snapshot, store_snapshot
 from ..servers import mutf7
 from ..servers.dovecot import DovecotAccount
 from ..servers.plain_client import PlainClient
 from ..servers.relay import Fault, Relay, Way
 from .ledger import Found, Ledger, number_in
+from .second_opinion import second_opinion
 
 __all__ = ["FLAGS", "Client", "World"]
 
@@ -50,20 +51,14 @@ class Client:
 
     def pending(self) -> tuple[Operation, ...]:
         with self.store.read() as view:
-            return view.operations(ME)
+            return view.operations()
 
     def folders(self) -> list[Folder]:
         """Return what takes mail, by path."""
         states = (FolderState.ACTIVE, FolderState.LOCAL)
-        if ME not in self._accounts():
-            return []
         with self.store.read() as view:
-            found = [one for one in view.folders(ME) if one.selectable and one.state in states]
+            found = [one for one in view.folders() if one.selectable and one.state in states]
         return sorted(found, key=lambda folder: str(folder.path))
-
-    def _accounts(self) -> tuple[str, ...]:
-        with self.store.read() as view:
-            return view.accounts()
 
     def messages(self) -> list[tuple[int, Folder, Message]]:
         """Return what a person sees here, by number, folder and age."""
@@ -367,9 +362,16 @@ class World:
             found = self._all(plain)
         faults = self.ledger.faults(found)
         for client in self.clients:
-            faults += [f"{client.name}: {fault}" for fault in differences(client.store, there)]
-            faults += [f"{client.name}: {one.kind.value} is {one.state.value}" for one in client.pending()]
+            waiting = [f"{one.kind.value} of {one.message} is {one.state.value}" for one in client.pending()]
+            waiting += [f"message {number} has no place" for number, _, seen in client.messages() if seen.pending]
+            told = waiting or _differences(client.store, there)
+            faults += [f"{client.name}: {fault}" for fault in told]
         return faults
+
+    def second_opinion(self) -> None:
+        """Ask another program of another author. After ``come_to_rest``. Raises AssertionError."""
+        faults = second_opinion(self.server, self.clients[0].store, self.clients[0].path.parent / "mbsync")
+        assert not faults, "\n  ".join([*faults, "after", *self.script])
 
     # -- how ----------------------------------------------------------------------------------------------
 
@@ -391,6 +393,15 @@ class World:
 
     def _numbers(self) -> dict[str, int]:
         return {hashlib.sha256(octets).hexdigest(): number for number, octets in self.ledger.octets.items()}
+
+
+def _differences(store: MailStore, there: Mapping[bytes, FolderSeen]) -> list[str]:
+    """Return in what *store* is not what is *there*, and what is wrong with it by itself."""
+    here = store_snapshot(store)
+    for name, folder in here.items():
+        if not folder.selectable and not folder.messages:
+            here[name] = replace(folder, epoch=None)  # what it had once means nothing
+    return [str(problem) for problem in store.check(full=True).problems] + unlike(here, there)
 
 
 def _pick(found: Sequence[T], which: int) -> T | None:

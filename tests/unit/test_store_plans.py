@@ -46,6 +46,7 @@ READS: dict[str, Callable[[ReadView], object]] = {
     "upload": lambda view: view.upload(MessageKey(3)),
     "likeness": lambda view: view.likeness(MessageKey(3)),
     "came_since": lambda view: view.came_since(MessageKey(3), MessageKey(1)),
+    "awaits": lambda view: view.awaits(INBOX),
     "removed_with": lambda view: view.removed_with(INBOX),
     "cursor_seq": lambda view: view.cursor_seq(),
     "cursor": lambda view: view.cursor(INBOX),
