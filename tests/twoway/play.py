@@ -135,6 +135,9 @@ def judge(played: Played, *, once: bool = True, again: bool = True) -> None:
         assert far.subscribed() == scenario.subscribed, f"subscribed: {sorted(far.subscribed())}"
     if not again:
         return
+    if not once:
+        played.synchronize()  # a folder that was made anew is called stable by a quiet visit
+        assert far.seen() == server, "a further synchronization changed the server"
     before = rows_outside_runs(played.path)
     played.synchronize()
     assert far.seen() == server, "one more synchronization changed the server"
