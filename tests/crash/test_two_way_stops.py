@@ -9,7 +9,10 @@ import pytest
 from ..twoway.notation import Scenario, scenarios
 from ..twoway.stops import Stops, evenly
 
-INDISTINCT = frozenset(f"grid: {here} x copy-a" for here in ("move-a", "copy-a", "flag-move-a"))
+INDISTINCT = frozenset(
+    {f"grid: {here} x copy-a" for here in ("move-a", "copy-a", "flag-move-a")}
+    | {f"grid: copy-a x {there}" for there in ("move-a", "answer-move-a")}
+)
 """Others put the very same message where ours is to go: after a lost line it cannot be told from ours, and is there
 once where both were wanted. Nothing is lost by it."""
 CRASH = {
