@@ -91,15 +91,16 @@ class Ledger:
         for one in found:
             if not one.thrown_away:
                 there[one.number].append(one)
-        # Where only marking was possible a mark may have gone to the one that is left behind (docs/limits.md).
-        left = {one.number for one in found if one.thrown_away}
+        marked = Counter(one.number for one in found if one.thrown_away)
+        # Where only marking was possible a flag may have gone to the one that is left behind, and a copy of that one
+        # is marked, too: those are bounds of servers without UIDPLUS.
         faults: list[str] = []
         for number, made in self.made.items():
             count, least = len(there[number]), max(0, made - self.may_be_lost[number])
-            if not least <= count <= made:
+            if count > made or count + marked[number] < least:
                 where = [f"{one.folder}:{one.uid}" for one in there[number]]
                 faults.append(f"message {number} is there {count} times ({where}), not {least} to {made} times")
-            if made == 1 and count == 1 and number not in left:
+            if made == 1 and count == 1 and not marked[number]:
                 faults += self._flag_faults(number, there[number][0].snapshot)
         return faults
 

@@ -108,14 +108,3 @@ def test_a_visit_that_was_broken_off_is_made_again_though_no_number_differs(worl
         world.append_there(5, 2, 3)
         world.sync_killed(0, 3447, False)
         world.come_to_rest()
-
-
-@on(Profile.BARE)
-def test_a_copy_of_what_was_deleted_meanwhile_and_could_only_be_marked_is_no_marked_one(world: World) -> None:
-    with world:
-        world.append_there(1, 4, 4)
-        world.sync(0)
-        world.sync(1)
-        world.delete_here(0, 8, False)
-        world.copy_here(1, 3, 4)
-        world.come_to_rest()
