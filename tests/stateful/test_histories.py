@@ -126,6 +126,10 @@ class Histories(RuleBasedStateMachine):
     def sync(self, who: int) -> None:
         self.do("sync", who)
 
+    @rule(who=WHO)
+    def look(self, who: int) -> None:
+        self.do("look", who)
+
     @rule(who=WHO, at=AT, up=YES, reset=YES)
     def sync_cut(self, who: int, at: int, up: bool, reset: bool) -> None:
         self.do("sync_cut", who, at, up, reset)

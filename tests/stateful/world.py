@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from provider import Account, Limits, MailStoreProvider, SyncRequest, SyncResult
+from provider import Account, Limits, MailStoreProvider, SyncFlags, SyncRequest, SyncResult
 from provider.testing import RecordingCallback
 from store import Folder, FolderPath, FolderState, MailStore, Message, StoreError, open_store
 from store.mail.operations import Operation, OperationKind, OperationState
@@ -246,7 +246,7 @@ class World:
             paths = _paths(plain)
             path = _pick([path for path in paths if path not in ("INBOX", "Trash")], where)
             if path is not None and not any(other.startswith(path + "/") for other in paths):
-                self.ledger.dropped(one.number for one in self._all(plain) if one.folder == path)
+                self.ledger.dropped(one.number for one in self.everything(plain) if one.folder == path)
                 plain.delete(path)
 
     # -- what befalls the server --------------------------------------------------------------------------
@@ -282,6 +282,12 @@ class World:
     def sync(self, who: int) -> None:
         self._synchronize(self._of(who))
 
+    def look(self, who: int) -> None:
+        """Bring what is new, and send nothing."""
+        client = self._of(who)
+        if client.online:
+            self._run(client, SyncFlags.SYNC_DOWNLOAD_HIERARCHY | SyncFlags.SYNC_DOWNLOAD_CONTENTS)
+
     def sync_cut(self, who: int, at: int, up: bool, reset: bool) -> None:
         """The line breaks in the middle; the run finds another one."""
         client = self._of(who)
@@ -314,10 +320,10 @@ class World:
         self._expect_removals(client)
         return self._run(client)
 
-    def _run(self, client: Client) -> SyncResult:
+    def _run(self, client: Client, flags: SyncFlags = SyncFlags.ALL_DIRECTIONS) -> SyncResult:
         host = RecordingCallback()
         with MailStoreProvider(client.store, [client.account]) as provider:
-            result = provider.SynchronizeInBackground(SyncRequest(callback=host)).wait(HANG_SECONDS)
+            result = provider.SynchronizeInBackground(SyncRequest(flags=flags, callback=host)).wait(HANG_SECONDS)
             assert host.wait_done(HANG_SECONDS)
         host.grammar()
         return result
@@ -327,7 +333,7 @@ class World:
         names = {one.name for one in client.pending() if one.kind is OperationKind.DELETE_FOLDER and one.approved}
         if names:
             with self.server.client() as plain:
-                inside = [one.number for one in self._all(plain) if mutf7.encode(one.folder) in names]
+                inside = [one.number for one in self.everything(plain) if mutf7.encode(one.folder) in names]
             self.ledger.dropped(inside)
 
     # -- the end ------------------------------------------------------------------------------------------
@@ -359,7 +365,7 @@ class World:
     def _faults(self) -> list[str]:
         with self.server.client() as plain:
             there = server_snapshot(plain, "/")
-            found = self._all(plain)
+            found = self.everything(plain)
         faults = self.ledger.faults(found)
         for client in self.clients:
             waiting = [f"{one.kind.value} of {one.message} is {one.state.value}" for one in client.pending()]
@@ -378,7 +384,7 @@ class World:
     def _of(self, who: int) -> Client:
         return self.clients[who % len(self.clients)]
 
-    def _all(self, plain: PlainClient) -> list[Found]:
+    def everything(self, plain: PlainClient) -> list[Found]:
         """Return what is on the server, by number, folder and UID."""
         digests = self._numbers()
         found = [
@@ -389,7 +395,7 @@ class World:
         return sorted(found, key=lambda one: (one.number, one.folder, one.uid))
 
     def _seen(self, plain: PlainClient) -> list[Found]:
-        return [one for one in self._all(plain) if not one.thrown_away]
+        return [one for one in self.everything(plain) if not one.thrown_away]
 
     def _numbers(self) -> dict[str, int]:
         return {hashlib.sha256(octets).hexdigest(): number for number, octets in self.ledger.octets.items()}
