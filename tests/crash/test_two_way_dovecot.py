@@ -20,7 +20,6 @@ CRASH = {
     for one in scenarios()
     if one.only in ("", "dovecot") and one.crash and not (one.pending or one.broken or one.id in INDISTINCT)
 }
-# Without UIDPLUS and MOVE both, sources stay marked as deleted, as they must: no scenario says so.
 ABLE = (Profile.FULL, Profile.NO_CONDSTORE, Profile.NO_MOVE, Profile.NO_UIDPLUS)
 SAMPLE = (
     "append: twenty, of which five are removed and five moved before they are sent",
@@ -53,7 +52,7 @@ def test_a_process_that_ends_anywhere_is_followed_by_one_that_finishes(
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("able", ABLE, ids=lambda able: able.name)
+@pytest.mark.parametrize("able", [*ABLE, Profile.BARE], ids=lambda able: able.name)
 @pytest.mark.parametrize("scenario", CRASH.values(), ids=CRASH)
 def test_every_single_place_on_every_dovecot(
     scenario: Scenario, able: Profile, dovecot_daemon: Callable[..., Dovecot], forks: ForkServer, tmp_path: Path
