@@ -10,7 +10,7 @@ from store.mail import FolderId, MessageKey, Uid, UidSet
 from store.mail.merge import applied, delta
 from store.mail.operations import Operation, OperationId, OperationKind
 
-from ..errors import ErrorKind, ProviderError, SourceError
+from ..errors import CommandRefused, ErrorKind, ProviderError, SourceError
 from ..events import Counts
 from ..sources.base import Notice
 from ..sources.writing import Appended, Deleted, Marked, Transferred, WriteEnded
@@ -39,6 +39,8 @@ class Answers:
         self._waiting: dict[FolderId, set[MessageKey]] = {}
         """For which folder, that was not there, which messages wait."""
         self._created: set[FolderId] = set()
+        self.full: set[FolderId] = set()
+        """Targets that take nothing for now."""
         self._came: list[tuple[Job, FolderFact, Appended]] = []
 
     # -- folders that are open --------------------------------------------------------------------------
@@ -152,9 +154,13 @@ class Answers:
         self.again |= bool(fine)  # what they replace can go now
         for _, target, _ in fine:
             context.item_of(str(target.path)).uploaded(Counts(new=1))
+        refused: dict[tuple[FolderId, str, str], list[tuple[Job, SourceError]]] = {}
         for job, target, told in came:
             if told.error is not None:
-                self._refused_jobs([job], target.id, told.error)
+                alike = (target.id, told.error.response_code or "", str(told.error))
+                refused.setdefault(alike, []).append((job, told.error))
+        for (folder, _, _), several in refused.items():
+            self._refused_jobs([job for job, _ in several], folder, several[0][1])
 
     def _arrived(self, tx: WriteTransaction, job: Job, target: FolderFact, told: Appended) -> None:
         if told.uid is None or told.epoch is None:
@@ -205,16 +211,19 @@ class Answers:
         return self._refused(ids, folder, error)
 
     def _refused_jobs(self, jobs: Sequence[Job], target: FolderId, error: SourceError) -> None:
-        verdict = self._rule(error, [id for one in jobs for id in one.net.operations])
-        facts = self._facts_of(target)
         ids = [id for one in jobs for id in one.net.operations]
-        if verdict.verdict is Verdict.CREATE_TARGET and target not in self._created:
+        rule, facts = self._rule(error, ids), self._facts_of(target)
+        if rule.verdict in (Verdict.CREATE_TARGET, Verdict.GONE) and target not in self._created:
             self._to_create[target] = facts
             self._waiting.setdefault(target, set()).update(one.net.message for one in jobs)
             with self._context.store.write("target missing", run=self._context.run) as tx:
                 tx.settle.unsent(ids)
             return
         self.deferred.update(one.net.message for one in jobs)
+        if rule.verdict is Verdict.LATER:
+            self.full.add(target)
+        if rule.verdict is Verdict.GONE:  # it was just created, and still is not there
+            error = CommandRefused(str(error), folder=str(facts.path), server_text=error.server_text)
         self._refused(ids, facts, error)
 
     def _refused(self, ids: Sequence[OperationId], folder: FolderFact, error: ProviderError) -> Verdict:

@@ -58,7 +58,13 @@ def replay(context: ReplayContext, session: Session) -> bool:
         text = "This account can only be read: what was changed here stays here."
         context.warn(Notice(kind=ErrorKind.COMMAND_REFUSED.value, text=text))
         return False
-    return _Replay(context, session, session).whole()
+    try:
+        return _Replay(context, session, session).whole()
+    except SourceError as error:
+        if error.drops_connection:
+            raise
+        context.tell(error, folder=error.folder)  # whatever it is: mail still comes
+        return False
 
 
 class _Replay:
@@ -159,6 +165,7 @@ class _Replay:
             folder = job.folder
             if folder.epoch is None:
                 continue
+            self._leave_cancelled(job)
             transfers = []
             for groups, move in ((job.copies, False), (job.moves, True)):
                 for target, several in groups.items():
@@ -176,6 +183,12 @@ class _Replay:
             )
             self._job_of[write] = job
             yield write
+
+    def _leave_cancelled(self, job: FolderJob) -> None:
+        """Do not remove what a person took back while other folders were written."""
+        if job.deletes:
+            pending = {one.id for one in account_operations(self._context)}
+            job.deletes[:] = [one for one in job.deletes if pending.issuperset(one.net.operations)]
 
     def _journal(self, jobs: Iterable[FolderJob]) -> None:
         """Write down what is about to be moved and copied, before it is."""
@@ -208,6 +221,9 @@ class _Replay:
         item = self._context.item_of(str(fact.path))
         for at in range(0, len(jobs), UPLOADS_PER_ATTEMPT):
             self._context.stop.checkpoint()
+            if target in self._answers.full:
+                self._answers.deferred.update(job.net.message for job in jobs[at:])
+                return
             item.phase(Phase.UPLOAD_MESSAGE, f"Uploading to {fact.path}: {at:,} of {len(jobs):,}")
             page = jobs[at : at + UPLOADS_PER_ATTEMPT]
             self._attempt({target: [id for job in page for id in job.net.operations]})
