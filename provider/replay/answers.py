@@ -183,6 +183,11 @@ class Answers:
         """The folder is there under another name: who waits for it goes on after the download, which learns it."""
         self.deferred |= self._waiting.pop(target.id, set())
 
+    def is_there(self, target: FolderFact) -> None:
+        """The folder is there, whatever the server says: the next such refusal is one like any other."""
+        self._created.add(target.id)
+        self.again = True
+
     def created_again(self, target: FolderFact) -> None:
         """The folder is there again: whoever waits for it goes on."""
         self._created.add(target.id)

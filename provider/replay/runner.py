@@ -252,8 +252,12 @@ class _Replay:
         """The server says that a folder is not there, and that it may be created: unless somebody renamed it."""
         with self._context.store.read() as view:
             object_id = view.folder(target.id).object_id
-        if renamed_there(self._session, self._facts[target.id], object_id) is not None:
+        found = renamed_there(self._session, self._facts[target.id], object_id)
+        if found is not None and found.name != target.name:
             self._answers.renamed_there(target)
+            return
+        if found is not None:
+            self._answers.is_there(target)
             return
         parent = next((f.name for f in self._facts.values() if f.path == target.path.parent), None)
         try:
