@@ -85,12 +85,10 @@ class Rounds:
         for _ in range(ROUNDS_MAX):
             if sending is not None:
                 self._sent += replay(sending, session)
-            with self._context.store.read() as view:
-                since = view.cursor_seq()
             if self._context.hierarchy or self._context.contents:
                 self._download(session, pipe)
                 pipe.drain()
-            if sending is None or not decide_lost(sending, since):
+            if sending is None or not decide_lost(sending):
                 break
             self._finished.clear()
             self._context.reporter.item(None).phase(Phase.SYNC, "Sending what had to wait for the download")

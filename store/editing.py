@@ -9,12 +9,12 @@ arguments that make no sense, and then has done nothing.
 from collections.abc import Iterable
 from datetime import datetime
 
-from .errors import BodyNotHere, FolderNotWritable, NotHere, UnknownMessage
+from .errors import BodyNotHere, FolderNotWritable, NotHere, UnknownFolder, UnknownMessage
 from .folderedits import FolderEdits
 from .folders import Folder, FolderState
 from .instants import from_micros, micros, offset_minutes
-from .mail import FolderId, MessageKey, Role
-from .mail.conflicts import Choice, ConflictId, ConflictKind
+from .mail import AccountId, FolderId, FolderPath, MessageKey, Role
+from .mail.conflicts import Choice, ConflictId, ConflictKind, NewConflict
 from .mail.flags import clean_flags
 from .mail.merge import applied, delta
 from .mail.operations import Operation, OperationId, OperationKind, OperationState
@@ -103,8 +103,8 @@ class Editing(FolderEdits):
     ) -> MessageKey:
         """Add a message (a draft, a sent copy, an import) and return its key.
 
-        *internal_date*: aware, kept to the second; None: now. *replaces*: the message whose newer version this is (a draft that was
-        edited); it is deleted for good. Raises UnknownFolder, UnknownMessage, FolderNotWritable.
+        *internal_date*: aware, kept to the second; None: now. *replaces*: the message whose newer version this is (a
+        draft that was edited); it is deleted for good. Raises UnknownFolder, UnknownMessage, FolderNotWritable.
         """
         wanted = _flags(flags)
         at = from_micros(self._w.now) if internal_date is None else internal_date
@@ -161,19 +161,30 @@ class Editing(FolderEdits):
         if found is None:
             return
         choice = recent(found) if choice is Choice.KEEP_RECENT else choice
-        if choice is found.found.done or found.found.message is None:
-            return
-        row = places.row(self._w.connection, found.found.message)
+        if choice is not found.found.done:
+            self._otherwise(found.found, choice)
+
+    def _otherwise(self, found: NewConflict, choice: Choice) -> None:
+        """Do what a person wants instead of what was done by itself; the log may have forgotten what was wanted."""
+        one = found.operation and operations.by_id(self._w.connection, found.operation, self._log.names)
+        mine, theirs = (FolderPath.parse(version.place) for version in found.versions)
+        row = None if found.message is None else places.row(self._w.connection, found.message)
         keys = [] if row is None or not row.visible else [row.key]
-        match found.found.kind:
-            case ConflictKind.MOVED_TWICE if found.found.operation is not None:
-                (wanted,) = self._found([found.found.operation])
-                if wanted.target_id is not None:
-                    self.move(keys, wanted.target_id)
+        match found.kind:
+            case ConflictKind.FOLDER_RENAMED_TWICE:
+                self.rename_folder(one.folder_id if one else self._at(found.account, theirs), mine)
+            case ConflictKind.MOVED_TWICE:
+                self.move(keys, (one and one.target_id) or self._at(found.account, mine))
             case ConflictKind.DELETED_AND_CHANGED | ConflictKind.CHANGED_AND_GONE:
                 self.delete(keys, for_good=True)
             case _:
                 return  # both are there; which of them goes, a person says by deleting it
+
+    def _at(self, account: AccountId, path: FolderPath) -> FolderId:
+        found = self.view.find_folder(account, path)
+        if found is None:
+            raise UnknownFolder(f"there is no folder {path} any more")
+        return found.id
 
     def _reverse(self, one: Operation) -> None:
         row = None if one.message is None else places.row(self._w.connection, one.message)

@@ -235,7 +235,7 @@ class ReadView:
     # --- for the engine ----------------------------------------------------------------------------------------
 
     def awaits(self, folder_id: FolderId) -> bool:
-        """Tell whether mail came into the folder from here, and nobody knows where it is there. Raises UnknownFolder."""
+        """Tell whether mail came into the folder from here, nobody knows where to. Raises UnknownFolder."""
         return bool(operations.awaiting(self._c, folders.account_of(self._c, folder_id), folder_id))
 
     def cursor(self, folder_id: FolderId) -> FolderCursor:

@@ -11,6 +11,7 @@ from .mail.operations import Operation, OperationId, OperationKind, OperationSta
 from .oplog import OpLog, effective, wish
 from .sql import accounts, conflicts, operations, places, rows
 from .sql.places import PENDING, Row
+from .sql.values import unpacked
 from .sql.writing import Writing
 
 __all__ = ["Resolving", "recent"]
@@ -113,16 +114,18 @@ class Resolving:
         return all(self._again(message) for message in messages)
 
     def unmark(self, keys: Iterable[MessageKey], lost: frozenset[str], reason: str) -> None:
-        """The server does not keep the flags *lost*: they are wanted no more, and who wanted them is REFUSED."""
+        """The server does not let the flags *lost* be changed: they are as it has them; who wanted it is REFUSED."""
         folded = {flag.casefold() for flag in lost}
         for key in keys:
             row = self._row(key)
             if row is None:
                 continue
             flags = [one for one in self._log.pending(self._log.beside(key)) if one.kind is OperationKind.FLAGS]
-            asked = [one.id for one in flags if folded & {flag.casefold() for flag in one.add}]
+            asked = [one.id for one in flags if folded & {flag.casefold() for flag in one.add | one.remove}]
             operations.put(self._w, asked, OperationState.REFUSED, reason=reason)
-            wish(self._w, row, clean_flags(applied(effective(row), (), lost)))
+            there = unpacked(row.server_flags, row.server_keywords)
+            kept = frozenset(flag for flag in there if flag.casefold() in folded)
+            wish(self._w, row, clean_flags(applied(effective(row), kept, lost - kept)))
 
     def _out_of_the_set(self, message: MessageKey) -> None:
         """Forget this copy: nothing is sent, and what the server has is listed again as another message."""

@@ -97,7 +97,7 @@ COMMANDS = {
     "account list": "--json",
     "account remove": "--json",
     "account test": "--json",
-    "sync": "--folder --headers-only --full --upload-only --download-only --yes --json --password-stdin",
+    "sync": "--folder --headers-only --full --upload-only --download-only --dry-run --yes --json --password-stdin",
     "folders": "--account --json",
     "list": "--all --account --limit --sha256 --json",
     "show": "--raw --headers --part --json",

@@ -6,7 +6,8 @@ Each event of the session is one short transaction; answers to new mail are gath
 from collections.abc import Iterable, Sequence
 
 from store import Arrival, WriteTransaction
-from store.mail import FolderId, MessageKey, UidSet
+from store.mail import FolderId, MessageKey, Uid, UidSet
+from store.mail.merge import applied, delta
 from store.mail.operations import Operation, OperationId, OperationKind
 
 from ..errors import ErrorKind, ProviderError, SourceError
@@ -52,15 +53,20 @@ class Answers:
             return
         assert folder.epoch is not None
         with context.store.write("flags stored", run=context.run) as tx:
-            settled = tx.settle.flags(folder.id, folder.epoch, told.flags)
-            if told.lost:
-                which = ", ".join(sorted(told.lost))
-                tx.settle.unmark(keys.values(), told.lost, f"The server keeps no such flag in {folder.path}: {which}.")
+            tx.settle.flags(folder.id, folder.epoch, told.flags)
+            lost = {keys[uid]: flags for uid, flags in _without_effect(told).items() if uid in keys}
+            for flags in set(lost.values()):
+                which = ", ".join(sorted(flags))
+                reason = f"The server does not let these flags be changed in {folder.path}: {which}."
+                tx.settle.unmark([key for key, one in lost.items() if one == flags], flags, reason)
         self.deferred.update(keys[uid] for uid in told.gone if uid in keys)
         self.changed |= bool(told.flags)
-        context.item_of(str(folder.path)).uploaded(Counts(modified=settled))
-        if told.lost:
-            text = f"The server does not keep these flags in {folder.path}; they were taken back."
+        wanted = told.mark.add | told.mark.remove
+        done = sum(uid in keys and lost.get(keys[uid]) != wanted for uid in told.flags)
+        counts = Counts(read=done) if wanted == {"\\Seen"} else Counts(modified=done)
+        context.item_of(str(folder.path)).uploaded(counts)
+        if lost:
+            text = f"The server does not let some flags be changed in {folder.path}; that was taken back."
             context.warn(Notice(kind=ErrorKind.FLAG_WITHOUT_EFFECT.value, text=text, folder=str(folder.path)))
 
     def transferred(self, job: FolderJob, jobs: Sequence[Job], told: Transferred) -> None:
@@ -258,8 +264,20 @@ class Answers:
         return FolderFact(id=found.id, name=found.name, path=found.path)
 
     def _tell_lingering(self, folder: FolderFact, count: int) -> None:
+        mail = "1 message" if count == 1 else f"{count:,} messages"
         text = (
-            f"{count:,} messages of {folder.path} are marked as deleted and still there: the server can only remove "
-            "all that anybody marked, and that is never asked for."
+            f"{mail} of {folder.path}, marked as deleted and still there: the server can only remove all "
+            "that anybody marked, and that is never asked for."
         )
         self._context.warn(Notice(kind=ErrorKind.LEFT_MARKED.value, text=text, folder=str(folder.path)))
+
+
+def _without_effect(told: Marked) -> dict[Uid, frozenset[str]]:
+    """Return which flags of which messages are not as they were to be, although nothing was refused."""
+    found: dict[Uid, frozenset[str]] = {}
+    for uid, flags in told.flags.items():
+        missing = delta(flags, applied(flags, told.mark.add, told.mark.remove))
+        lost = told.lost | missing.add | missing.remove
+        if lost:
+            found[uid] = lost
+    return found

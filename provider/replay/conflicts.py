@@ -80,10 +80,9 @@ _RECREATED = Case(
     done=Choice.KEEP_MINE,
 )
 _BOTH_DRAFTS = Case(
-    outcome="Both drafts are kept.",
+    outcome="Both drafts are kept; a person deletes the one that is not wanted.",
     done=Choice.KEEP_BOTH,
     kind=ConflictKind.DRAFT_EDITED_TWICE,
-    choices=(Choice.KEEP_MINE, Choice.KEEP_THEIRS),
 )
 _THEIR_NAME = Case(
     outcome="The folder keeps the name that the server has.",

@@ -26,4 +26,5 @@ def too_many_deletions(jobs: Iterable[FolderJob]) -> list[tuple[FolderJob, str]]
 
 def whole_folder(folder: FolderFact) -> str:
     """Return why the deletion of *folder* waits for a person, or nothing: it holds no mail."""
-    return f"The folder {folder.path} would be removed with {folder.listed:,} messages." if folder.listed else ""
+    mail = "1 message" if folder.listed == 1 else f"{folder.listed:,} messages"
+    return f"The folder {folder.path} would be removed with {mail}." if folder.listed else ""

@@ -4,7 +4,7 @@ gone. Writes to the store only; what has to be sent because of it, the next pass
 
 from collections import defaultdict
 
-from store import Arrival, Message, MessageAdded, UnknownMessage
+from store import Arrival, Message, UnknownMessage
 from store.mail import FolderId, MessageKey, Role, UidSet
 from store.mail.conflicts import Choice, NewConflict, Side, Version
 from store.mail.operations import FOLDER_KINDS, Net, Operation, OperationKind, Source, net
@@ -19,11 +19,8 @@ from .planning import something_to_send
 __all__ = ["decide_lost"]
 
 
-def decide_lost(context: ReplayContext, since: int) -> bool:
-    """Settle what is pending for messages that are gone, or are elsewhere; True when something may be sent now.
-
-    *since*: the change number of the store when the download began.
-    """
+def decide_lost(context: ReplayContext) -> bool:
+    """Settle what is pending for messages that are gone, or are elsewhere; True when something may be sent now."""
     chains: dict[MessageKey, list[Operation]] = defaultdict(list)
     flags: list[Operation] = []
     for one in account_operations(context):
@@ -35,12 +32,12 @@ def decide_lost(context: ReplayContext, since: int) -> bool:
             chains[one.message].append(one)
     for one in flags:
         if one.message is not None and one.message not in chains:
-            _flags(context, one, since)
+            _flags(context, one)
     ready = [_job(context, net(chain)) for chain in chains.values()]
     return any(ready) or something_to_send(context)
 
 
-def _flags(context: ReplayContext, one: Operation, since: int) -> None:
+def _flags(context: ReplayContext, one: Operation) -> None:
     """What was marked was moved there, and the mark follows it; or is gone: the mark goes with it, and that is told."""
     assert one.message is not None
     with context.store.read() as view:
@@ -49,10 +46,10 @@ def _flags(context: ReplayContext, one: Operation, since: int) -> None:
             return
         except UnknownMessage:
             path = _path(context, one)
-    elsewhere = _came(context, one.message, since)
+        elsewhere = view.came_since(one.message, MessageKey(one.key_before))
     if elsewhere is not None:
         with context.store.edit("a mark follows") as editing:
-            editing.set_flags([elsewhere], add=one.add, remove=one.remove)
+            editing.set_flags([elsewhere.key], add=one.add, remove=one.remove)
     case = case_of(Here.FLAGS, There.EXPUNGE if elsewhere is None else There.MOVE)
     with context.store.write("marked and gone", run=context.run) as tx:
         tx.settle.gone([one.id], case.outcome)
@@ -60,24 +57,6 @@ def _flags(context: ReplayContext, one: Operation, since: int) -> None:
         return
     text = "A message whose flags were changed here is gone on the server."
     context.warn(Notice(kind=ErrorKind.MESSAGE_MISSING.value, text=text, folder=path))
-
-
-def _came(context: ReplayContext, key: MessageKey, since: int) -> MessageKey | None:
-    """Return the message like *key* that this download brought: it was moved; older ones like it are other messages."""
-    came: set[MessageKey] = set()
-    more = True
-    while more:
-        page = context.store.changes(since)
-        came.update(change.key for change in page.changes if isinstance(change, MessageAdded))
-        since, more = page.cursor, page.more
-    after: MessageKey | None = key
-    with context.store.read() as view:
-        while after is not None:
-            found = view.came_since(key, after)
-            after = None if found is None else found.key
-            if after in came:
-                return after
-    return None
 
 
 def _job(context: ReplayContext, wanted: Net) -> bool:

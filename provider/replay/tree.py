@@ -121,7 +121,7 @@ def _do(
             except SourceError as error:
                 if error.drops_connection:
                     raise
-                found = _after_refusal(context, session, one, folder, error)
+                found = _after_refusal(context, session, one, folder, parent, error)
                 if found is None:
                     return False
                 name = found
@@ -138,7 +138,12 @@ def _do(
 
 
 def _after_refusal(
-    context: ReplayContext, session: Session, one: Operation, folder: FolderFact, error: SourceError
+    context: ReplayContext,
+    session: Session,
+    one: Operation,
+    folder: FolderFact,
+    parent: bytes | None,
+    error: SourceError,
 ) -> bytes | None:
     """Return what the folder is called now where our own RENAME was heard after all, or somebody did the same.
 
@@ -149,7 +154,8 @@ def _after_refusal(
     there = renamed_there(session, folder, object_id)
     if there is None or there.name == folder.name:
         raise error
-    if there.path == folder.path:
+    above = there.path.parent
+    if there.path.name == folder.path.name and (above is None if parent is None else there.name.startswith(parent)):
         return there.name
     case = case_of(Here.RENAME, There.FOLDER_RENAMED)
     mine = Version(side=Side.MINE, place=str(folder.path))

@@ -114,6 +114,8 @@ class Operation:
     """UIDVALIDITY of the target when the attempt began; None: no attempt, or not known."""
     uid_next_before: int | None = None
     """UIDNEXT of the target when the attempt began: what it brought there has this UID or a higher one."""
+    key_before: int = 0
+    """The last key that a message had been given when it was wanted: one with a higher key came later."""
     awaits: bool = False
     """DONE, and where the message came to is not known yet: the next listing of its folder tells."""
     kept: bool = False

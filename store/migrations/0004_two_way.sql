@@ -34,6 +34,7 @@ CREATE TABLE operations (
     awaits INTEGER DEFAULT 0 NOT NULL,
     kept INTEGER DEFAULT 0 NOT NULL,
     approved INTEGER DEFAULT 0 NOT NULL,
+    key_before INTEGER DEFAULT 0 NOT NULL,
     FOREIGN KEY(account_id) REFERENCES accounts (id)
 );
 CREATE INDEX operations_pending ON operations (account_id, id) WHERE finished_at IS NULL;

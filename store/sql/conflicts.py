@@ -31,7 +31,7 @@ CLOSE = sql(
     update(_t).where(_t.c.id == p("of_id")).values(**names("resolved_at resolution")), "resolved_at resolution of_id"
 )
 CLOSE_OF = sql(
-    update(_t).where(_t.c.operation == p("of_operation"), _open).values(**names("resolved_at")),
+    update(_t).where(_t.c.operation == p("of_operation"), _open, _t.c.done.is_(None)).values(**names("resolved_at")),
     "resolved_at of_operation",
 )
 FORGET_ACCOUNT = sql(_t.delete().where(_t.c.account_id == p("account")), "account")
@@ -108,7 +108,7 @@ def close(work: Writing, id_: ConflictId, choice: Choice) -> None:
 
 
 def close_of(work: Writing, operations: Iterable[OperationId]) -> None:
-    """Close the conflicts of operations that are over: there is nothing to decide any more."""
+    """Close the conflicts that wait and whose operations are over; one settled by itself may be wanted otherwise."""
     work.connection.executemany(CLOSE_OF, ((work.now, id_) for id_ in operations))
 
 

@@ -41,9 +41,9 @@ __all__ = [
 _t = table(OperationRow)
 _COLUMNS = (
     "id account_id batch kind state message folder_id target_id twin origin added removed path name tries next_try_at"
-    " reason server_text created_at finished_at epoch_before uid_next_before awaits kept approved"
+    " reason server_text created_at finished_at epoch_before uid_next_before awaits kept approved key_before"
 )
-_NEW = "account_id batch kind message folder_id target_id twin origin added removed path name created_at id"
+_NEW = "account_id batch kind message folder_id target_id twin origin added removed path name created_at key_before id"
 _read = select(*(_t.c[name] for name in _COLUMNS.split()))
 _pending = _t.c.finished_at.is_(None)
 _in_order = _t.c.id.asc()
@@ -95,7 +95,7 @@ AWAITED = sql(
 def _operation(row: tuple[Any, ...], accounts: dict[int, AccountId]) -> Operation:
     (id_, account, batch, kind, state, message, folder, target, twin, origin, added, removed, path, name) = row[:14]
     tries, next_try_at, reason, server_text, created_at, finished_at, epoch_before, uid_next_before = row[14:22]
-    awaits, kept, approved = row[22:]
+    awaits, kept, approved, key_before = row[22:]
     return Operation(
         id=OperationId(id_),
         account=accounts[account],
@@ -122,6 +122,7 @@ def _operation(row: tuple[Any, ...], accounts: dict[int, AccountId]) -> Operatio
         awaits=bool(awaits),
         kept=bool(kept),
         approved=bool(approved),
+        key_before=key_before,
     )
 
 
@@ -202,7 +203,9 @@ def add(
     added, removed = ("\n".join(sorted(words)) for words in flags)
     what = (message, folder, target, twin, origin, storable(added), storable(removed))
     where = (None if path is None else storable(str(path)), name)
-    work.connection.execute(ADD, (id_, account, batch, kind.value, *what, *where, work.now))
+    work.connection.execute(
+        ADD, (id_, account, batch, kind.value, *what, *where, work.now, work.next_id("messages") - 1)
+    )
     return OperationId(id_)
 
 

@@ -50,3 +50,4 @@ class OperationRow(StoreTable, table=True):
     awaits: int = integer("1: done, and where its message came to is not known yet: the next listing tells")
     kept: int = integer("1: refused, and its effect here was kept")
     approved: int = integer("1: a person let it be sent, however much it removes")
+    key_before: int = integer("the last MessageKey given out when it was wanted: what has a higher one came later")

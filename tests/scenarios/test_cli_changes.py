@@ -285,6 +285,29 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(maildock: Cli, fake_
     assert maildock("sync", "--dry-run", "--yes").code == ExitCode.USAGE
 
 
+def test_a_dry_run_counts_both_ways_and_changes_nothing(maildock: Cli, fake_imap: FakeImap) -> None:
+    filled(maildock, fake_imap)
+    key = ids(maildock)
+    assert maildock("flag", key["Message 1"], "seen").code == 0
+    assert maildock("move", key["Message 2"], "--to", "Archive").code == 0
+    fake_imap.append("INBOX", message(6))
+    before = [maildock(*words, "--json").rows for words in (("list", "--all"), ("pending",), ("folders",))]
+    commands = len(fake_imap.commands)
+
+    told = maildock("sync", "--dry-run")
+
+    assert told.code == 0
+    assert "dry run" in told.out
+    assert told.out.splitlines()[-1].startswith("work: succeeded; +1 *0 .0 -0")
+    assert told.out.splitlines()[-1].endswith("sent +1 *1 -1")
+    assert not {"UID STORE", "UID MOVE", "SELECT"} & set(fake_imap.command_names()[commands:])
+    assert [maildock(*words, "--json").rows for words in (("list", "--all"), ("pending",), ("folders",))] == before
+
+    both = maildock("sync", "--dry-run", "--yes")
+    assert both.code == ExitCode.USAGE
+    one_sentence(both.err, "--dry-run", "--yes")
+
+
 def test_json_events_of_a_sync_tell_what_was_sent(maildock: Cli, fake_imap: FakeImap) -> None:
     filled(maildock, fake_imap)
     assert maildock("flag", ids(maildock)["Message 1"], "seen").code == 0

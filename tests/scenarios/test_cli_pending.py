@@ -207,6 +207,27 @@ def test_what_was_moved_here_and_there_is_where_the_server_has_it_until_a_person
     assert ids(maildock, "Archive") == {"Message 1": key}
 
 
+def test_a_folder_renamed_here_and_there_has_the_name_of_the_server_until_a_person_says_otherwise(
+    maildock: Cli, fake_imap: FakeImap
+) -> None:
+    filled(maildock, fake_imap)
+    assert maildock("folder", "rename", "Archive", "Mine").code == 0
+    fake_imap.rename_folder("Archive", "Theirs")
+
+    assert maildock("sync").code == 0
+
+    assert {row["folder"] for row in maildock("folders", "--json").rows} == {"INBOX", "Trash", "Theirs"}
+    (row,) = maildock("conflicts", "--json").rows
+    assert (row["kind"], row["mine"]["place"], row["theirs"]["place"]) == ("folder-renamed-twice", "Mine", "Theirs")
+
+    assert maildock("conflicts", "resolve", row["id"], "keep-mine").code == 0
+    assert maildock("sync").code == 0
+
+    assert {row["folder"] for row in maildock("folders", "--json").rows} == {"INBOX", "Trash", "Mine"}
+    with fake_imap.lock:
+        assert set(fake_imap.mailbox.folders) == {b"INBOX", b"Trash", b"Mine"}
+
+
 def waiting_conflict(maildock: Cli, key: int) -> int:
     """Let the move of a message be a conflict that waits for a person; return its id."""
     with open_store(maildock.home / "mail.db") as store:

@@ -203,6 +203,11 @@ class Dovecot:
         if done.returncode:
             raise RuntimeError(f"doveadm {' '.join(words)}: {done.stderr}")
 
+    def home(self, user: str) -> Path:
+        """Return the directory of a user's mail, which is there once the user has logged in."""
+        assert self._root is not None
+        return self._root / "mail" / user
+
     def log(self) -> str:
         """Return Dovecot's log so far (for the text of a failed test)."""
         assert self._root is not None

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from store import (
+    Arrival,
     BodyNotHere,
     BodyState,
+    Choice,
+    ConflictKind,
     FolderExists,
     FolderId,
     FolderNotWritable,
@@ -18,17 +21,20 @@ from store import (
     MessageChanged,
     MessageKey,
     MessageRemoved,
+    NewConflict,
     NotHere,
     NotUndoable,
     OperationId,
     Role,
+    Side,
     UidSet,
     UnknownFolder,
     UnknownMessage,
     UnknownOperation,
+    Version,
     open_store,
 )
-from store.mail import AccountId
+from store.mail import AccountId, Uid
 from store.mail.operations import OperationKind, Source, net
 
 from .store_kit import ACCOUNT, EPOCH, Clock, Inbox, listed, new, raw_mail
@@ -443,3 +449,30 @@ def test_the_log_is_purged_after_the_grace_period_and_what_waits_never(home: Hom
     with home.store.edit("cancel") as edit:
         edit.cancel([home.pending()[0].id])
     assert home.keys(home.inbox) == [1, 2, 3, 4], "a tombstone that an operation is about outlives its week"
+
+
+def test_a_conflict_is_decided_otherwise_when_the_log_has_forgotten_what_it_was_about(home: Home, clock: Clock) -> None:
+    with home.store.edit("move") as edit:
+        (moved,) = edit.move([ONE], home.archive)
+    mine, theirs = Version(side=Side.MINE, place="Archive"), Version(side=Side.THEIRS, place="INBOX")
+    with home.store.write("moved back there") as tx:
+        found = NewConflict(
+            kind=ConflictKind.MOVED_TWICE,
+            account=ACCOUNT,
+            operation=moved,
+            message=ONE,
+            versions=(mine, theirs),
+            choices=(Choice.KEEP_THEIRS, Choice.KEEP_MINE),
+            done=Choice.KEEP_THEIRS,
+        )
+        made = tx.settle.conflict(found)
+        there = Arrival(message=ONE, folder_id=home.inbox, epoch=EPOCH, uid=Uid(50))
+        tx.settle.arrived([moved], [there])
+    assert home.keys(home.archive) == []
+    clock.now += 10 * 86_400
+    home.store.purge()
+    assert home.log() == []
+    with home.store.edit("otherwise") as edit:
+        edit.resolve(made, Choice.KEEP_MINE)
+    assert home.keys(home.archive) == [1]
+    assert home.log() == [("move", "queued")]
