@@ -16,7 +16,7 @@ from ..sources.base import Notice
 from ..sources.writing import Appended, Deleted, Marked, Transferred, WriteEnded
 from .collapse import FolderFact, FolderJob, Job
 from .context import ReplayContext
-from .facts import account_operations
+from .facts import account_operations, doubt_counts
 from .refusals import Ruling, Verdict, ruling
 
 __all__ = ["Answers"]
@@ -77,6 +77,8 @@ class Answers:
         target = jobs[0].net.target
         assert target is not None
         with context.store.write("transferred", run=context.run) as tx:
+            if told.lingering:
+                doubt_counts(tx, job.folder.id)
             for one in self._at(jobs, UidSet(told.places)):
                 assert one.place is not None
                 assert told.epoch is not None
@@ -107,6 +109,8 @@ class Answers:
         """Settle deletions."""
         context = self._context
         with context.store.write("deleted", run=context.run) as tx:
+            if told.left:
+                doubt_counts(tx, job.folder.id)
             tx.settle.deleted(id for one in self._at(job.deletes, told.gone | told.left) for id in one.net.operations)
         self.changed = True
         context.item_of(str(job.folder.path)).uploaded(Counts(deleted=len(told.gone)))
