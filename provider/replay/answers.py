@@ -5,7 +5,7 @@ Each event of the session is one short transaction; answers to new mail are gath
 
 from collections.abc import Iterable, Sequence
 
-from store import Arrival, WriteTransaction
+from store import Arrival, StoreError, WriteTransaction
 from store.mail import FolderId, MessageKey, Uid, UidSet
 from store.mail.merge import applied, delta
 from store.mail.operations import Operation, OperationId, OperationKind
@@ -142,6 +142,12 @@ class Answers:
         self._came.append((job, target, told))
         if len(self._came) >= ANSWERS_PER_COMMIT:
             self.flush()
+
+    def unreadable(self, target: FolderFact, job: Job, error: StoreError) -> None:
+        """Leave a message for another run whose octets cannot be read; told, unless it was taken back meanwhile."""
+        self.deferred.add(job.net.message)
+        if self._rows(job.net.operations):
+            self._context.tell(error, folder=str(target.path))
 
     def flush(self) -> None:
         """Settle the answers to new mail that were gathered."""
