@@ -5,7 +5,7 @@ Each event of the session is one short transaction; answers to new mail are gath
 
 from collections.abc import Iterable, Sequence
 
-from store import Arrival, WriteTransaction
+from store import Arrival, StoreError, WriteTransaction
 from store.mail import FolderId, MessageKey, Uid, UidSet
 from store.mail.merge import applied, delta
 from store.mail.operations import Operation, OperationId, OperationKind
@@ -16,7 +16,7 @@ from ..sources.base import Notice
 from ..sources.writing import Appended, Deleted, Marked, Transferred, WriteEnded
 from .collapse import FolderFact, FolderJob, Job
 from .context import ReplayContext
-from .facts import account_operations
+from .facts import account_operations, doubt_counts
 from .refusals import Ruling, Verdict, ruling
 
 __all__ = ["Answers"]
@@ -77,6 +77,8 @@ class Answers:
         target = jobs[0].net.target
         assert target is not None
         with context.store.write("transferred", run=context.run) as tx:
+            if told.lingering:
+                doubt_counts(tx, job.folder.id)
             for one in self._at(jobs, UidSet(told.places)):
                 assert one.place is not None
                 assert told.epoch is not None
@@ -107,6 +109,8 @@ class Answers:
         """Settle deletions."""
         context = self._context
         with context.store.write("deleted", run=context.run) as tx:
+            if told.left:
+                doubt_counts(tx, job.folder.id)
             tx.settle.deleted(id for one in self._at(job.deletes, told.gone | told.left) for id in one.net.operations)
         self.changed = True
         context.item_of(str(job.folder.path)).uploaded(Counts(deleted=len(told.gone)))
@@ -138,6 +142,12 @@ class Answers:
         self._came.append((job, target, told))
         if len(self._came) >= ANSWERS_PER_COMMIT:
             self.flush()
+
+    def unreadable(self, target: FolderFact, job: Job, error: StoreError) -> None:
+        """Leave a message for another run whose octets cannot be read; told, unless it was taken back meanwhile."""
+        self.deferred.add(job.net.message)
+        if self._rows(job.net.operations):
+            self._context.tell(error, folder=str(target.path))
 
     def flush(self) -> None:
         """Settle the answers to new mail that were gathered."""
@@ -182,6 +192,11 @@ class Answers:
     def renamed_there(self, target: FolderFact) -> None:
         """The folder is there under another name: who waits for it goes on after the download, which learns it."""
         self.deferred |= self._waiting.pop(target.id, set())
+
+    def is_there(self, target: FolderFact) -> None:
+        """The folder is there, whatever the server says: the next such refusal is one like any other."""
+        self._created.add(target.id)
+        self.again = True
 
     def created_again(self, target: FolderFact) -> None:
         """The folder is there again: whoever waits for it goes on."""

@@ -1,5 +1,8 @@
 """What the store knows that replay needs: operations, wishes, places, folders. Short views; values come out."""
 
+from dataclasses import replace
+
+from store import WriteTransaction
 from store.mail import FolderId, MessageKey
 from store.mail.operations import Operation, OperationState
 
@@ -7,7 +10,7 @@ from .collapse import FolderFact, Place, Wish
 from .context import ReplayContext
 from .evidence import Evidence
 
-__all__ = ["account_operations", "evidence_of", "folder_facts", "place_of", "wishes_of"]
+__all__ = ["account_operations", "doubt_counts", "evidence_of", "folder_facts", "place_of", "wishes_of"]
 
 
 def account_operations(context: ReplayContext) -> tuple[Operation, ...]:
@@ -79,3 +82,10 @@ def evidence_of(context: ReplayContext, key: MessageKey) -> Evidence | None:
     if told is None:
         return None
     return Evidence(message=key, message_id=told.message_id, size=told.size, internal_date=told.internal_date)
+
+
+def doubt_counts(tx: WriteTransaction, folder: FolderId) -> None:
+    """Let the next visit compare: a message that stays there, marked as deleted, has no row here any more, and would
+    make up in the count for one that somebody removes.
+    """
+    tx.save_cursor(folder, replace(tx.view.cursor(folder), mod_seq=None, messages=None))

@@ -16,11 +16,11 @@ from store.mail.operations import Net, Operation, OperationKind, OperationState,
 from ..errors import CommandRefused, FolderUnusable
 from ..phases import Phase
 from ..sources.base import BodyWanted, IdentityRow, Session
-from ..sources.writing import FolderWrite, WriteEnded, WritingSession
+from ..sources.writing import Deleted, FolderWrite, WriteEnded, WritingSession
 from .collapse import FolderFact, Place
 from .context import ReplayContext
 from .evidence import Evidence, copies_found, same_mail, worth_reading
-from .facts import account_operations, evidence_of, folder_facts, place_of
+from .facts import account_operations, doubt_counts, evidence_of, folder_facts, place_of
 
 __all__ = ["recover"]
 
@@ -162,6 +162,10 @@ def _finish_moves(
         if left:
             writes.append(FolderWrite(name=fact.name, epoch=epoch, deletes=left))
     if writes and isinstance(session, WritingSession):
+        ids = {facts[folder].name: folder for folder, _ in sources if folder in facts}
         for event in session.write(writes):
+            if isinstance(event, Deleted) and event.left:
+                with context.store.write("left behind", run=context.run) as tx:
+                    doubt_counts(tx, ids[event.write.name])
             if isinstance(event, WriteEnded) and event.error is not None:
                 context.tell(event.error, folder=event.error.folder)

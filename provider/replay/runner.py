@@ -8,7 +8,7 @@ make more work (flags of a copy that has a UID now, a target that had to be crea
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from store import Arrival
+from store import Arrival, StoreError
 from store.mail import FolderId, MessageKey, Uid
 from store.mail.operations import Operation, OperationId, OperationKind
 
@@ -36,13 +36,12 @@ from .planning import plan_now
 from .reconsider import reconsider
 from .recover import recover
 from .tree import renamed_there, replay_removals, replay_tree
+from .uploading import upload_of
 
 __all__ = ["replay"]
 
 PASSES_MAX = 3
 UPLOADS_PER_ATTEMPT = 200
-HELD_OCTETS_MAX = 256_000
-"""A message up to this size is read at once, and not while it is sent."""
 
 
 def replay(context: ReplayContext, session: Session) -> bool:
@@ -226,34 +225,34 @@ class _Replay:
                 return
             item.phase(Phase.UPLOAD_MESSAGE, f"Uploading to {fact.path}: {at:,} of {len(jobs):,}")
             page = jobs[at : at + UPLOADS_PER_ATTEMPT]
-            self._attempt({target: [id for job in page for id in job.net.operations]})
-            job_of = {self._upload(job.net.message): job for job in page}
+            job_of = self._uploads(fact, page)
+            if not job_of:
+                continue
+            self._attempt({target: [id for job in job_of.values() for id in job.net.operations]})
             for told in self._writer.append(fact.name, tuple(job_of)):
                 self._answers.appended(fact, job_of[told.upload], told)
             self._answers.flush()
 
-    def _upload(self, key: MessageKey) -> Upload:
-        store = self._context.store
-        with store.read() as view:
-            told = view.upload(key)
-
-        def octets() -> Iterator[bytes]:
-            if told.size <= HELD_OCTETS_MAX:  # no view waits for a network that it need not wait for
-                with store.read() as view:
-                    whole = view.raw(key)
-                yield whole
-                return
-            with store.read() as view:
-                yield from view.open_raw(key)
-
-        return Upload(octets=octets, size=told.size, flags=told.flags, internal_date=told.internal_date)
+    def _uploads(self, target: FolderFact, jobs: Sequence[Job]) -> dict[Upload, Job]:
+        """Return what can be sent; a message that was taken back meanwhile, or is damaged here, is left out."""
+        found: dict[Upload, Job] = {}
+        for job in jobs:
+            try:
+                found[upload_of(self._context.store, job.net.message)] = job
+            except StoreError as error:
+                self._answers.unreadable(target, job, error)
+        return found
 
     def _create_again(self, target: FolderFact) -> None:
         """The server says that a folder is not there, and that it may be created: unless somebody renamed it."""
         with self._context.store.read() as view:
             object_id = view.folder(target.id).object_id
-        if renamed_there(self._session, self._facts[target.id], object_id) is not None:
+        found = renamed_there(self._session, self._facts[target.id], object_id)
+        if found is not None and found.name != target.name:
             self._answers.renamed_there(target)
+            return
+        if found is not None:
+            self._answers.is_there(target)
             return
         parent = next((f.name for f in self._facts.values() if f.path == target.path.parent), None)
         try:

@@ -108,3 +108,18 @@ def test_a_visit_that_was_broken_off_is_made_again_though_no_number_differs(worl
         world.append_there(5, 2, 3)
         world.sync_killed(0, 3447, False)
         world.come_to_rest()
+
+
+@on(Profile.NEITHER)
+def test_one_that_stays_marked_and_one_that_goes_do_not_make_up_for_each_other(world: World) -> None:
+    with world:
+        for number in range(4):
+            world.append_there((1, 2, 0, 1)[number], number + 1, number + 1)
+        world.create_there(4)
+        world.sync_killed(1, 1846, False)
+        world.append_here(1, 6, 1, 1)
+        world.sync_killed(1, 2378, True)
+        world.move_here(1, 5, 4)
+        world.delete_there(4)
+        world.delete_here(1, 4, False)
+        world.come_to_rest()
