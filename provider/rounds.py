@@ -85,13 +85,20 @@ class Rounds:
         for _ in range(ROUNDS_MAX):
             if sending is not None:
                 self._sent += replay(sending, session)
-            if self._context.hierarchy or self._context.contents:
-                self._download(session, pipe)
-                pipe.drain()
-            if sending is None or not decide_lost(sending):
+            if not (self._context.hierarchy or self._context.contents):
+                break
+            self._download(session, pipe)
+            pipe.drain()
+            if sending is None or not decide_lost(sending, everywhere=self._looked_everywhere()):
                 break
             self._finished.clear()
             self._context.reporter.item(None).phase(Phase.SYNC, "Sending what had to wait for the download")
+
+    def _looked_everywhere(self) -> bool:
+        """Tell whether this run has seen all mail of the account that is kept here."""
+        context = self._context
+        whole = context.hierarchy and context.contents and not context.request.folders
+        return whole and all(one.item.result.status is ItemStatus.SUCCEEDED for one in self._works.values())
 
     def _replay_context(self) -> ReplayContext | None:
         """Return what replay works with; None: nothing is to be sent in this run."""

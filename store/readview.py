@@ -149,6 +149,16 @@ class ReadView:
         """Return the raw octets, whole in memory. Raises as ``open_raw``."""
         return b"".join(self.open_raw(key))
 
+    def raw_piece(self, key: MessageKey, number: int) -> bytes | None:
+        """Return one of the pieces of ``open_raw``, from 0; None behind the last: for who must not keep a view.
+
+        Nothing is compared with its digest here. Raises UnknownMessage, BodyNotHere.
+        """
+        blob = self._parts(key)[1]
+        if blob is None:
+            raise BodyNotHere("only the header of this message is here; synchronize or fetch it")
+        return blobs.piece_of(self._c, blob, number)
+
     def _parts(self, key: MessageKey) -> tuple[HeaderId, BlobId | None]:
         found = messages.parts_of(self._c, key)
         if found is None:

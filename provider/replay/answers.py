@@ -5,12 +5,12 @@ Each event of the session is one short transaction; answers to new mail are gath
 
 from collections.abc import Iterable, Sequence
 
-from store import Arrival, FolderState, WriteTransaction
+from store import Arrival, FolderState, StoreError, WriteTransaction
 from store.mail import FolderId, MessageKey, Uid, UidSet
 from store.mail.merge import applied, delta
 from store.mail.operations import Operation, OperationId, OperationKind
 
-from ..errors import ErrorKind, ProviderError, SourceError
+from ..errors import CommandRefused, ErrorKind, ProviderError, SourceError
 from ..events import Counts
 from ..sources.base import Notice
 from ..sources.writing import Appended, Deleted, Marked, Transferred, WriteEnded
@@ -39,6 +39,8 @@ class Answers:
         self._waiting: dict[FolderId, set[MessageKey]] = {}
         """For which folder, that was not there, which messages wait."""
         self._created: set[FolderId] = set()
+        self.full: set[FolderId] = set()
+        """Targets that take nothing for now."""
         self._came: list[tuple[Job, FolderFact, Appended]] = []
 
     # -- folders that are open --------------------------------------------------------------------------
@@ -144,6 +146,12 @@ class Answers:
         if len(self._came) >= ANSWERS_PER_COMMIT:
             self.flush()
 
+    def unreadable(self, target: FolderFact, job: Job, error: StoreError) -> None:
+        """Leave a message for another run whose octets cannot be read; told, unless it was taken back meanwhile."""
+        self.deferred.add(job.net.message)
+        if self._rows(job.net.operations):
+            self._context.tell(error, folder=str(target.path))
+
     def flush(self) -> None:
         """Settle the answers to new mail that were gathered."""
         came, self._came = self._came, []
@@ -159,9 +167,13 @@ class Answers:
         self.again |= bool(fine)  # what they replace can go now
         for _, target, _ in fine:
             context.item_of(str(target.path)).uploaded(Counts(new=1))
+        refused: dict[tuple[FolderId, str, str], list[tuple[Job, SourceError]]] = {}
         for job, target, told in came:
             if told.error is not None:
-                self._refused_jobs([job], target.id, told.error)
+                alike = (target.id, told.error.response_code or "", str(told.error))
+                refused.setdefault(alike, []).append((job, told.error))
+        for (folder, _, _), several in refused.items():
+            self._refused_jobs([job for job, _ in several], folder, several[0][1])
 
     def _arrived(self, tx: WriteTransaction, job: Job, target: FolderFact, told: Appended) -> None:
         if told.uid is None or told.epoch is None:
@@ -183,6 +195,11 @@ class Answers:
     def renamed_there(self, target: FolderFact) -> None:
         """The folder is there under another name: who waits for it goes on after the download, which learns it."""
         self.deferred |= self._waiting.pop(target.id, set())
+
+    def is_there(self, target: FolderFact) -> None:
+        """The folder is there, whatever the server says: the next such refusal is one like any other."""
+        self._created.add(target.id)
+        self.again = True
 
     def created_again(self, target: FolderFact) -> None:
         """The folder is there again: whoever waits for it goes on."""
@@ -212,16 +229,19 @@ class Answers:
         return self._refused(ids, folder, error)
 
     def _refused_jobs(self, jobs: Sequence[Job], target: FolderId, error: SourceError) -> None:
-        verdict = self._rule(error, [id for one in jobs for id in one.net.operations])
-        facts = self._facts_of(target)
         ids = [id for one in jobs for id in one.net.operations]
-        if verdict.verdict is Verdict.CREATE_TARGET and target not in self._created:
+        rule, facts = self._rule(error, ids), self._facts_of(target)
+        if rule.verdict in (Verdict.CREATE_TARGET, Verdict.GONE) and target not in self._created:
             self._to_create[target] = facts
             self._waiting.setdefault(target, set()).update(one.net.message for one in jobs)
             with self._context.store.write("target missing", run=self._context.run) as tx:
                 tx.settle.unsent(ids)
             return
         self.deferred.update(one.net.message for one in jobs)
+        if rule.verdict is Verdict.LATER:
+            self.full.add(target)
+        if rule.verdict is Verdict.GONE:  # it was just created, and still is not there
+            error = CommandRefused(str(error), folder=str(facts.path), server_text=error.server_text)
         self._refused(ids, facts, error)
 
     def _refused(self, ids: Sequence[OperationId], folder: FolderFact, error: ProviderError) -> Verdict:

@@ -121,7 +121,12 @@ def plan_replay(
     origins = {one.net.origin for job in jobs.values() for group in job.copies.values() for one in group}
     for wish in wishes:
         known = folders.get(wish.place.folder_id)
-        if wish.message not in barred | origins and known is not None and known.name:
+        if (
+            wish.message not in barred | origins
+            and known is not None
+            and known.name
+            and known.epoch == wish.place.epoch
+        ):
             job_in(known.id).marks[wish.add, wish.remove].append(wish)
     plan.folders.extend(jobs.values())
     return plan
@@ -150,7 +155,9 @@ def _place_job(
             return  # not there yet: its creation comes first
     if wanted.source is Source.OCTETS and wanted.target is not None:
         plan.appends[wanted.target].append(job)
-    elif place is None or (wanted.deleted and place.folder_id != wanted.folder_id):
+    elif place is None or folders[place.folder_id].epoch != place.epoch:
+        plan.lost.append(job)  # gone, or its folder is about to be numbered anew
+    elif wanted.deleted and place.folder_id != wanted.folder_id:
         plan.lost.append(job)  # gone, or moved there: it is not removed where nobody saw it
     elif wanted.deleted:
         job_in(place.folder_id).deletes.append(job)

@@ -14,11 +14,18 @@ __all__ = ["account_operations", "doubt_counts", "evidence_of", "folder_facts", 
 
 
 def account_operations(context: ReplayContext) -> tuple[Operation, ...]:
-    """Return the pending operations of the account, in the order in which they were wanted."""
+    """Return the pending operations of the account, in the order in which they were wanted.
+
+    Where only some folders are asked for: all of a message that is to come from one or into one of them, and never a
+    part of what is wanted of a message.
+    """
     with context.store.read() as view:
         found = view.operations(context.account)
     only = context.only
-    return found if only is None else tuple(one for one in found if {one.folder_id, one.target_id} & only)
+    if only is None:
+        return found
+    near = {one.message for one in found if {one.folder_id, one.target_id} & only and one.message is not None}
+    return tuple(one for one in found if one.message in near or (one.message is None and one.folder_id in only))
 
 
 def due(context: ReplayContext, one: Operation) -> bool:

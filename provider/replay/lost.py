@@ -19,22 +19,30 @@ from .planning import something_to_send
 __all__ = ["decide_lost"]
 
 
-def decide_lost(context: ReplayContext) -> bool:
-    """Settle what is pending for messages that are gone, or are elsewhere; True when something may be sent now."""
+def decide_lost(context: ReplayContext, *, everywhere: bool) -> bool:
+    """Settle what is pending for messages that are gone, or are elsewhere; True when something may be sent now.
+
+    *everywhere*: the download looked at every folder, and well; else nothing is taken for gone. What is wanted of one
+    message is judged as a whole, or not at all.
+    """
     chains: dict[MessageKey, list[Operation]] = defaultdict(list)
     flags: list[Operation] = []
     for one in account_operations(context):
-        if one.message is None or one.kind in FOLDER_KINDS or not due(context, one):
+        if one.message is None or one.kind in FOLDER_KINDS:
             continue
         if one.kind is OperationKind.FLAGS:
             flags.append(one)
         elif one.kind is not OperationKind.DOWNLOAD:
             chains[one.message].append(one)
-    for one in flags:
-        if one.message is not None and one.message not in chains:
-            _flags(context, one)
-    ready = [_job(context, net(chain)) for chain in chains.values()]
-    return any(ready) or something_to_send(context)
+    ready = False
+    if everywhere:
+        for one in flags:
+            if one.message is not None and one.message not in chains and due(context, one):
+                _flags(context, one)
+        for chain in chains.values():
+            if all(due(context, one) for one in chain):
+                ready |= _job(context, net(chain))
+    return ready or something_to_send(context)
 
 
 def _flags(context: ReplayContext, one: Operation) -> None:
@@ -67,6 +75,8 @@ def _job(context: ReplayContext, wanted: Net) -> bool:
     if wanted.source is Source.ORIGIN:
         return _keep(context, wanted, case_of(Here.COPY, There.EXPUNGE))
     elsewhere = _elsewhere(context, wanted) if place is None else _seen(context, wanted.message)
+    if place is not None and elsewhere is None:
+        return False
     if wanted.deleted:
         return _deleted(context, wanted, elsewhere)
     here = Here.TRASH if _is_trash(context, wanted.target) else Here.MOVE
@@ -113,9 +123,12 @@ def _elsewhere(context: ReplayContext, wanted: Net) -> Message | None:
         return view.came_since(wanted.message, wanted.twin)
 
 
-def _seen(context: ReplayContext, key: MessageKey) -> Message:
+def _seen(context: ReplayContext, key: MessageKey) -> Message | None:
     with context.store.read() as view:
-        return view.message(key)
+        try:
+            return view.message(key)
+        except UnknownMessage:
+            return None
 
 
 def _adopt(context: ReplayContext, wanted: Net, there: Message, case: Case) -> bool:

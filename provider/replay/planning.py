@@ -26,10 +26,16 @@ def plan_now(
     for one in operations:  # a newer version comes first
         if one.kind is OperationKind.DELETE and one.message is not None and one.origin in coming:
             barred.add(one.message)
+    # What is still to be copied, and cannot be yet, stays where it is; it may be marked.
+    copied = {one.origin for one in operations if one.kind is OperationKind.COPY and one.message in barred}
     keys = {key for one in operations for key in (one.message, one.origin) if key is not None}
     places = {key: place for key in keys if (place := place_of(context, key)) is not None}
     facts = folder_facts(context)
-    ready = [one for one in operations if due(context, one)]
+    ready = [
+        one
+        for one in operations
+        if due(context, one) and (one.message not in copied or one.kind is OperationKind.FLAGS or not one.message)
+    ]
     plan = plan_replay(_as_queued(ready), wishes_of(context), places, facts, deferred | barred)
     return plan, facts, ready
 

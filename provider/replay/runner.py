@@ -8,7 +8,7 @@ make more work (flags of a copy that has a UID now, a target that had to be crea
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from store import Arrival
+from store import Arrival, StoreError
 from store.mail import FolderId, MessageKey, Uid
 from store.mail.operations import Operation, OperationId, OperationKind
 
@@ -36,13 +36,12 @@ from .planning import plan_now
 from .reconsider import reconsider
 from .recover import recover
 from .tree import renamed_there, replay_removals, replay_tree
+from .uploading import upload_of
 
 __all__ = ["replay"]
 
 PASSES_MAX = 3
 UPLOADS_PER_ATTEMPT = 200
-HELD_OCTETS_MAX = 256_000
-"""A message up to this size is read at once, and not while it is sent."""
 
 
 def replay(context: ReplayContext, session: Session) -> bool:
@@ -58,7 +57,13 @@ def replay(context: ReplayContext, session: Session) -> bool:
         text = "This account can only be read: what was changed here stays here."
         context.warn(Notice(kind=ErrorKind.COMMAND_REFUSED.value, text=text))
         return False
-    return _Replay(context, session, session).whole()
+    try:
+        return _Replay(context, session, session).whole()
+    except SourceError as error:
+        if error.drops_connection:
+            raise
+        context.tell(error, folder=error.folder)  # whatever it is: mail still comes
+        return False
 
 
 class _Replay:
@@ -159,6 +164,7 @@ class _Replay:
             folder = job.folder
             if folder.epoch is None:
                 continue
+            self._leave_cancelled(job)
             transfers = []
             for groups, move in ((job.copies, False), (job.moves, True)):
                 for target, several in groups.items():
@@ -176,6 +182,12 @@ class _Replay:
             )
             self._job_of[write] = job
             yield write
+
+    def _leave_cancelled(self, job: FolderJob) -> None:
+        """Do not remove what a person took back while other folders were written."""
+        if job.deletes:
+            pending = {one.id for one in account_operations(self._context)}
+            job.deletes[:] = [one for one in job.deletes if pending.issuperset(one.net.operations)]
 
     def _journal(self, jobs: Iterable[FolderJob]) -> None:
         """Write down what is about to be moved and copied, before it is."""
@@ -208,36 +220,39 @@ class _Replay:
         item = self._context.item_of(str(fact.path))
         for at in range(0, len(jobs), UPLOADS_PER_ATTEMPT):
             self._context.stop.checkpoint()
+            if target in self._answers.full:
+                self._answers.deferred.update(job.net.message for job in jobs[at:])
+                return
             item.phase(Phase.UPLOAD_MESSAGE, f"Uploading to {fact.path}: {at:,} of {len(jobs):,}")
             page = jobs[at : at + UPLOADS_PER_ATTEMPT]
-            self._attempt({target: [id for job in page for id in job.net.operations]})
-            job_of = {self._upload(job.net.message): job for job in page}
+            job_of = self._uploads(fact, page)
+            if not job_of:
+                continue
+            self._attempt({target: [id for job in job_of.values() for id in job.net.operations]})
             for told in self._writer.append(fact.name, tuple(job_of)):
                 self._answers.appended(fact, job_of[told.upload], told)
             self._answers.flush()
 
-    def _upload(self, key: MessageKey) -> Upload:
-        store = self._context.store
-        with store.read() as view:
-            told = view.upload(key)
-
-        def octets() -> Iterator[bytes]:
-            if told.size <= HELD_OCTETS_MAX:  # no view waits for a network that it need not wait for
-                with store.read() as view:
-                    whole = view.raw(key)
-                yield whole
-                return
-            with store.read() as view:
-                yield from view.open_raw(key)
-
-        return Upload(octets=octets, size=told.size, flags=told.flags, internal_date=told.internal_date)
+    def _uploads(self, target: FolderFact, jobs: Sequence[Job]) -> dict[Upload, Job]:
+        """Return what can be sent; a message that was taken back meanwhile, or is damaged here, is left out."""
+        found: dict[Upload, Job] = {}
+        for job in jobs:
+            try:
+                found[upload_of(self._context.store, job.net.message)] = job
+            except StoreError as error:
+                self._answers.unreadable(target, job, error)
+        return found
 
     def _create_again(self, target: FolderFact) -> None:
         """The server says that a folder is not there, and that it may be created: unless somebody renamed it."""
         with self._context.store.read() as view:
             object_id = view.folder(target.id).object_id
-        if renamed_there(self._session, self._facts[target.id], object_id) is not None:
+        found = renamed_there(self._session, self._facts[target.id], object_id)
+        if found is not None and found.name != target.name:
             self._answers.renamed_there(target)
+            return
+        if found is not None:
+            self._answers.is_there(target)
             return
         parent = next((f.name for f in self._facts.values() if f.path == target.path.parent), None)
         try:

@@ -102,6 +102,7 @@ def _do(
     folder = facts.get(one.folder_id)
     if folder is None:
         return False
+    waiting = [other for other in account_operations(context) if other.folder_id != one.folder_id]
     by_path = {fact.path: fact for fact in facts.values()}
     above = folder.path.parent
     parent = by_path[above].name if above is not None and above in by_path else None
@@ -109,6 +110,8 @@ def _do(
     item.phase(Phase.UPLOAD_FOLDER, f"Sending changes of {folder.path}")
     match one.kind:
         case OperationKind.CREATE_FOLDER:
+            if any(other.kind is OperationKind.RENAME_FOLDER and other.path == folder.path for other in waiting):
+                return False  # the name is still another one's: a rename of that one has to come first
             name = writer.create(folder.path, parent=parent, role=_role_of(context, folder.id))
             with context.store.write("folder created", run=context.run) as tx:
                 tx.settle.folder_created(one.id, name, None)

@@ -66,6 +66,10 @@ CHUNKS = sql(
     .order_by(_chunks.c.number),
     "blob",
 )
+CHUNK = sql(
+    select(_chunks.c.octets, _chunks.c.data).where(_chunks.c.blob_id == p("blob"), _chunks.c.number == p("piece")),
+    "blob piece",
+)
 BLOB = sql(select(_blobs.c.digest, _blobs.c.octets, _blobs.c.chunks).where(_blobs.c.id == p("blob")), "blob")
 PARTIAL = sql(
     select(_blobs.c.id, _blobs.c.octets, _blobs.c.chunks)
@@ -296,3 +300,9 @@ def raw_octets(connection: sqlite3.Connection, blob: BlobId) -> Iterator[bytes]:
         yield piece
     if (seen, length) != (chunks, octets) or running.digest() != digest:
         raise StoreDamaged("the octets of a message are not those that were written; run a check")
+
+
+def piece_of(connection: sqlite3.Connection, blob: BlobId, number: int) -> bytes | None:
+    """Return one chunk of a content; None: there is none of this number."""
+    row = connection.execute(CHUNK, (blob, number)).fetchone()
+    return None if row is None else expanded(row[1], row[0])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from provider.testing import ManualClock
 
-from ..servers.dovecot import Dovecot, DovecotAccount
+from ..servers.dovecot import Dovecot, DovecotAccount, Profile
 from ..twoway.notation import Scenario
 from ..twoway.play import Played, begin, judge, opened, take_steps
 from ..twoway.servers import DovecotFar
@@ -64,7 +64,8 @@ class Prepared:
                 played = Played(self.scenario, far, store, path, clock)
                 assert store.check().problems == ()
                 played.synchronize()
-                judge(played, once=False, again=whole)
+                marked_stay = self._dovecot.profile in (Profile.NO_UIDPLUS, Profile.BARE)
+                judge(played, once=False, again=whole, marked_stay=marked_stay)
         except Exception as error:
             raise AssertionError(f"{where}: {error}\n\n{self.scenario}") from error
         finally:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ..servers.dovecot import DovecotAccount
+from ..servers.dovecot import DovecotAccount, Profile
 from .notation import Scenario, grid, scenarios
 from .play import play
 from .servers import DovecotFar, MemoryFar
@@ -35,6 +35,34 @@ def test_both_sides_end_as_the_table_says_on_a_dovecot(
     far = DovecotFar(dovecot_profiles())
     try:
         play(scenario, far, tmp_path / "mail.db")
+    finally:
+        far.close()
+
+
+ABLE = (Profile.NO_CONDSTORE, Profile.NO_MOVE, Profile.NO_UIDPLUS, Profile.BARE)
+ON_LESS = (
+    "append: a draft replaced",
+    "append: twenty, of which five are removed and five moved before they are sent",
+    "append: twice the same without a Message-ID",
+    "chains: copied, and the origin moved",
+    "chains: mail that others marked as deleted stays when its neighbour is removed",
+    "chains: two of the same, both moved",
+    "grid: flag-move-a x answer",
+    "grid: move-a x remove",
+    "grid: remove x keyword",
+)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("able", ABLE, ids=lambda able: able.name)
+@pytest.mark.parametrize("id", ON_LESS)
+def test_a_dovecot_that_can_do_less_ends_the_same_but_for_what_it_cannot_remove(
+    id: str, able: Profile, dovecot_profiles: Callable[..., DovecotAccount], tmp_path: Path
+) -> None:
+    far = DovecotFar(dovecot_profiles(able))
+    scenario = next(one for one in ALL if one.id == id)
+    try:
+        play(scenario, far, tmp_path / "mail.db", marked_stay=able in (Profile.NO_UIDPLUS, Profile.BARE))
     finally:
         far.close()
 

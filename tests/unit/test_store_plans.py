@@ -31,6 +31,7 @@ READS: dict[str, Callable[[ReadView], object]] = {
     "header_block": lambda view: view.header_block(MessageKey(1)),
     "envelope": lambda view: view.envelope(MessageKey(1)),
     "open_raw": lambda view: list(view.open_raw(MessageKey(1))),
+    "raw_piece": lambda view: view.raw_piece(MessageKey(1), 0),
     "raw": lambda view: view.raw(MessageKey(1)),
     "troubles": lambda view: view.troubles(INBOX),
     "runs": lambda view: view.runs(),
