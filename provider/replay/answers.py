@@ -5,7 +5,7 @@ Each event of the session is one short transaction; answers to new mail are gath
 
 from collections.abc import Iterable, Sequence
 
-from store import Arrival, StoreError, WriteTransaction
+from store import Arrival, FolderState, StoreError, WriteTransaction
 from store.mail import FolderId, MessageKey, Uid, UidSet
 from store.mail.merge import applied, delta
 from store.mail.operations import Operation, OperationId, OperationKind
@@ -14,7 +14,7 @@ from ..errors import CommandRefused, ErrorKind, ProviderError, SourceError
 from ..events import Counts
 from ..sources.base import Notice
 from ..sources.writing import Appended, Deleted, Marked, Transferred, WriteEnded
-from .collapse import FolderFact, FolderJob, Job
+from .collapse import FolderFact, FolderJob, Job, uids_of
 from .context import ReplayContext
 from .facts import account_operations, doubt_counts
 from .refusals import Ruling, Verdict, ruling
@@ -132,6 +132,9 @@ class Answers:
         if error.kind in (ErrorKind.FOLDER_GONE, ErrorKind.UIDVALIDITY_CHANGED):
             with self._context.store.write("not sent", run=self._context.run) as tx:
                 tx.settle.unsent(ids)
+                if tx.view.folder(job.folder.id).state is FolderState.DELETING and job.folder.epoch is not None:
+                    # Nobody visits it any more, to find that these places are gone.
+                    tx.remove_messages(job.folder.id, job.folder.epoch, uids_of(job.jobs()))
             return
         self._refused([*ids, *self._flag_rows(wished)], job.folder, error)
 

@@ -123,3 +123,17 @@ def test_one_that_stays_marked_and_one_that_goes_do_not_make_up_for_each_other(w
         world.delete_there(4)
         world.delete_here(1, 4, False)
         world.come_to_rest()
+
+
+@on(Profile.NO_MOVE)
+def test_a_folder_deleted_on_both_sides_out_of_which_mail_was_moved_here_comes_to_rest(world: World) -> None:
+    with world:
+        world.append_there(0, 0, 0)
+        world.move_there(4, 5)
+        world.sync_cut(1, 3075, True, True)
+        world.rename_here(1, 6, 3)
+        world.move_here(1, 2, 5)
+        world.remove_folder_here(1, 2)
+        world.remove_folder_there(7)
+        world.create_there(0)
+        world.come_to_rest()

@@ -22,6 +22,35 @@ WHO, WHICH, WHERE, NAME = st.integers(0, 1), st.integers(0, 9), st.integers(0, 7
 FLAG, FLAG_OR_NONE, FORM, YES = st.integers(0, 3), st.integers(0, 5), st.integers(0, 2), st.booleans()
 AT = st.integers(0, 4_000)
 """Octets of one direction of a synchronization until the line breaks: a whole one has one to five thousand."""
+VERBS: dict[str, tuple[int, tuple[st.SearchStrategy[int], ...]]] = {
+    "append_here": (4, (WHO, WHERE, FORM, FLAG_OR_NONE)),
+    "mark_here": (4, (WHO, WHICH, FLAG, YES)),
+    "move_here": (6, (WHO, WHICH, WHERE)),
+    "copy_here": (3, (WHO, WHICH, WHERE)),
+    "delete_here": (3, (WHO, WHICH, YES)),
+    "create_here": (2, (WHO, NAME)),
+    "rename_here": (2, (WHO, WHERE, NAME)),
+    "remove_folder_here": (2, (WHO, WHERE)),
+    "append_there": (2, (WHERE, FORM, FLAG_OR_NONE)),
+    "mark_there": (2, (WHICH, FLAG, YES)),
+    "move_there": (3, (WHICH, WHERE)),
+    "copy_there": (2, (WHICH, WHERE)),
+    "delete_there": (2, (WHICH,)),
+    "create_there": (1, (NAME,)),
+    "rename_there": (1, (WHERE, NAME)),
+    "remove_folder_there": (1, (WHERE,)),
+    "renumber": (1, (WHERE,)),
+    "rebuild": (1, (WHERE,)),
+    "offline": (1, (WHO, YES)),
+    "look": (2, (WHO,)),
+    "sync": (8, (WHO,)),
+    "sync_cut": (4, (WHO, AT, YES, YES)),
+    "sync_killed": (3, (WHO, AT, YES)),
+}
+"""How often each comes, and what it is told. One rule draws them: of many rules hypothesis takes a few a history."""
+STEP = st.sampled_from([verb for verb, (weight, _) in VERBS.items() for _ in range(weight)]).flatmap(
+    lambda verb: st.tuples(st.just(verb), *VERBS[verb][1])
+)
 Accounts = Callable[[Profile], DovecotAccount]
 
 
@@ -46,97 +75,10 @@ class Histories(RuleBasedStateMachine):
         assert self._world is not None
         self._world.play(verb, *numbers)
 
-    @rule(who=WHO, where=WHERE, form=FORM, flag=FLAG_OR_NONE)
-    def append_here(self, who: int, where: int, form: int, flag: int) -> None:
-        self.do("append_here", who, where, form, flag)
-
-    @rule(who=WHO, which=WHICH, flag=FLAG, on=YES)
-    def mark_here(self, who: int, which: int, flag: int, on: bool) -> None:
-        self.do("mark_here", who, which, flag, on)
-
-    @rule(who=WHO, which=WHICH, where=WHERE)
-    def move_here(self, who: int, which: int, where: int) -> None:
-        self.do("move_here", who, which, where)
-
-    @rule(who=WHO, which=WHICH, where=WHERE)
-    def copy_here(self, who: int, which: int, where: int) -> None:
-        self.do("copy_here", who, which, where)
-
-    @rule(who=WHO, which=WHICH, for_good=YES)
-    def delete_here(self, who: int, which: int, for_good: bool) -> None:
-        self.do("delete_here", who, which, for_good)
-
-    @rule(who=WHO, name=NAME)
-    def create_here(self, who: int, name: int) -> None:
-        self.do("create_here", who, name)
-
-    @rule(who=WHO, where=WHERE, name=NAME)
-    def rename_here(self, who: int, where: int, name: int) -> None:
-        self.do("rename_here", who, where, name)
-
-    @rule(who=WHO, where=WHERE)
-    def remove_folder_here(self, who: int, where: int) -> None:
-        self.do("remove_folder_here", who, where)
-
-    @rule(where=WHERE, form=FORM, flag=FLAG_OR_NONE)
-    def append_there(self, where: int, form: int, flag: int) -> None:
-        self.do("append_there", where, form, flag)
-
-    @rule(which=WHICH, flag=FLAG, on=YES)
-    def mark_there(self, which: int, flag: int, on: bool) -> None:
-        self.do("mark_there", which, flag, on)
-
-    @rule(which=WHICH, where=WHERE)
-    def move_there(self, which: int, where: int) -> None:
-        self.do("move_there", which, where)
-
-    @rule(which=WHICH, where=WHERE)
-    def copy_there(self, which: int, where: int) -> None:
-        self.do("copy_there", which, where)
-
-    @rule(which=WHICH)
-    def delete_there(self, which: int) -> None:
-        self.do("delete_there", which)
-
-    @rule(name=NAME)
-    def create_there(self, name: int) -> None:
-        self.do("create_there", name)
-
-    @rule(where=WHERE, name=NAME)
-    def rename_there(self, where: int, name: int) -> None:
-        self.do("rename_there", where, name)
-
-    @rule(where=WHERE)
-    def remove_folder_there(self, where: int) -> None:
-        self.do("remove_folder_there", where)
-
-    @rule(where=WHERE)
-    def renumber(self, where: int) -> None:
-        self.do("renumber", where)
-
-    @rule(where=WHERE)
-    def rebuild(self, where: int) -> None:
-        self.do("rebuild", where)
-
-    @rule(who=WHO, now=YES)
-    def offline(self, who: int, now: bool) -> None:
-        self.do("offline", who, now)
-
-    @rule(who=WHO)
-    def sync(self, who: int) -> None:
-        self.do("sync", who)
-
-    @rule(who=WHO)
-    def look(self, who: int) -> None:
-        self.do("look", who)
-
-    @rule(who=WHO, at=AT, up=YES, reset=YES)
-    def sync_cut(self, who: int, at: int, up: bool, reset: bool) -> None:
-        self.do("sync_cut", who, at, up, reset)
-
-    @rule(who=WHO, at=AT, up=YES)
-    def sync_killed(self, who: int, at: int, up: bool) -> None:
-        self.do("sync_killed", who, at, up)
+    @rule(drawn=STEP)
+    def step(self, drawn: tuple[str, int]) -> None:
+        verb, *numbers = drawn
+        self.do(verb, *numbers)
 
     def teardown(self) -> None:
         if self._world is None:
