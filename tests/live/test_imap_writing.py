@@ -315,7 +315,8 @@ def test_two_hundred_appends_cost_a_flight_or_one_each(
     session, meter = session_of()
     told: list[Appended] = list(session.append(b"INBOX", [upload(message(number, 5_000)) for number in range(200)]))
     assert not any(one.error for one in told)
-    assert meter.flights <= (2 if "LITERAL+" in words else 201)
+    # 64 may be unanswered: where the server is faster than we are, it has answered all of them now and then.
+    assert meter.flights <= (200 // 64 + 1 if "LITERAL+" in words else 201)
 
 
 def test_the_profiles_of_the_server_itself_take_the_same() -> None:
