@@ -203,6 +203,11 @@ class Settling(Resolving):
             self._end(over, reason)
             rows.bury(self._w, [one.message])
 
+    def unplaced(self, messages: Iterable[MessageKey]) -> None:
+        """They are not where they were when they, or their folders, were taken away here: their place is forgotten."""
+        for message in messages:
+            places.unplace(self._w, message)
+
     def downloaded(self, ids: Iterable[OperationId]) -> None:
         """The octets that were asked for are here, or never will be."""
         self._end([one.id for one in self._log.pending(ids) if one.kind is OperationKind.DOWNLOAD])

@@ -37,8 +37,13 @@ NINE = UidValidity(9)
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    with open_store(tmp_path / "mail.db", clock=Clock()) as store:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def home(tmp_path: Path, clock: Clock) -> Iterator[Home]:
+    with open_store(tmp_path / "mail.db", clock=clock) as store:
         made = Home.made_in(store)
         with store.write("epoch") as tx:
             tx.save_cursor(made.archive, FolderCursor(epoch=EPOCH, uid_next=1))
@@ -443,6 +448,58 @@ def test_an_account_is_removed_with_all_that_waits(home: Home) -> None:
     with home.store.read() as view:
         assert view.operations() == ()
         assert view.folders(hidden=True) == ()
+
+
+def test_what_is_to_be_copied_out_of_a_deleted_folder_has_its_place_there_until_it_is(home: Home, clock: Clock) -> None:
+    Inbox(home.store, home.archive).fill(2)
+    (first, second) = home.keys(home.archive)
+    with home.store.edit("copy") as edit:
+        (copied,) = edit.copy([first], home.inbox)
+    with home.store.edit("delete") as edit:
+        edit.delete_folder(home.archive)
+    clock.now += 30 * 86_400
+    home.store.purge()
+    with home.store.read() as view:
+        place = view.place(first)
+        assert place is not None
+        assert (place.folder_id, place.epoch, place.uid) == (home.archive, EPOCH, 1)
+        assert view.leaving(home.archive)
+        assert not view.leaving(home.inbox)
+        assert second not in home.keys(home.archive)
+    with home.store.write("settle") as tx:
+        at = Arrival(message=copied, folder_id=home.inbox, epoch=EPOCH, uid=Uid(9))
+        tx.settle.arrived(ids_of(home, copied), [at])
+        assert not tx.view.leaving(home.archive)
+    assert home.uids(home.inbox) == [1, 2, 3, 4, 9]
+
+
+def test_a_folder_that_is_to_be_deleted_waits_for_what_is_moved_out_of_it_and_not_for_what_is_removed(
+    home: Home,
+) -> None:
+    Inbox(home.store, home.archive).fill(2)
+    first, second = home.keys(home.archive)
+    with home.store.edit("out") as edit:
+        edit.move([first, second], home.inbox)
+        edit.delete([second], for_good=True)
+        edit.delete_folder(home.archive)
+    with home.store.write("settle") as tx:
+        assert tx.view.leaving(home.archive)
+        tx.settle.unplaced([first])
+        assert tx.view.place(first) is None
+        assert not tx.view.leaving(home.archive)
+
+
+def test_what_was_to_be_copied_and_is_gone_there_is_added_from_its_octets(home: Home) -> None:
+    Inbox(home.store, home.archive).fill(1)
+    (first,) = home.keys(home.archive)
+    with home.store.edit("copy") as edit:
+        (copied,) = edit.copy([first], home.inbox)
+        edit.delete_folder(home.archive)
+    with home.store.write("gone there") as tx:
+        tx.settle.unplaced([first])
+        assert tx.view.place(first) is None
+        assert tx.settle.upload_instead(ids_of(home, copied))
+    assert home.log() == [("copy", "done"), ("delete-folder", "queued"), ("append", "queued")]
 
 
 # --- conflicts -----------------------------------------------------------------------------------------------------
