@@ -229,7 +229,10 @@ class ReadView:
         return None if found is None else messages.one(self._c, found, accounts.account_names(self._c))
 
     def removed_with(self, folder_id: FolderId) -> int:
-        """Return how many messages went with a folder that is deleted here, and not on the server yet."""
+        """Return how many messages went with a folder that is deleted here, and not on the server yet.
+
+        Those included that came into it here, and are elsewhere on the server, or only here.
+        """
         return places.removed_with(self._c, folder_id)
 
     def leaving(self, folder_id: FolderId) -> bool:

@@ -247,6 +247,8 @@ class Settling(Resolving):
             inside = one.message is not None and (twin is None or twin.folder_id == folder)
             if inside and one.kind in (OperationKind.FLAGS, OperationKind.DOWNLOAD, OperationKind.DELETE):
                 self._end([one.id], "its folder was deleted")
+            if inside and one.kind is OperationKind.DELETE and one.message is not None:
+                self._end([other.id for other in self._log.chain(one.message)], "its folder was deleted")
 
     def remove_folder(self, folder: FolderId) -> int:
         """Remove the rows and the row of a folder that is gone; return how many messages that were.
@@ -259,6 +261,13 @@ class Settling(Resolving):
         over = FOLDER_KINDS - {OperationKind.CREATE_FOLDER}
         asked = operations.of_folder(work.connection, folder, self._log.names)
         self._end([one.id for one in asked if one.kind in over], "the folder is gone on the server")
+        for one in self._log.going_with(folder):
+            if one.state is OperationState.HELD and one.message is not None:  # nobody approved it: it is where it was
+                self._log.take_back(
+                    [self._log.chain(one.message)[0].id],
+                    lambda ids: self._end(ids, "the folder is gone on the server"),
+                    attempted=True,
+                )
         self.never_found(folder)
         waiting = set(places.pending_of_folder(work.connection, folder))
         gone = rows.bury(work, [key for key in rows.keys_of_folder(work, folder) if key not in waiting])

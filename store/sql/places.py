@@ -133,6 +133,17 @@ REMOVED_WITH = sql(
     .where(_graves.c.folder_id == p("folder"), _graves.c.epoch != literal_column("0")),
     "folder",
 )
+GOING_WITH = sql(
+    select(func.count())
+    .select_from(_log)
+    .where(
+        _log.c.folder_id == p("folder"),
+        _log.c.target_id == _log.c.folder_id,
+        _log.c.kind == literal_column("'delete'"),
+        _log.c.finished_at.is_(None),
+    ),
+    "folder",
+)
 MESSAGE_ID = sql(select(_headers.c.message_id).where(_headers.c.id == p("header")), "header")
 
 
@@ -292,8 +303,8 @@ def came_since(connection: sqlite3.Connection, key: MessageKey, after: MessageKe
 
 
 def removed_with(connection: sqlite3.Connection, folder: FolderId) -> int:
-    """Return how many messages of *folder* are in the tombstones, of those that were on the server."""
-    return int(connection.execute(REMOVED_WITH, (folder,)).fetchone()[0])
+    """Return how many messages of *folder* are in the tombstones, of those that were on the server or came into it."""
+    return sum(connection.execute(one, (folder,)).fetchone()[0] for one in (REMOVED_WITH, GOING_WITH))
 
 
 def to_upload(connection: sqlite3.Connection, key: MessageKey) -> ToUpload | None:

@@ -340,7 +340,9 @@ def test_a_deleted_folder_is_hidden_with_its_mail_and_what_left_it_goes_on(home:
     with home.store.read() as view:
         assert home.archive not in {folder.id for folder in view.folders()}
         assert home.archive in {folder.id for folder in view.folders(hidden=True)}
-        assert [one.kind.value for one in view.operations()] == ["move", "move", "delete", "delete-folder"]
+        assert [one.kind.value for one in view.operations()] == [
+            *("move", "move", "append", "delete", "delete", "delete-folder")
+        ]
         assert view.place(keys[0]) is not None
     assert home.keys(home.inbox) == [2, 3, 4, keys[0]]
 

@@ -502,6 +502,90 @@ def test_what_was_to_be_copied_and_is_gone_there_is_added_from_its_octets(home: 
     assert home.log() == [("copy", "done"), ("delete-folder", "queued"), ("append", "queued")]
 
 
+def deleted_with_mail(home: Home) -> tuple[int, int]:
+    """INBOX 1 was moved to Archive, and a draft was added there; then Archive was deleted. Its row, the draft's key."""
+    Inbox(home.store, home.archive).fill(1)
+    with home.store.edit("into it") as edit:
+        edit.move([ONE], home.archive)
+        draft = edit.append(home.archive, raw_mail(50), flags=["\\Draft"])
+    with home.store.edit("delete") as edit:
+        made = edit.delete_folder(home.archive)
+    assert made is not None
+    return made, draft
+
+
+def test_mail_that_was_moved_into_a_folder_is_removed_with_it_and_not_before(home: Home) -> None:
+    made, _ = deleted_with_mail(home)
+    ids = [one.id for one in home.pending()]
+    assert [state for kind, state in home.log() if kind == "delete"] == ["held", "held"]
+    with home.store.read() as view:
+        assert view.removed_with(home.archive) == 3
+    with home.store.edit("not by itself") as edit:
+        assert edit.approve(ids) == 0
+    with home.store.write("held") as tx:
+        tx.settle.hold([made], "it has mail")
+    with home.store.edit("approve") as edit:
+        assert edit.approve([made]) == 3
+    assert {state for _, state in home.log()} == {"queued"}
+    with home.store.read() as view:
+        assert all(one.approved for one in view.operations() if one.kind.value == "delete")
+
+
+@pytest.mark.parametrize("way", ["cancel", "refuse", "cancel everything", "cancel one of its mail"])
+def test_a_deletion_of_a_folder_that_is_taken_back_brings_back_what_was_moved_into_it(home: Home, way: str) -> None:
+    made, draft = deleted_with_mail(home)
+    if way == "refuse":
+        with home.store.write("no") as tx:
+            tx.settle.refuse([made], "it is in use")
+    else:
+        ids = [one.id for one in home.pending()]
+        with home.store.edit("cancel") as edit:
+            edit.cancel({"cancel": [made], "cancel everything": ids}.get(way, [ids[2]]))
+    if way == "cancel everything":
+        assert home.uids(home.inbox) == [1, 2, 3, 4]
+        assert home.uids(home.archive) == [1]
+        return
+    assert home.keys(home.inbox) == [2, 3, 4]
+    assert {1, draft} < set(home.keys(home.archive))
+    assert [one.kind.value for one in home.pending()] == ["move", "append"]
+    assert home.flags(draft) == ["\\Draft"]
+
+
+def test_mail_that_was_moved_into_a_folder_that_is_gone_before_anybody_approved_is_where_it_was(home: Home) -> None:
+    deleted_with_mail(home)
+    with home.store.write("gone there") as tx:
+        tx.remove_folder(home.archive)
+    assert home.uids(home.inbox) == [1, 2, 3, 4]
+    assert home.pending() == []
+
+
+def test_mail_on_its_way_into_a_folder_that_was_deleted_and_is_gone_goes_with_it(home: Home) -> None:
+    with home.store.edit("move") as edit:
+        edit.move([ONE, TWO], home.archive)
+    with home.store.write("moved") as tx:
+        tx.settle.arrived(ids_of(home, 1), [arrival(home, 1, 7)])
+        tx.settle.arrived_somewhere(ids_of(home, 2))
+    with home.store.edit("delete") as edit:
+        edit.move([THREE], home.archive)
+        edit.delete_folder(home.archive)
+    with home.store.write("gone there") as tx:
+        tx.remove_folder(home.archive)
+    assert home.keys(home.inbox) == [3, 4]
+    assert home.pending() == []
+
+
+def test_mail_that_was_moved_into_a_folder_and_is_approved_is_removed_though_the_folder_is_gone(home: Home) -> None:
+    made, _ = deleted_with_mail(home)
+    with home.store.write("held") as tx:
+        tx.settle.hold([made], "it has mail")
+    with home.store.edit("approve") as edit:
+        edit.approve([made])
+    with home.store.write("done") as tx:
+        tx.settle.folder_done(made)
+    assert [(one.kind.value, one.message) for one in home.pending()] == [("move", 1), ("delete", 1)]
+    assert net(home.pending()).deleted
+
+
 # --- conflicts -----------------------------------------------------------------------------------------------------
 
 
