@@ -22,6 +22,7 @@ from .oplog import effective, wish
 from .resolving import Resolving, recent
 from .sql import blobs, folders, operations, places, rows
 from .sql.places import PENDING, Row
+from .sql.values import unpacked
 from .tables import OWN
 
 __all__ = ["Editing"]
@@ -72,6 +73,7 @@ class Editing(FolderEdits):
             made = places.pending_row(self._w, row, target)
             if row.key in on_server:
                 self._add(OperationKind.COPY, target, message=made.key, origin=row.key)
+                self._inherit(row, made)
             else:
                 self._add(OperationKind.APPEND, target, message=made.key)
                 wish(self._w, places.change(self._w, made, server_flags=0, server_keywords=""), effective(made))
@@ -250,6 +252,12 @@ class Editing(FolderEdits):
             key = places.leave_twin(self._w, row)
         made = self._add(OperationKind.MOVE, row.folder_id, message=row.key, target=target, twin=key)
         return (made,)
+
+    def _inherit(self, row: Row, made: Row) -> None:
+        """Want of a copy, too, what is wanted of the flags of its origin."""
+        change = delta(unpacked(row.server_flags, row.server_keywords), effective(row))
+        if change:
+            self._add(OperationKind.FLAGS, made.folder_id, message=made.key, flags=(change.add, change.remove))
 
     def _remove(self, row: Row) -> tuple[OperationId, ...]:
         self._log.try_again(row.key)

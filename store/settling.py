@@ -230,7 +230,7 @@ class Settling(Resolving):
                 if folder.name != name:
                     folders.set_name(self._w, folder_id, name, folder.delimiter, folder.state)
             renames = self._log.of_folder(one.folder_id, OperationKind.RENAME_FOLDER)
-            self._end([other.id for other in renames])
+            self._end([other.id for other in renames if other.id <= one.id])  # a later one is still to be sent
 
     def folder_done(self, id: OperationId) -> None:
         """A deletion or a subscription is done."""

@@ -176,9 +176,13 @@ def test_a_copy_has_a_key_of_its_own_and_the_same_octets(home: Home) -> None:
         (copied,) = edit.copy([ONE], home.archive)
     with home.store.read() as view:
         assert view.raw(copied) == view.raw(ONE)
-        operation = view.operations()[-1]
+        _, operation, wish = view.operations()
         assert (operation.message, operation.origin, operation.folder_id) == (copied, ONE, home.archive)
+        assert (wish.message, wish.add, wish.batch) == (copied, {"work"}, operation.batch)
     assert home.flags(copied) == ["work"]
+    with home.store.write("no") as tx:
+        tx.settle.refuse([wish.id], "no such flag")
+    assert home.flags(copied) == []
 
 
 def test_a_copy_of_what_is_only_here_is_an_append_of_its_octets(home: Home) -> None:

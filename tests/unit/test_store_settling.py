@@ -380,6 +380,20 @@ def test_a_created_folder_has_its_name_and_a_renamed_one_keeps_its_path_meanwhil
     assert [state for _, state in home.log()] == ["done", "done", "queued"]
 
 
+def test_a_folder_that_was_renamed_on_while_the_first_name_was_sent_is_renamed_once_more(home: Home) -> None:
+    with home.store.edit("rename") as edit:
+        first = edit.rename_folder(home.archive, FolderPath(("One",)))
+        second = edit.rename_folder(home.archive, FolderPath(("Two",)))
+    assert first is not None
+    assert second is not None
+    with home.store.write("settle") as tx:
+        tx.settle.folder_renamed(first, {home.archive: b"One"})
+        assert (tx.view.folder(home.archive).name, str(tx.view.folder(home.archive).path)) == (b"One", "Two")
+        assert [one.id for one in tx.view.operations()] == [second]
+        tx.settle.folder_renamed(second, {home.archive: b"Two"})
+    assert home.log() == [("rename-folder", "done")] * 2
+
+
 def test_a_deleted_folder_is_not_added_again_and_goes_once_it_is_gone(home: Home) -> None:
     inside = Inbox(home.store, home.archive)
     inside.fill(2)
