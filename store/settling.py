@@ -222,15 +222,21 @@ class Settling(Resolving):
                 folders.set_name(self._w, folder.id, name, delimiter, FolderState.ACTIVE)
             self._end([one.id])
 
-    def folder_renamed(self, id: OperationId, names: Mapping[FolderId, bytes]) -> None:
-        """It, and what lies below it, has these names on the server now."""
+    def folder_renamed(self, id: OperationId, names: Mapping[FolderId, bytes], path: FolderPath | None = None) -> None:
+        """It, and what lies below it, has these names on the server now.
+
+        *path*: what was sent. Renames that led to it are done with this one; a later one is still to be sent.
+        """
         for one in self._log.pending([id]):
             for folder_id, name in names.items():
                 folder = folders.one_folder(self._w.connection, folder_id, self._log.names)
                 if folder.name != name:
                     folders.set_name(self._w, folder_id, name, folder.delimiter, folder.state)
             renames = self._log.of_folder(one.folder_id, OperationKind.RENAME_FOLDER)
-            self._end([other.id for other in renames if other.id <= one.id])  # a later one is still to be sent
+            now = folders.one_folder(self._w.connection, one.folder_id, self._log.names).path
+            after = [*(other.path for other in renames[1:]), now]
+            last = max((other.id for other, led in zip(renames, after, strict=True) if led == path), default=one.id)
+            self._end([other.id for other in renames if other.id <= last])
 
     def folder_done(self, id: OperationId) -> None:
         """A deletion or a subscription is done."""

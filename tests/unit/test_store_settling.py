@@ -392,6 +392,14 @@ def test_a_folder_that_was_renamed_on_while_the_first_name_was_sent_is_renamed_o
         assert [one.id for one in tx.view.operations()] == [second]
         tx.settle.folder_renamed(second, {home.archive: b"Two"})
     assert home.log() == [("rename-folder", "done")] * 2
+    with home.store.edit("rename") as edit:
+        third = edit.rename_folder(home.archive, FolderPath(("Three",)))
+        edit.rename_folder(home.archive, FolderPath(("Four",)))
+        edit.rename_folder(home.archive, FolderPath(("Five",)))
+    assert third is not None
+    with home.store.write("settle") as tx:
+        tx.settle.folder_renamed(third, {home.archive: b"Four"}, FolderPath(("Four",)))
+    assert [state for _, state in home.log()] == ["done", "done", "done", "done", "queued"]
 
 
 def test_a_deleted_folder_is_not_added_again_and_goes_once_it_is_gone(home: Home) -> None:
