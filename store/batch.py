@@ -92,9 +92,12 @@ class Batch(ABC):
     def cancel(self, ids: Iterable[OperationId]) -> int:
         """Take back operations that were not sent, and what was wanted of the same message afterwards.
 
-        Return how many rows that were. ATTEMPTED ones are left alone. Raises UnknownOperation.
+        What was refused and kept is given up. Return how many rows that were. ATTEMPTED ones are left alone. Raises
+        UnknownOperation.
         """
-        wanted = [one.id for one in self._found(ids) if one.state in _UNSENT]
+        found = self._found(ids)
+        operations.put(self._w, [one.id for one in found if one.kept], OperationState.QUEUED)
+        wanted = [one.id for one in found if one.kept or one.state in _UNSENT]
         return self._log.take_back(wanted, self._log.forget)
 
     def retry(self, ids: Iterable[OperationId]) -> int:

@@ -83,12 +83,12 @@ class Editing(FolderEdits):
     def delete(self, keys: Iterable[MessageKey], *, for_good: bool = False) -> tuple[OperationId, ...]:
         """Move messages to the trash of their account; *for_good*, in the trash, or without one: remove them.
 
-        Raises UnknownMessage.
+        Also new mail that the server refused. Raises UnknownMessage.
         """
         made: list[OperationId] = []
         for row in self._rows(keys):
             trash = None if for_good else self._trash(row.account_id)
-            if trash is None or trash == row.folder_id:
+            if trash is None or trash == row.folder_id or self._given_up(row):
                 made += self._remove(row)
             else:
                 made += self._move(row, trash)
@@ -252,6 +252,15 @@ class Editing(FolderEdits):
             key = places.leave_twin(self._w, row)
         made = self._add(OperationKind.MOVE, row.folder_id, message=row.key, target=target, twin=key)
         return (made,)
+
+    def _given_up(self, row: Row) -> bool:
+        """Tell whether the server would not have *row*, which is only here: nor would it in the trash."""
+        return (
+            row.pending
+            and not self._log.chain(row.key)
+            and places.twin(self._w.connection, row.key) is None
+            and bool(operations.kept(self._w.connection, row.key))
+        )
 
     def _inherit(self, row: Row, made: Row) -> None:
         """Want of a copy, too, what is wanted of the flags of its origin."""

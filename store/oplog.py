@@ -83,6 +83,36 @@ class OpLog:
         """Queue what was refused and kept of *message*: what is wanted of it now builds on that."""
         operations.put(self.work, operations.kept(self.work.connection, message), OperationState.QUEUED)
 
+    def only_here(self, one: Operation) -> tuple[bool, list[OperationId], list[OperationId]]:
+        """Tell whether new mail, which is nowhere but here, would be lost by taking back *one*.
+
+        And which operations have to stay because of it, and which can be taken back nevertheless.
+        """
+        if one.kind is OperationKind.CREATE_FOLDER:
+            return self._folder_only_here(one.folder_id)
+        chain = [] if one.message is None or one.kind in BESIDE else self.chain(one.message)
+        alive = one.message is not None and places.row(self.work.connection, one.message) is not None
+        with_folder = bool(chain) and chain[-1].kind is OperationKind.DELETE and chain[-1].target_id is not None
+        if not chain or chain[0].kind is not OperationKind.APPEND or one.id not in {other.id for other in chain}:
+            return False, [], []
+        if not alive and not with_folder:
+            return False, [], []
+        assert one.message is not None
+        back = [other.id for other in operations.replaced_by(self.work.connection, one.message, self.names)]
+        return True, [other.id for other in chain if other.kind is not OperationKind.DELETE], back
+
+    def _folder_only_here(self, folder: FolderId) -> tuple[bool, list[OperationId], list[OperationId]]:
+        stay = [one.id for one in self.of_folder(folder, OperationKind.CREATE_FOLDER)]
+        new, back = False, list[OperationId]()
+        for below in folders.below(self.work.connection, folder):
+            more, *rest = self._folder_only_here(below)
+            new, stay, back = new or more, stay + rest[0], back + rest[1]
+        for message in places.pending_of_folder(self.work.connection, folder):
+            for first in self.chain(message)[:1]:
+                more, *rest = self.only_here(first)
+                new, stay, back = new or more, stay + rest[0], back + (rest[1] if more else [first.id])
+        return new, stay, back
+
     # --- taking back -------------------------------------------------------------------------------------------
 
     def forget(self, ids: Sequence[OperationId]) -> None:
@@ -202,6 +232,7 @@ class OpLog:
             over += [one.id for one in created]
             over += self._uncreate(below, attempted)
         for message in places.pending_of_folder(self.work.connection, folder):
+            self.try_again(message)
             coming = [one for one in self.chain(message) if folder in (one.folder_id, one.target_id)]
             if coming:
                 over += self._back(coming[0], attempted=True)

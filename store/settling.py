@@ -76,17 +76,22 @@ class Settling(Resolving):
 
     def refuse(self, ids: Iterable[OperationId], reason: str, server_text: str = "", *, keep: bool = False) -> None:
         """Never: REFUSED, and rolled back (or kept as it is here, with *keep*); also what was wanted of the same
-        message afterwards and depends on it."""
+        message afterwards and depends on it. New mail is only here, and is kept in any case."""
 
-        def end(over: Sequence[OperationId]) -> None:
+        def end(over: Sequence[OperationId], kept: bool = False) -> None:
             conflicts.close_of(self._w, over)
             state = OperationState.REFUSED
-            operations.put(self._w, over, state, reason=reason, server_text=server_text, kept=keep)
+            operations.put(self._w, over, state, reason=reason, server_text=server_text, kept=kept)
 
         if keep:
-            end([one.id for one in self._log.pending(ids)])
-        else:
-            self._log.take_back(ids, end, attempted=True)
+            end([one.id for one in self._log.pending(ids)], True)
+            return
+        for one in self._log.pending(ids):
+            new, stay, back = self._log.only_here(one)
+            if new:
+                self._log.take_back(back, end, attempted=True)
+                end(stay, True)
+        self._log.take_back(ids, end, attempted=True)
 
     # --- messages ------------------------------------------------------------------------------------------------
 
@@ -192,9 +197,21 @@ class Settling(Resolving):
             self._end([one.id, *([] if one.message is None else self._log.beside(one.message))])
 
     def gone(self, ids: Iterable[OperationId], reason: str) -> None:
-        """Their message is gone on the server: the rows are closed, the message is removed here, too."""
-        for one in self._log.pending(ids):
+        """Their message is gone on the server: the rows are closed, the message is removed here, too.
+
+        New mail stays, and so does what is wanted of the place of a message when only flags are given.
+        """
+        asked = self._log.pending(ids)
+        for one in self._log.pending(ids):  # some may be over by now, with others
             if one.message is None:
+                continue
+            if self._log.only_here(one)[0]:
+                self.refuse([one.id], reason)
+                continue
+            chain = self._log.chain(one.message)
+            kept = operations.kept(self._w.connection, one.message)
+            if kept or (chain and all(other.id != mine.id for other in chain for mine in asked)):
+                self._end([one.id], reason)
                 continue
             twin = places.twin(self._w.connection, one.message)
             if twin is not None:

@@ -251,6 +251,105 @@ def test_a_refused_append_is_kept_when_asked_and_can_be_tried_again(home: Home) 
     assert home.log() == [("append", "queued")]
 
 
+def refused_draft(home: Home, verb: str = "refuse") -> tuple[int, list[int]]:
+    """Message 1 was replaced by a newer version, and moved on, and the server refuses that: its key, its rows."""
+    with home.store.edit("append") as edit:
+        key = edit.append(home.archive, raw_mail(50), flags=["\\Draft"], replaces=ONE)
+        edit.move([key], home.inbox)
+        edit.set_flags([key], add=["\\Seen"])
+    made = ids_of(home, key)
+    with home.store.write("settle") as tx:
+        tx.settle.attempt(made[:2], EPOCH, 1)
+        getattr(tx.settle, verb)(made[:1], "it is too big")
+    return key, made[:2]
+
+
+@pytest.mark.parametrize("verb", ["refuse", "gone"])
+def test_new_mail_that_is_refused_stays_here_and_so_does_what_it_was_to_replace(
+    home: Home, clock: Clock, verb: str
+) -> None:
+    key, made = refused_draft(home, verb)
+    assert home.keys(home.inbox) == [1, 2, 3, 4, key]
+    assert home.log()[:3] == [("append", "refused"), ("delete", "refused"), ("move", "refused")]
+    clock.now += 90 * 86_400
+    home.store.purge()
+    with home.store.read() as view:
+        assert view.raw(key) == raw_mail(50)
+    with home.store.edit("again") as edit:
+        assert edit.retry(made) == 2
+    one = net([one for one in home.pending() if one.id in made])
+    assert (one.source, one.target) == (Source.OCTETS, home.inbox)
+
+
+@pytest.mark.parametrize("way", ["cancel", "delete", "delete for good"])
+def test_new_mail_that_was_refused_can_be_given_up(home: Home, way: str) -> None:
+    key, made = refused_draft(home)
+    with home.store.edit("give up") as edit:
+        if way == "cancel":
+            edit.cancel(made)
+        else:
+            edit.delete([MessageKey(key)], for_good=way == "delete for good")
+    assert home.keys(home.inbox) == [1, 2, 3, 4]
+    assert home.keys(home.trash) == []
+    assert home.pending() == []
+    assert home.log() == [("delete", "refused")]
+
+
+def test_new_mail_that_was_deleted_here_before_it_was_refused_stays_deleted(home: Home) -> None:
+    with home.store.edit("append") as edit:
+        key = edit.append(home.archive, raw_mail(50))
+    made = ids_of(home, key)
+    with home.store.write("attempt") as tx:
+        tx.settle.attempt(made, EPOCH, 1)
+    with home.store.edit("delete") as edit:
+        edit.delete([key], for_good=True)
+    with home.store.write("settle") as tx:
+        tx.settle.refuse(made, "it is too big")
+    assert home.keys(home.archive) == []
+    assert home.log() == [("append", "refused"), ("delete", "refused")]
+
+
+def test_new_mail_in_a_folder_that_is_refused_stays_with_the_folder(home: Home) -> None:
+    with home.store.edit("create") as edit:
+        folder = edit.create_folder(ACCOUNT, FolderPath(("New",)))
+        below = edit.create_folder(ACCOUNT, FolderPath(("New", "below")))
+        edit.move([ONE], folder)
+        edit.copy([TWO], below)
+        key = edit.append(below, raw_mail(50))
+    made = [one.id for one in home.pending() if one.message in (None, key)]
+    with home.store.write("settle") as tx:
+        tx.settle.refuse([home.pending()[0].id], "no more folders")
+    assert home.uids(home.inbox) == [1, 2, 3, 4]
+    assert home.keys(below) == [key]
+    assert {state for _, state in home.log()} == {"refused"}
+    with home.store.edit("again") as edit:
+        assert edit.retry(made) == 3
+    with home.store.edit("given up") as edit:
+        edit.cancel(made[:1])
+    assert home.pending() == []
+    with home.store.read() as view:
+        assert {str(one.path) for one in view.folders()} == {"INBOX", "Archive", "Trash"}
+
+
+@pytest.mark.parametrize("verb", ["move", "copy", "append"])
+def test_flags_of_a_message_that_is_gone_do_not_end_what_is_wanted_of_its_place(home: Home, verb: str) -> None:
+    with home.store.edit("both") as edit:
+        match verb:
+            case "move":
+                key, _ = ONE, edit.move([ONE], home.archive)
+            case "copy":
+                (key,) = edit.copy([ONE], home.archive)
+            case _:
+                key = edit.append(home.archive, raw_mail(50))
+        (flags,) = edit.set_flags([key], add=["work"])
+    with home.store.write("gone") as tx:
+        tx.settle.gone([flags], "it is gone on the server")
+    assert home.keys(home.archive) == [key]
+    assert home.log() == [(verb, "queued"), ("flags", "done")]
+    with home.store.read() as view:
+        assert (view.place(key) is not None) == (verb == "move")
+
+
 def test_what_was_refused_and_kept_is_sent_again_with_what_builds_on_it(home: Home) -> None:
     with home.store.edit("append") as edit:
         key = edit.append(home.archive, raw_mail(50))
