@@ -18,7 +18,7 @@ from .oplog import effective
 from .resolving import Resolving
 from .sql import adoption, conflicts, cursors, folders, operations, places, rows
 from .sql.rows import Place
-from .sql.values import unpacked
+from .sql.values import packed, unpacked
 
 __all__ = ["Arrival", "Settling"]
 
@@ -42,23 +42,39 @@ class Settling(Resolving):
     def attempt(self, ids: Iterable[OperationId], epoch: UidValidity | None, uid_next: int | None) -> None:
         """Journal that these are about to be sent, with what their target had before. Must be durable before they are.
 
-        QUEUED and LATER become ATTEMPTED, ``tries`` counts.
+        QUEUED and LATER become ATTEMPTED, ``tries`` counts. New mail has on the server, from now on, the flags that it
+        has here now: what is changed meanwhile is wanted beyond that.
         """
         for one in self._log.pending(ids):
             if one.state in (OperationState.QUEUED, OperationState.LATER):
                 operations.put(self._w, [one.id], OperationState.ATTEMPTED, tried=True)
                 operations.attempt(self._w, one.id, epoch, uid_next)
+                self._base(one, sent=True)
 
     def unsent(self, ids: Iterable[OperationId]) -> None:
         """It is certain that the attempt had no effect: QUEUED again."""
         for one in self._log.pending(ids):
             if one.state is OperationState.ATTEMPTED:
                 operations.put(self._w, [one.id], OperationState.QUEUED)
+                self._base(one, sent=False)
+
+    def _base(self, one: Operation, *, sent: bool) -> None:
+        """Write what new mail has on the server: what it shows here, once it is *sent*; nothing before that."""
+        row = None if one.message is None else self._row(one.message)
+        if row is None or one.kind is not OperationKind.APPEND:
+            return
+        shown = effective(row)
+        bits, words = packed(shown)
+        base = (bits, words, None, None) if sent else (0, "", *((bits, words) if shown else (None, None)))
+        if base != (row.server_flags, row.server_keywords, row.local_flags, row.local_keywords):
+            columns = ("server_flags", "server_keywords", "local_flags", "local_keywords")
+            places.change(self._w, row, **dict(zip(columns, base, strict=True)))
 
     def later(self, ids: Iterable[OperationId], when: datetime, reason: str, server_text: str = "") -> None:
         """Not now: LATER, with the reason for people. Counts a try, unless it was journaled as attempted."""
         at = micros(when)
         for one in self._log.pending(ids):
+            self._base(one, sent=False)
             operations.put(
                 self._w,
                 [one.id],
@@ -83,6 +99,8 @@ class Settling(Resolving):
             state = OperationState.REFUSED
             operations.put(self._w, over, state, reason=reason, server_text=server_text, kept=kept)
 
+        for one in self._log.pending(ids):
+            self._base(one, sent=False)
         if keep:
             end([one.id for one in self._log.pending(ids)], True)
             return
@@ -148,7 +166,7 @@ class Settling(Resolving):
         """Return the flags that a message came with, when nobody told them."""
         origin = None if first.origin is None else self._row(first.origin)
         row = self._row(message)
-        if first.kind is OperationKind.APPEND and row is not None:
+        if first.kind is OperationKind.APPEND and row is not None and first.state is not OperationState.ATTEMPTED:
             return effective(row)
         source = origin or row or places.grave(self._w.connection, message)
         return frozenset() if source is None else unpacked(source.server_flags, source.server_keywords)

@@ -206,6 +206,56 @@ def test_flags_told_of_a_twin_are_those_of_its_message(home: Home) -> None:
     assert home.log() == [("flags", "done"), ("move", "queued")]
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_flags_that_are_changed_while_new_mail_is_sent_are_wanted_beyond_those_it_was_sent_with(
+    home: Home, known: bool
+) -> None:
+    with home.store.edit("append") as edit:
+        key = edit.append(home.archive, raw_mail(50), flags=["\\Seen"])
+    made = ids_of(home, key)
+    with home.store.write("attempt") as tx:
+        tx.settle.attempt(made, EPOCH, 1)
+    assert home.flags(key) == ["\\Seen"]
+    with home.store.edit("meanwhile") as edit:
+        edit.set_flags([key], add=["work"], remove=["\\Seen"])
+    assert home.log() == [("append", "attempted"), ("flags", "queued")]
+    with home.store.write("settle") as tx:
+        tx.settle.arrived(made, [arrival(home, key, 7, *(["\\Seen"] if known else []))])
+    assert home.flags(key) == ["work"]
+    (wish,) = home.wishes()
+    assert (wish.uid, wish.add, wish.remove) == (7, {"work"}, {"\\Seen"})
+
+
+@pytest.mark.parametrize("verb", ["unsent", "later", "refuse"])
+def test_new_mail_that_was_not_taken_is_sent_with_the_flags_that_it_has_by_then(home: Home, verb: str) -> None:
+    with home.store.edit("append") as edit:
+        key = edit.append(home.archive, raw_mail(50), flags=["\\Seen"])
+    made = ids_of(home, key)
+    with home.store.write("attempt") as tx:
+        tx.settle.attempt(made, EPOCH, 1)
+    with home.store.edit("meanwhile") as edit:
+        edit.set_flags([key], add=["work"], remove=["\\Seen"])
+    with home.store.write("settle") as tx:
+        match verb:
+            case "unsent":
+                tx.settle.unsent(made)
+            case "later":
+                tx.settle.later(made, BEGIN, "full")
+            case _:
+                tx.settle.refuse(made, "too big")
+        row = tx.view.message(key)
+        assert row.flags == {"work"}
+    with home.store.edit("again") as edit:
+        edit.retry(made)
+        edit.set_flags([key], remove=["work"])
+    with home.store.write("attempt") as tx:
+        tx.settle.attempt(made, EPOCH, 1)
+        assert tx.view.upload(key).flags == frozenset()
+        tx.settle.arrived(made, [arrival(home, key, 7)])
+    assert home.flags(key) == []
+    assert home.pending() == []
+
+
 def test_a_wish_survives_that_others_move_the_message(home: Home) -> None:
     with home.store.edit("flags") as edit:
         edit.set_flags([ONE], add=["\\Seen"])
