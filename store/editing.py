@@ -175,7 +175,7 @@ class Editing(FolderEdits):
         match found.kind:
             case ConflictKind.FOLDER_RENAMED_TWICE:
                 self.rename_folder(one.folder_id if one else self._at(found.account, theirs), mine)
-            case ConflictKind.MOVED_TWICE:
+            case ConflictKind.MOVED_TWICE if keys:  # else it is gone meanwhile
                 self.move(keys, (one and one.target_id) or self._at(found.account, mine))
             case ConflictKind.DELETED_AND_CHANGED | ConflictKind.CHANGED_AND_GONE:
                 self.delete(keys, for_good=True)
