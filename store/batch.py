@@ -92,9 +92,12 @@ class Batch(ABC):
     def cancel(self, ids: Iterable[OperationId]) -> int:
         """Take back operations that were not sent, and what was wanted of the same message afterwards.
 
-        Return how many rows that were. ATTEMPTED ones are left alone. Raises UnknownOperation.
+        What was refused and kept is given up. Return how many rows that were. ATTEMPTED ones are left alone. Raises
+        UnknownOperation.
         """
-        wanted = [one.id for one in self._found(ids) if one.state in _UNSENT]
+        found = self._found(ids)
+        operations.put(self._w, [one.id for one in found if one.kept], OperationState.QUEUED)
+        wanted = [one.id for one in found if one.kept or one.state in _UNSENT]
         return self._log.take_back(wanted, self._log.forget)
 
     def retry(self, ids: Iterable[OperationId]) -> int:
@@ -107,8 +110,23 @@ class Batch(ABC):
         return len(wanted)
 
     def approve(self, ids: Iterable[OperationId]) -> int:
-        """Let HELD ones be sent; return how many. Raises UnknownOperation."""
-        wanted = [one.id for one in self._found(ids) if one.state is OperationState.HELD]
+        """Let HELD ones be sent; return how many. Raises UnknownOperation.
+
+        What goes together with a folder is approved by that folder's deletion.
+        """
+        wanted: dict[OperationId, None] = {}
+        for one in self._found(ids):
+            if one.state is not OperationState.HELD or (one.target_id is not None and self._with_folder(one)):
+                continue
+            wanted[one.id] = None
+            if one.kind is OperationKind.DELETE_FOLDER:
+                wanted |= dict.fromkeys(other.id for other in self._log.going_with(one.folder_id))
         operations.approve(self._w, wanted)
         operations.put(self._w, wanted, OperationState.QUEUED)
         return len(wanted)
+
+    def _with_folder(self, one: Operation) -> bool:
+        """Tell whether *one*, the deletion of a message, waits for the deletion of its folder."""
+        return one.kind is OperationKind.DELETE and bool(
+            self._log.of_folder(one.folder_id, OperationKind.DELETE_FOLDER)
+        )

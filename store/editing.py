@@ -22,6 +22,7 @@ from .oplog import effective, wish
 from .resolving import Resolving, recent
 from .sql import blobs, folders, operations, places, rows
 from .sql.places import PENDING, Row
+from .sql.values import unpacked
 from .tables import OWN
 
 __all__ = ["Editing"]
@@ -72,6 +73,7 @@ class Editing(FolderEdits):
             made = places.pending_row(self._w, row, target)
             if row.key in on_server:
                 self._add(OperationKind.COPY, target, message=made.key, origin=row.key)
+                self._inherit(row, made)
             else:
                 self._add(OperationKind.APPEND, target, message=made.key)
                 wish(self._w, places.change(self._w, made, server_flags=0, server_keywords=""), effective(made))
@@ -81,12 +83,12 @@ class Editing(FolderEdits):
     def delete(self, keys: Iterable[MessageKey], *, for_good: bool = False) -> tuple[OperationId, ...]:
         """Move messages to the trash of their account; *for_good*, in the trash, or without one: remove them.
 
-        Raises UnknownMessage.
+        Also new mail that the server refused. Raises UnknownMessage.
         """
         made: list[OperationId] = []
         for row in self._rows(keys):
             trash = None if for_good else self._trash(row.account_id)
-            if trash is None or trash == row.folder_id:
+            if trash is None or trash == row.folder_id or self._given_up(row):
                 made += self._remove(row)
             else:
                 made += self._move(row, trash)
@@ -173,7 +175,7 @@ class Editing(FolderEdits):
         match found.kind:
             case ConflictKind.FOLDER_RENAMED_TWICE:
                 self.rename_folder(one.folder_id if one else self._at(found.account, theirs), mine)
-            case ConflictKind.MOVED_TWICE:
+            case ConflictKind.MOVED_TWICE if keys:  # else it is gone meanwhile
                 self.move(keys, (one and one.target_id) or self._at(found.account, mine))
             case ConflictKind.DELETED_AND_CHANGED | ConflictKind.CHANGED_AND_GONE:
                 self.delete(keys, for_good=True)
@@ -250,6 +252,21 @@ class Editing(FolderEdits):
             key = places.leave_twin(self._w, row)
         made = self._add(OperationKind.MOVE, row.folder_id, message=row.key, target=target, twin=key)
         return (made,)
+
+    def _given_up(self, row: Row) -> bool:
+        """Tell whether the server would not have *row*, which is only here: nor would it in the trash."""
+        return (
+            row.pending
+            and not self._log.chain(row.key)
+            and places.twin(self._w.connection, row.key) is None
+            and bool(operations.kept(self._w.connection, row.key))
+        )
+
+    def _inherit(self, row: Row, made: Row) -> None:
+        """Want of a copy, too, what is wanted of the flags of its origin."""
+        change = delta(unpacked(row.server_flags, row.server_keywords), effective(row))
+        if change:
+            self._add(OperationKind.FLAGS, made.folder_id, message=made.key, flags=(change.add, change.remove))
 
     def _remove(self, row: Row) -> tuple[OperationId, ...]:
         self._log.try_again(row.key)

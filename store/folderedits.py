@@ -6,7 +6,7 @@ from .batch import Batch
 from .errors import FolderExists, FolderNotWritable
 from .folders import Folder, FolderState
 from .mail import AccountId, FolderId, FolderPath, Role
-from .mail.operations import OperationId, OperationKind
+from .mail.operations import OperationId, OperationKind, OperationState
 from .sql import accounts, folders, operations, places, rows
 from .sql.places import Row
 
@@ -49,7 +49,7 @@ class FolderEdits(Batch):
         return self._add(OperationKind.RENAME_FOLDER, folder, path=old.path, name=old.name)
 
     def delete_folder(self, folder: FolderId) -> OperationId | None:
-        """Delete a folder with its mail; queued work inside is cancelled. None: it was never on the server.
+        """Delete a folder with its mail; which comes back when that is taken back. None: it was never on the server.
 
         Raises UnknownFolder; ValueError for INBOX, and for one with folders below it.
         """
@@ -61,7 +61,7 @@ class FolderEdits(Batch):
         for key in places.visible_of_folder(self._w.connection, folder):
             row = places.row(self._w.connection, key)
             if row is not None:
-                self._leave(row)
+                self._leave(row, old)
         created = self._log.of_folder(folder, OperationKind.CREATE_FOLDER)
         if old.state is FolderState.LOCAL:
             asked = operations.of_folder(self._w.connection, folder, self._log.names)
@@ -122,12 +122,22 @@ class FolderEdits(Batch):
         if self.view.find_folder(account, path) is None:
             self._create(account, number, path, None)
 
-    def _leave(self, row: Row) -> None:
-        """Remove a message together with its folder; one that came from elsewhere has to be removed there."""
+    def _leave(self, row: Row, folder: Folder) -> None:
+        """Remove a message together with its folder.
+
+        One that came from elsewhere has to be removed there: with the folder, once a person approved that.
+        """
         if not row.pending:
             rows.bury(self._w, [row.key])
-        else:
+        elif folder.state is FolderState.LOCAL:
             self._remove(row)
+        else:
+            self._log.try_again(row.key)
+            twin = places.twin(self._w.connection, row.key)
+            rows.bury(self._w, [row.key])
+            key = None if twin is None else twin.key
+            made = self._add(OperationKind.DELETE, folder.id, message=row.key, target=folder.id, twin=key)
+            operations.put(self._w, [made], OperationState.HELD, reason="it goes together with its folder")
 
     @abstractmethod
     def _remove(self, row: Row) -> tuple[OperationId, ...]:

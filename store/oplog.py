@@ -5,7 +5,7 @@ person or because the server refused it, leaves rows, twins and counters as if i
 message, had never been wanted.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 from .folders import FolderState
 from .mail import AccountId, FolderId, MessageKey
@@ -75,9 +75,43 @@ class OpLog:
         found = operations.of_folder(self.work.connection, folder, self.names)
         return [one for one in found if one.kind is kind]
 
+    def going_with(self, folder: FolderId) -> list[Operation]:
+        """Return the pending deletions of mail that came from elsewhere into a folder, which is deleted with it."""
+        return [one for one in self.of_folder(folder, OperationKind.DELETE) if one.target_id == folder]
+
     def try_again(self, message: MessageKey) -> None:
         """Queue what was refused and kept of *message*: what is wanted of it now builds on that."""
         operations.put(self.work, operations.kept(self.work.connection, message), OperationState.QUEUED)
+
+    def only_here(self, one: Operation) -> tuple[bool, list[OperationId], list[OperationId]]:
+        """Tell whether new mail, which is nowhere but here, would be lost by taking back *one*.
+
+        And which operations have to stay because of it, and which can be taken back nevertheless.
+        """
+        if one.kind is OperationKind.CREATE_FOLDER:
+            return self._folder_only_here(one.folder_id)
+        chain = [] if one.message is None or one.kind in BESIDE else self.chain(one.message)
+        alive = one.message is not None and places.row(self.work.connection, one.message) is not None
+        with_folder = bool(chain) and chain[-1].kind is OperationKind.DELETE and chain[-1].target_id is not None
+        if not chain or chain[0].kind is not OperationKind.APPEND or one.id not in {other.id for other in chain}:
+            return False, [], []
+        if not alive and not with_folder:
+            return False, [], []
+        assert one.message is not None
+        back = [other.id for other in operations.replaced_by(self.work.connection, one.message, self.names)]
+        return True, [other.id for other in chain if other.kind is not OperationKind.DELETE], back
+
+    def _folder_only_here(self, folder: FolderId) -> tuple[bool, list[OperationId], list[OperationId]]:
+        stay = [one.id for one in self.of_folder(folder, OperationKind.CREATE_FOLDER)]
+        new, back = False, list[OperationId]()
+        for below in folders.below(self.work.connection, folder):
+            more, *rest = self._folder_only_here(below)
+            new, stay, back = new or more, stay + rest[0], back + rest[1]
+        for message in places.pending_of_folder(self.work.connection, folder):
+            for first in self.chain(message)[:1]:
+                more, *rest = self.only_here(first)
+                new, stay, back = new or more, stay + rest[0], back + (rest[1] if more else [first.id])
+        return new, stay, back
 
     # --- taking back -------------------------------------------------------------------------------------------
 
@@ -95,26 +129,32 @@ class OpLog:
         over: dict[OperationId, None] = {}
         for one in self.pending(ids):
             if one.id not in over:
-                over.update(dict.fromkeys(self._back(one, attempted)))
+                over.update(dict.fromkeys(self._back(one, attempted, over)))
         end(list(over))
         return len(over)
 
-    def _back(self, one: Operation, attempted: bool) -> list[OperationId]:
+    def _back(self, one: Operation, attempted: bool, so_far: Container[OperationId] = ()) -> list[OperationId]:
         if one.kind in FOLDER_KINDS:
-            return self._folder_back(one, attempted)
+            return self._folder_back(one, attempted, so_far)
         assert one.message is not None
         if one.kind in BESIDE:
             if one.kind is OperationKind.FLAGS:
                 self._flags_back(one, one.message)
             return [one.id]
-        chain = self.chain(one.message)
+        if one.kind is OperationKind.DELETE and one.target_id is not None:
+            for whole in self.of_folder(one.target_id, OperationKind.DELETE_FOLDER):
+                return self._folder_back(whole, attempted, so_far)  # both, or none
+        return self._chain_back(one, one.message, attempted)
+
+    def _chain_back(self, one: Operation, message: MessageKey, attempted: bool) -> list[OperationId]:
+        chain = self.chain(message)
         rest = [other for other in chain if other.id < one.id]
         back = [other for other in chain if other.id >= one.id]
         if not attempted and any(other.state is OperationState.ATTEMPTED for other in back):
             return []
-        over = [*(other.id for other in back), *self._place_back(one.message, rest, back[0])]
+        over = [*(other.id for other in back), *self._place_back(message, rest, back[0])]
         if back[0].kind is OperationKind.APPEND:  # what it was to replace comes back
-            for old in operations.replaced_by(self.work.connection, one.message, self.names):
+            for old in operations.replaced_by(self.work.connection, message, self.names):
                 over += self._back(old, attempted)
         return over
 
@@ -163,7 +203,7 @@ class OpLog:
         for folder in folders.kept_for_nothing(self.work.connection):
             folders.bury_folder(self.work, folder)
 
-    def _folder_back(self, one: Operation, attempted: bool) -> list[OperationId]:
+    def _folder_back(self, one: Operation, attempted: bool, so_far: Container[OperationId]) -> list[OperationId]:
         work, folder = self.work, one.folder_id
         match one.kind:
             case OperationKind.CREATE_FOLDER:
@@ -175,6 +215,11 @@ class OpLog:
                 return [other.id for other in back]
             case OperationKind.DELETE_FOLDER:
                 self.undelete(one)
+                over = [one.id]
+                for other in self.going_with(folder):
+                    if other.id not in so_far and other.message is not None:
+                        over += self._chain_back(other, other.message, attempted=True)
+                return over
             case _:
                 folders.set_subscribed(work, folder, one.kind is OperationKind.UNSUBSCRIBE)
         return [one.id]
@@ -187,6 +232,7 @@ class OpLog:
             over += [one.id for one in created]
             over += self._uncreate(below, attempted)
         for message in places.pending_of_folder(self.work.connection, folder):
+            self.try_again(message)
             coming = [one for one in self.chain(message) if folder in (one.folder_id, one.target_id)]
             if coming:
                 over += self._back(coming[0], attempted=True)

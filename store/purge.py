@@ -48,7 +48,8 @@ _blobs, _headers, _partials, _state = table(BlobRow), table(HeaderRow), table(Pa
 def _oldest(graves: Table, key: str) -> Select[tuple[int, int]]:
     found = select(graves.c[key], graves.c.seq).where(graves.c.removed_at <= p("before"))
     if graves is _graves:  # what a pending operation is about may have to come back
-        found = found.where(~exists().where(_log.c.message == graves.c.key, _log.c.finished_at.is_(None)))
+        for about in (_log.c.message, _log.c.origin):
+            found = found.where(~exists().where(about == graves.c.key, _log.c.finished_at.is_(None)))
     return found.limit(p("rows"))
 
 

@@ -16,7 +16,7 @@ from .folders import Folder, FolderState
 from .instants import micros, micros_or_none
 from .mail import AccountId, BlobId, Envelope, FolderId, FolderPath, HeaderId, MessageKey, Uid, UidSet
 from .mail.conflicts import Conflict
-from .mail.operations import Operation, OperationId
+from .mail.operations import Operation, OperationId, OperationKind
 from .messages import Assumed, BodyNeed, IdentityOfRow, Message, MessagePage, PageKey
 from .mime import scan_header
 from .runs import Run
@@ -239,8 +239,21 @@ class ReadView:
         return None if found is None else messages.one(self._c, found, accounts.account_names(self._c))
 
     def removed_with(self, folder_id: FolderId) -> int:
-        """Return how many messages went with a folder that is deleted here, and not on the server yet."""
+        """Return how many messages went with a folder that is deleted here, and not on the server yet.
+
+        Those included that came into it here, and are elsewhere on the server, or only here.
+        """
         return places.removed_with(self._c, folder_id)
+
+    def leaving(self, folder_id: FolderId) -> bool:
+        """Tell whether mail is still to be moved or copied out of a folder, so that it has to stay on the server.
+
+        Raises UnknownFolder.
+        """
+        number = folders.account_of(self._c, folder_id)
+        waiting = operations.of_account(self._c, number, self._accounts(number), pending=True)
+        over = {one.message for one in waiting if one.kind is OperationKind.DELETE}
+        return any(one.message not in over and places.leaves(self._c, one, folder_id) for one in waiting)
 
     # --- for the engine ----------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from .oplog import effective
 from .resolving import Resolving
 from .sql import adoption, conflicts, cursors, folders, operations, places, rows
 from .sql.rows import Place
-from .sql.values import unpacked
+from .sql.values import packed, unpacked
 
 __all__ = ["Arrival", "Settling"]
 
@@ -42,23 +42,39 @@ class Settling(Resolving):
     def attempt(self, ids: Iterable[OperationId], epoch: UidValidity | None, uid_next: int | None) -> None:
         """Journal that these are about to be sent, with what their target had before. Must be durable before they are.
 
-        QUEUED and LATER become ATTEMPTED, ``tries`` counts.
+        QUEUED and LATER become ATTEMPTED, ``tries`` counts. New mail has on the server, from now on, the flags that it
+        has here now: what is changed meanwhile is wanted beyond that.
         """
         for one in self._log.pending(ids):
             if one.state in (OperationState.QUEUED, OperationState.LATER):
                 operations.put(self._w, [one.id], OperationState.ATTEMPTED, tried=True)
                 operations.attempt(self._w, one.id, epoch, uid_next)
+                self._base(one, sent=True)
 
     def unsent(self, ids: Iterable[OperationId]) -> None:
         """It is certain that the attempt had no effect: QUEUED again."""
         for one in self._log.pending(ids):
             if one.state is OperationState.ATTEMPTED:
                 operations.put(self._w, [one.id], OperationState.QUEUED)
+                self._base(one, sent=False)
+
+    def _base(self, one: Operation, *, sent: bool) -> None:
+        """Write what new mail has on the server: what it shows here, once it is *sent*; nothing before that."""
+        row = None if one.message is None else self._row(one.message)
+        if row is None or one.kind is not OperationKind.APPEND:
+            return
+        shown = effective(row)
+        bits, words = packed(shown)
+        base = (bits, words, None, None) if sent else (0, "", *((bits, words) if shown else (None, None)))
+        if base != (row.server_flags, row.server_keywords, row.local_flags, row.local_keywords):
+            columns = ("server_flags", "server_keywords", "local_flags", "local_keywords")
+            places.change(self._w, row, **dict(zip(columns, base, strict=True)))
 
     def later(self, ids: Iterable[OperationId], when: datetime, reason: str, server_text: str = "") -> None:
         """Not now: LATER, with the reason for people. Counts a try, unless it was journaled as attempted."""
         at = micros(when)
         for one in self._log.pending(ids):
+            self._base(one, sent=False)
             operations.put(
                 self._w,
                 [one.id],
@@ -76,17 +92,24 @@ class Settling(Resolving):
 
     def refuse(self, ids: Iterable[OperationId], reason: str, server_text: str = "", *, keep: bool = False) -> None:
         """Never: REFUSED, and rolled back (or kept as it is here, with *keep*); also what was wanted of the same
-        message afterwards and depends on it."""
+        message afterwards and depends on it. New mail is only here, and is kept in any case."""
 
-        def end(over: Sequence[OperationId]) -> None:
+        def end(over: Sequence[OperationId], kept: bool = False) -> None:
             conflicts.close_of(self._w, over)
             state = OperationState.REFUSED
-            operations.put(self._w, over, state, reason=reason, server_text=server_text, kept=keep)
+            operations.put(self._w, over, state, reason=reason, server_text=server_text, kept=kept)
 
+        for one in self._log.pending(ids):
+            self._base(one, sent=False)
         if keep:
-            end([one.id for one in self._log.pending(ids)])
-        else:
-            self._log.take_back(ids, end, attempted=True)
+            end([one.id for one in self._log.pending(ids)], True)
+            return
+        for one in self._log.pending(ids):
+            new, stay, back = self._log.only_here(one)
+            if new:
+                self._log.take_back(back, end, attempted=True)
+                end(stay, True)
+        self._log.take_back(ids, end, attempted=True)
 
     # --- messages ------------------------------------------------------------------------------------------------
 
@@ -143,7 +166,7 @@ class Settling(Resolving):
         """Return the flags that a message came with, when nobody told them."""
         origin = None if first.origin is None else self._row(first.origin)
         row = self._row(message)
-        if first.kind is OperationKind.APPEND and row is not None:
+        if first.kind is OperationKind.APPEND and row is not None and first.state is not OperationState.ATTEMPTED:
             return effective(row)
         source = origin or row or places.grave(self._w.connection, message)
         return frozenset() if source is None else unpacked(source.server_flags, source.server_keywords)
@@ -192,9 +215,21 @@ class Settling(Resolving):
             self._end([one.id, *([] if one.message is None else self._log.beside(one.message))])
 
     def gone(self, ids: Iterable[OperationId], reason: str) -> None:
-        """Their message is gone on the server: the rows are closed, the message is removed here, too."""
-        for one in self._log.pending(ids):
+        """Their message is gone on the server: the rows are closed, the message is removed here, too.
+
+        New mail stays, and so does what is wanted of the place of a message when only flags are given.
+        """
+        asked = self._log.pending(ids)
+        for one in self._log.pending(ids):  # some may be over by now, with others
             if one.message is None:
+                continue
+            if self._log.only_here(one)[0]:
+                self.refuse([one.id], reason)
+                continue
+            chain = self._log.chain(one.message)
+            kept = operations.kept(self._w.connection, one.message)
+            if kept or (chain and all(other.id != mine.id for other in chain for mine in asked)):
+                self._end([one.id], reason)
                 continue
             twin = places.twin(self._w.connection, one.message)
             if twin is not None:
@@ -202,6 +237,11 @@ class Settling(Resolving):
             over = [*(other.id for other in self._log.chain(one.message)), *self._log.beside(one.message)]
             self._end(over, reason)
             rows.bury(self._w, [one.message])
+
+    def unplaced(self, messages: Iterable[MessageKey]) -> None:
+        """They are not where they were when they, or their folders, were taken away here: their place is forgotten."""
+        for message in messages:
+            places.unplace(self._w, message)
 
     def downloaded(self, ids: Iterable[OperationId]) -> None:
         """The octets that were asked for are here, or never will be."""
@@ -217,15 +257,21 @@ class Settling(Resolving):
                 folders.set_name(self._w, folder.id, name, delimiter, FolderState.ACTIVE)
             self._end([one.id])
 
-    def folder_renamed(self, id: OperationId, names: Mapping[FolderId, bytes]) -> None:
-        """It, and what lies below it, has these names on the server now."""
+    def folder_renamed(self, id: OperationId, names: Mapping[FolderId, bytes], path: FolderPath | None = None) -> None:
+        """It, and what lies below it, has these names on the server now.
+
+        *path*: what was sent. Renames that led to it are done with this one; a later one is still to be sent.
+        """
         for one in self._log.pending([id]):
             for folder_id, name in names.items():
                 folder = folders.one_folder(self._w.connection, folder_id, self._log.names)
                 if folder.name != name:
                     folders.set_name(self._w, folder_id, name, folder.delimiter, folder.state)
             renames = self._log.of_folder(one.folder_id, OperationKind.RENAME_FOLDER)
-            self._end([other.id for other in renames])
+            now = folders.one_folder(self._w.connection, one.folder_id, self._log.names).path
+            after = [*(other.path for other in renames[1:]), now]
+            last = max((other.id for other, led in zip(renames, after, strict=True) if led == path), default=one.id)
+            self._end([other.id for other in renames if other.id <= last])
 
     def folder_done(self, id: OperationId) -> None:
         """A deletion or a subscription is done."""
@@ -242,6 +288,8 @@ class Settling(Resolving):
             inside = one.message is not None and (twin is None or twin.folder_id == folder)
             if inside and one.kind in (OperationKind.FLAGS, OperationKind.DOWNLOAD, OperationKind.DELETE):
                 self._end([one.id], "its folder was deleted")
+            if inside and one.kind is OperationKind.DELETE and one.message is not None:
+                self._end([other.id for other in self._log.chain(one.message)], "its folder was deleted")
 
     def remove_folder(self, folder: FolderId) -> int:
         """Remove the rows and the row of a folder that is gone; return how many messages that were.
@@ -254,6 +302,13 @@ class Settling(Resolving):
         over = FOLDER_KINDS - {OperationKind.CREATE_FOLDER}
         asked = operations.of_folder(work.connection, folder, self._log.names)
         self._end([one.id for one in asked if one.kind in over], "the folder is gone on the server")
+        for one in self._log.going_with(folder):
+            if one.state is OperationState.HELD and one.message is not None:  # nobody approved it: it is where it was
+                self._log.take_back(
+                    [self._log.chain(one.message)[0].id],
+                    lambda ids: self._end(ids, "the folder is gone on the server"),
+                    attempted=True,
+                )
         self.never_found(folder)
         waiting = set(places.pending_of_folder(work.connection, folder))
         gone = rows.bury(work, [key for key in rows.keys_of_folder(work, folder) if key not in waiting])

@@ -75,7 +75,7 @@ ELSEWHERE = {
 
 SCENARIOS = {
     "E37": ("refusals.toml", "a keyword that the folder does not keep is taken back"),
-    "E42": ("refusals.toml", "too large: taken back, and told"),
+    "E42": ("refusals.toml", "too large: it stays here, and is told"),
     "E45": ("grid.toml", "move-a x move-b"),
     "E46": ("grid.toml", "flag x answer"),
     "E47": ("append.toml", "a draft replaced here and there"),

@@ -129,7 +129,7 @@ def _do(
                     return False
                 name = found
             with context.store.write("folder renamed", run=context.run) as tx:
-                tx.settle.folder_renamed(one.id, {folder.id: name, **_below(facts, folder, name)})
+                tx.settle.folder_renamed(one.id, {folder.id: name, **_below(facts, folder, name)}, folder.path)
             context.item.uploaded(Counts(folders_renamed=1))
         case _:
             if not folder.name:

@@ -83,7 +83,8 @@ class Operation:
     """One row of the log.
 
     ``batch``: operations of one call of a person share it; they are undone together. ``folder_id`` is where the message
-    was (APPEND, COPY: where it is to be; folder kinds: the folder itself), ``target_id`` where it goes (MOVE). ``twin``
+    was (APPEND, COPY: where it is to be; folder kinds: the folder itself), ``target_id`` where it goes (MOVE; DELETE:
+    the folder that it goes together with, and which has to be approved first). ``twin``
     is the key of the row that keeps the message's place on the server meanwhile (MOVE, DELETE), ``origin`` the message
     that is copied (DELETE: the one that replaces it, and is sent first). ``path``: of a folder, before; of one to be
     made: when it was wanted. ``server_text`` is hostile.

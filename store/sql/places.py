@@ -13,7 +13,19 @@ from sqlalchemy import func, insert, literal_column, select, update
 from ..instants import from_micros_at
 from ..mail import FolderId, MessageKey, Uid, UidValidity
 from ..mail.merge import delta
-from ..tables import DATELESS, OWN, BlobRow, HeaderRow, MessageRow, TombstoneRow, table
+from ..mail.operations import Operation, OperationKind
+from ..tables import (
+    DATELESS,
+    OWN,
+    BlobRow,
+    CursorRow,
+    FolderRow,
+    HeaderRow,
+    MessageRow,
+    OperationRow,
+    TombstoneRow,
+    table,
+)
 from ..wishes import FlagWish, Likeness, OnServer, ToUpload
 from .folders import count
 from .rows import LEAVE_GRAVE, REMOVE, is_unseen
@@ -30,6 +42,7 @@ __all__ = [
     "change",
     "grave",
     "leave_twin",
+    "leaves",
     "likeness",
     "on_server",
     "pending_of_folder",
@@ -40,12 +53,14 @@ __all__ = [
     "row",
     "to_upload",
     "twin",
+    "unplace",
     "visible_of_folder",
     "wishes",
 ]
 
 _t, _graves = table(MessageRow), table(TombstoneRow)
 _blobs, _headers = table(BlobRow), table(HeaderRow)
+_folders, _cursors, _log = table(FolderRow), table(CursorRow), table(OperationRow)
 PENDING = 0
 """The epoch of a message that has no place on the server yet."""
 _COLUMNS = tuple(column.name for column in _t.c)
@@ -62,6 +77,22 @@ ADD = sql(insert(_t).values(**names(" ".join(_COLUMNS))), " ".join(_COLUMNS))
 CHANGE = sql(update(_t).where(_t.c.key == p("message")).values(**names(_CHANGED)), f"{_CHANGED} message")
 _IN_GRAVE = [name for name in _COLUMNS if name not in ("changed_seq", "twin_of")]
 GRAVE = sql(select(*(_graves.c[name] for name in _IN_GRAVE)).where(_graves.c.key == p("message")), "message")
+WITH_ITS_FOLDER = sql(
+    select(*(_graves.c[name] for name in _IN_GRAVE))
+    .join_from(_graves, _folders, _folders.c.id == _graves.c.folder_id)
+    .join(_cursors, _cursors.c.folder_id == _graves.c.folder_id)
+    .join(_log, _log.c.folder_id == _graves.c.folder_id)
+    .where(
+        _graves.c.key == p("message"),
+        _folders.c.state == literal_column("'deleting'"),
+        _cursors.c.epoch == _graves.c.epoch,
+        _log.c.kind == literal_column("'delete-folder'"),
+        _log.c.finished_at.is_(None),
+        _log.c.created_at == _graves.c.removed_at,
+    ),
+    "message",
+)
+UNPLACE = sql(update(_graves).where(_graves.c.key == p("message")).values(epoch=0, uid=p("its_key")), "its_key message")
 WISHED = sql(_read.where(_t.c.account_id == p("account"), _t.c.local_flags.is_not(None)).order_by(_t.c.key), "account")
 PENDING_OF_FOLDER = sql(
     select(_t.c.key).where(_t.c.folder_id == p("folder"), _t.c.epoch == literal_column("0")).order_by(_t.c.uid),
@@ -100,6 +131,17 @@ REMOVED_WITH = sql(
     select(func.count())
     .select_from(_graves)
     .where(_graves.c.folder_id == p("folder"), _graves.c.epoch != literal_column("0")),
+    "folder",
+)
+GOING_WITH = sql(
+    select(func.count())
+    .select_from(_log)
+    .where(
+        _log.c.folder_id == p("folder"),
+        _log.c.target_id == _log.c.folder_id,
+        _log.c.kind == literal_column("'delete'"),
+        _log.c.finished_at.is_(None),
+    ),
     "folder",
 )
 MESSAGE_ID = sql(select(_headers.c.message_id).where(_headers.c.id == p("header")), "header")
@@ -211,10 +253,34 @@ def on_server(connection: sqlite3.Connection, key: MessageKey) -> OnServer | Non
     """Return where a message, alive or removed here, is on the server; None: nowhere, or not known."""
     own = row(connection, key)
     place = own if own is not None and not own.pending else twin(connection, key)
+    if own is None and place is None:
+        place = _with_its_folder(connection, key)
     if place is None or place.twin_of not in (None, key):
         return None
     flags = unpacked(place.server_flags, place.server_keywords)
     return OnServer(folder_id=place.folder_id, epoch=UidValidity(place.epoch), uid=Uid(place.uid), flags=flags)
+
+
+def _with_its_folder(connection: sqlite3.Connection, key: MessageKey) -> Row | None:
+    """Return the tombstone of a message that went here with its folder, which is on the server still."""
+    found = connection.execute(WITH_ITS_FOLDER, (key,)).fetchone()
+    return None if found is None else Row(**dict(zip(_IN_GRAVE, found, strict=True)), changed_seq=0, twin_of=None)
+
+
+def leaves(connection: sqlite3.Connection, one: Operation, folder: FolderId) -> bool:
+    """Tell whether *one*, a pending operation, is to take mail out of *folder*, moved or copied."""
+    source = {OperationKind.MOVE: one.message, OperationKind.COPY: one.origin}.get(one.kind)
+    place = None if source is None else on_server(connection, source)
+    return place is not None and place.folder_id == folder
+
+
+def unplace(work: Writing, key: MessageKey) -> None:
+    """Forget the place that a message has by its twin or its tombstone."""
+    place = twin(work.connection, key)
+    if place is not None:
+        remove(work, place)
+    elif row(work.connection, key) is None:
+        work.connection.execute(UNPLACE, (key, key))
 
 
 def likeness(connection: sqlite3.Connection, key: MessageKey) -> Likeness | None:
@@ -237,8 +303,8 @@ def came_since(connection: sqlite3.Connection, key: MessageKey, after: MessageKe
 
 
 def removed_with(connection: sqlite3.Connection, folder: FolderId) -> int:
-    """Return how many messages of *folder* are in the tombstones, of those that were on the server."""
-    return int(connection.execute(REMOVED_WITH, (folder,)).fetchone()[0])
+    """Return how many messages of *folder* are in the tombstones, of those that were on the server or came into it."""
+    return sum(connection.execute(one, (folder,)).fetchone()[0] for one in (REMOVED_WITH, GOING_WITH))
 
 
 def to_upload(connection: sqlite3.Connection, key: MessageKey) -> ToUpload | None:

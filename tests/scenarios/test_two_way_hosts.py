@@ -146,16 +146,21 @@ def test_a_dry_run_counts_both_ways_and_writes_nothing(desk: Desk) -> None:
     assert desk.subjects("Work") == []
 
 
-def test_a_refused_change_is_rolled_back_and_told(desk: Desk) -> None:
+def test_refused_new_mail_is_told_and_stays_here_until_a_person_gives_it_up(desk: Desk) -> None:
     desk.server.message_octets_max = 10
     with desk.store.edit("save") as edit:
-        edit.append(desk.folder("Drafts"), letter(20))
+        key = edit.append(desk.folder("Drafts"), letter(20))
 
     result = desk.synchronize()
 
     assert [error.response_code for error in result.errors] == ["TOOBIG"]
-    assert desk.subjects("Drafts") == []
+    assert desk.subjects("Drafts") == ["20"]
     assert desk.states() == [OperationState.REFUSED]
+    assert desk.synchronize().ok
+    with desk.store.edit("give up") as edit:
+        edit.delete([key])
+    assert desk.subjects("Drafts") == []
+    assert desk.states() == []
 
 
 def test_a_host_may_keep_what_was_refused_and_try_again(desk: Desk) -> None:
@@ -297,7 +302,7 @@ def test_a_draft_whose_newer_version_is_refused_stays(desk: Desk) -> None:
     desk.synchronize()
 
     assert desk.there("Drafts") == ["40"]
-    assert desk.subjects("Drafts") == ["40"]
+    assert desk.subjects("Drafts") == ["40", "41"]
 
 
 def test_a_draft_edited_on_two_devices_is_kept_twice(desk: Desk) -> None:

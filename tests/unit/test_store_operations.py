@@ -176,9 +176,13 @@ def test_a_copy_has_a_key_of_its_own_and_the_same_octets(home: Home) -> None:
         (copied,) = edit.copy([ONE], home.archive)
     with home.store.read() as view:
         assert view.raw(copied) == view.raw(ONE)
-        operation = view.operations()[-1]
+        _, operation, wish = view.operations()
         assert (operation.message, operation.origin, operation.folder_id) == (copied, ONE, home.archive)
+        assert (wish.message, wish.add, wish.batch) == (copied, {"work"}, operation.batch)
     assert home.flags(copied) == ["work"]
+    with home.store.write("no") as tx:
+        tx.settle.refuse([wish.id], "no such flag")
+    assert home.flags(copied) == []
 
 
 def test_a_copy_of_what_is_only_here_is_an_append_of_its_octets(home: Home) -> None:
@@ -340,7 +344,9 @@ def test_a_deleted_folder_is_hidden_with_its_mail_and_what_left_it_goes_on(home:
     with home.store.read() as view:
         assert home.archive not in {folder.id for folder in view.folders()}
         assert home.archive in {folder.id for folder in view.folders(hidden=True)}
-        assert [one.kind.value for one in view.operations()] == ["move", "move", "delete", "delete-folder"]
+        assert [one.kind.value for one in view.operations()] == [
+            *("move", "move", "append", "delete", "delete", "delete-folder")
+        ]
         assert view.place(keys[0]) is not None
     assert home.keys(home.inbox) == [2, 3, 4, keys[0]]
 
@@ -451,7 +457,10 @@ def test_the_log_is_purged_after_the_grace_period_and_what_waits_never(home: Hom
     assert home.keys(home.inbox) == [1, 2, 3, 4], "a tombstone that an operation is about outlives its week"
 
 
-def test_a_conflict_is_decided_otherwise_when_the_log_has_forgotten_what_it_was_about(home: Home, clock: Clock) -> None:
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_conflict_is_decided_otherwise_when_the_log_has_forgotten_what_it_was_about(
+    home: Home, clock: Clock, gone: bool
+) -> None:
     with home.store.edit("move") as edit:
         (moved,) = edit.move([ONE], home.archive)
     mine, theirs = Version(side=Side.MINE, place="Archive"), Version(side=Side.THEIRS, place="INBOX")
@@ -472,7 +481,11 @@ def test_a_conflict_is_decided_otherwise_when_the_log_has_forgotten_what_it_was_
     clock.now += 10 * 86_400
     home.store.purge()
     assert home.log() == []
+    if gone:  # the message, and the folder that it was to be in
+        with home.store.write("gone there") as tx:
+            tx.remove_messages(home.inbox, EPOCH, UidSet([50]))
+            tx.remove_folder(home.archive)
     with home.store.edit("otherwise") as edit:
         edit.resolve(made, Choice.KEEP_MINE)
-    assert home.keys(home.archive) == [1]
-    assert home.log() == [("move", "queued")]
+    assert home.log() == ([] if gone else [("move", "queued")])
+    assert gone or home.keys(home.archive) == [1]

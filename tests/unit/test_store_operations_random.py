@@ -118,7 +118,7 @@ def test_what_is_cancelled_in_reverse_never_was(steps: list[Step]) -> None:
         assert seen_by_people(store) == before
 
 
-SAID = st.tuples(st.just(100), st.integers(0, 13), st.integers(0, 5), st.sampled_from(FLAGS), st.booleans())
+SAID = st.tuples(st.just(100), st.integers(0, 17), st.integers(0, 5), st.sampled_from(FLAGS), st.booleans())
 """What the server says, of which operation or message, and how."""
 
 
@@ -169,8 +169,20 @@ def hear(store: MailStore, step: Step, uids: Iterator[int]) -> None:
                 tx.settle.refuse([one.id], "no", keep=yes and one.message is not None)
             case 11 if one.message is not None:
                 tx.settle.gone([one.id], "it is gone")
+            case 14:
+                tx.settle.hold([one.id], "a person has to approve it")
+            case 15 if one.message is not None:
+                tx.settle.unplaced([one.origin or one.message])
             case _:
                 tx.settle.later([one.id], BEGIN, "not now") if yes else tx.settle.unsent([one.id])
+    if what >= 16 and done:
+        with store.edit("second thoughts") as edit:
+            edit.approve(other.id for other in waiting)
+            chosen = done[which % len(done)].id
+            if not yes:
+                edit.retry([chosen])
+            elif what == 17:
+                edit.cancel([chosen])
     if what == 13 and done:
         with store.edit("undo") as edit, suppress(NotUndoable):
             edit.undo(done[which % len(done)].batch)

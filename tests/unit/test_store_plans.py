@@ -49,6 +49,7 @@ READS: dict[str, Callable[[ReadView], object]] = {
     "came_since": lambda view: view.came_since(MessageKey(3), MessageKey(1)),
     "awaits": lambda view: view.awaits(INBOX),
     "removed_with": lambda view: view.removed_with(INBOX),
+    "leaving": lambda view: view.leaving(INBOX),
     "cursor_seq": lambda view: view.cursor_seq(),
     "cursor": lambda view: view.cursor(INBOX),
     "uids": lambda view: view.uids(INBOX),

@@ -37,8 +37,13 @@ NINE = UidValidity(9)
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    with open_store(tmp_path / "mail.db", clock=Clock()) as store:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def home(tmp_path: Path, clock: Clock) -> Iterator[Home]:
+    with open_store(tmp_path / "mail.db", clock=clock) as store:
         made = Home.made_in(store)
         with store.write("epoch") as tx:
             tx.save_cursor(made.archive, FolderCursor(epoch=EPOCH, uid_next=1))
@@ -201,6 +206,56 @@ def test_flags_told_of_a_twin_are_those_of_its_message(home: Home) -> None:
     assert home.log() == [("flags", "done"), ("move", "queued")]
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_flags_that_are_changed_while_new_mail_is_sent_are_wanted_beyond_those_it_was_sent_with(
+    home: Home, known: bool
+) -> None:
+    with home.store.edit("append") as edit:
+        key = edit.append(home.archive, raw_mail(50), flags=["\\Seen"])
+    made = ids_of(home, key)
+    with home.store.write("attempt") as tx:
+        tx.settle.attempt(made, EPOCH, 1)
+    assert home.flags(key) == ["\\Seen"]
+    with home.store.edit("meanwhile") as edit:
+        edit.set_flags([key], add=["work"], remove=["\\Seen"])
+    assert home.log() == [("append", "attempted"), ("flags", "queued")]
+    with home.store.write("settle") as tx:
+        tx.settle.arrived(made, [arrival(home, key, 7, *(["\\Seen"] if known else []))])
+    assert home.flags(key) == ["work"]
+    (wish,) = home.wishes()
+    assert (wish.uid, wish.add, wish.remove) == (7, {"work"}, {"\\Seen"})
+
+
+@pytest.mark.parametrize("verb", ["unsent", "later", "refuse"])
+def test_new_mail_that_was_not_taken_is_sent_with_the_flags_that_it_has_by_then(home: Home, verb: str) -> None:
+    with home.store.edit("append") as edit:
+        key = edit.append(home.archive, raw_mail(50), flags=["\\Seen"])
+    made = ids_of(home, key)
+    with home.store.write("attempt") as tx:
+        tx.settle.attempt(made, EPOCH, 1)
+    with home.store.edit("meanwhile") as edit:
+        edit.set_flags([key], add=["work"], remove=["\\Seen"])
+    with home.store.write("settle") as tx:
+        match verb:
+            case "unsent":
+                tx.settle.unsent(made)
+            case "later":
+                tx.settle.later(made, BEGIN, "full")
+            case _:
+                tx.settle.refuse(made, "too big")
+        row = tx.view.message(key)
+        assert row.flags == {"work"}
+    with home.store.edit("again") as edit:
+        edit.retry(made)
+        edit.set_flags([key], remove=["work"])
+    with home.store.write("attempt") as tx:
+        tx.settle.attempt(made, EPOCH, 1)
+        assert tx.view.upload(key).flags == frozenset()
+        tx.settle.arrived(made, [arrival(home, key, 7)])
+    assert home.flags(key) == []
+    assert home.pending() == []
+
+
 def test_a_wish_survives_that_others_move_the_message(home: Home) -> None:
     with home.store.edit("flags") as edit:
         edit.set_flags([ONE], add=["\\Seen"])
@@ -244,6 +299,105 @@ def test_a_refused_append_is_kept_when_asked_and_can_be_tried_again(home: Home) 
     with home.store.edit("retry") as edit:
         assert edit.retry(made) == 1
     assert home.log() == [("append", "queued")]
+
+
+def refused_draft(home: Home, verb: str = "refuse") -> tuple[int, list[int]]:
+    """Message 1 was replaced by a newer version, and moved on, and the server refuses that: its key, its rows."""
+    with home.store.edit("append") as edit:
+        key = edit.append(home.archive, raw_mail(50), flags=["\\Draft"], replaces=ONE)
+        edit.move([key], home.inbox)
+        edit.set_flags([key], add=["\\Seen"])
+    made = ids_of(home, key)
+    with home.store.write("settle") as tx:
+        tx.settle.attempt(made[:2], EPOCH, 1)
+        getattr(tx.settle, verb)(made[:1], "it is too big")
+    return key, made[:2]
+
+
+@pytest.mark.parametrize("verb", ["refuse", "gone"])
+def test_new_mail_that_is_refused_stays_here_and_so_does_what_it_was_to_replace(
+    home: Home, clock: Clock, verb: str
+) -> None:
+    key, made = refused_draft(home, verb)
+    assert home.keys(home.inbox) == [1, 2, 3, 4, key]
+    assert home.log()[:3] == [("append", "refused"), ("delete", "refused"), ("move", "refused")]
+    clock.now += 90 * 86_400
+    home.store.purge()
+    with home.store.read() as view:
+        assert view.raw(key) == raw_mail(50)
+    with home.store.edit("again") as edit:
+        assert edit.retry(made) == 2
+    one = net([one for one in home.pending() if one.id in made])
+    assert (one.source, one.target) == (Source.OCTETS, home.inbox)
+
+
+@pytest.mark.parametrize("way", ["cancel", "delete", "delete for good"])
+def test_new_mail_that_was_refused_can_be_given_up(home: Home, way: str) -> None:
+    key, made = refused_draft(home)
+    with home.store.edit("give up") as edit:
+        if way == "cancel":
+            edit.cancel(made)
+        else:
+            edit.delete([MessageKey(key)], for_good=way == "delete for good")
+    assert home.keys(home.inbox) == [1, 2, 3, 4]
+    assert home.keys(home.trash) == []
+    assert home.pending() == []
+    assert home.log() == [("delete", "refused")]
+
+
+def test_new_mail_that_was_deleted_here_before_it_was_refused_stays_deleted(home: Home) -> None:
+    with home.store.edit("append") as edit:
+        key = edit.append(home.archive, raw_mail(50))
+    made = ids_of(home, key)
+    with home.store.write("attempt") as tx:
+        tx.settle.attempt(made, EPOCH, 1)
+    with home.store.edit("delete") as edit:
+        edit.delete([key], for_good=True)
+    with home.store.write("settle") as tx:
+        tx.settle.refuse(made, "it is too big")
+    assert home.keys(home.archive) == []
+    assert home.log() == [("append", "refused"), ("delete", "refused")]
+
+
+def test_new_mail_in_a_folder_that_is_refused_stays_with_the_folder(home: Home) -> None:
+    with home.store.edit("create") as edit:
+        folder = edit.create_folder(ACCOUNT, FolderPath(("New",)))
+        below = edit.create_folder(ACCOUNT, FolderPath(("New", "below")))
+        edit.move([ONE], folder)
+        edit.copy([TWO], below)
+        key = edit.append(below, raw_mail(50))
+    made = [one.id for one in home.pending() if one.message in (None, key)]
+    with home.store.write("settle") as tx:
+        tx.settle.refuse([home.pending()[0].id], "no more folders")
+    assert home.uids(home.inbox) == [1, 2, 3, 4]
+    assert home.keys(below) == [key]
+    assert {state for _, state in home.log()} == {"refused"}
+    with home.store.edit("again") as edit:
+        assert edit.retry(made) == 3
+    with home.store.edit("given up") as edit:
+        edit.cancel(made[:1])
+    assert home.pending() == []
+    with home.store.read() as view:
+        assert {str(one.path) for one in view.folders()} == {"INBOX", "Archive", "Trash"}
+
+
+@pytest.mark.parametrize("verb", ["move", "copy", "append"])
+def test_flags_of_a_message_that_is_gone_do_not_end_what_is_wanted_of_its_place(home: Home, verb: str) -> None:
+    with home.store.edit("both") as edit:
+        match verb:
+            case "move":
+                key, _ = ONE, edit.move([ONE], home.archive)
+            case "copy":
+                (key,) = edit.copy([ONE], home.archive)
+            case _:
+                key = edit.append(home.archive, raw_mail(50))
+        (flags,) = edit.set_flags([key], add=["work"])
+    with home.store.write("gone") as tx:
+        tx.settle.gone([flags], "it is gone on the server")
+    assert home.keys(home.archive) == [key]
+    assert home.log() == [(verb, "queued"), ("flags", "done")]
+    with home.store.read() as view:
+        assert (view.place(key) is not None) == (verb == "move")
 
 
 def test_what_was_refused_and_kept_is_sent_again_with_what_builds_on_it(home: Home) -> None:
@@ -375,6 +529,28 @@ def test_a_created_folder_has_its_name_and_a_renamed_one_keeps_its_path_meanwhil
     assert [state for _, state in home.log()] == ["done", "done", "queued"]
 
 
+def test_a_folder_that_was_renamed_on_while_the_first_name_was_sent_is_renamed_once_more(home: Home) -> None:
+    with home.store.edit("rename") as edit:
+        first = edit.rename_folder(home.archive, FolderPath(("One",)))
+        second = edit.rename_folder(home.archive, FolderPath(("Two",)))
+    assert first is not None
+    assert second is not None
+    with home.store.write("settle") as tx:
+        tx.settle.folder_renamed(first, {home.archive: b"One"})
+        assert (tx.view.folder(home.archive).name, str(tx.view.folder(home.archive).path)) == (b"One", "Two")
+        assert [one.id for one in tx.view.operations()] == [second]
+        tx.settle.folder_renamed(second, {home.archive: b"Two"})
+    assert home.log() == [("rename-folder", "done")] * 2
+    with home.store.edit("rename") as edit:
+        third = edit.rename_folder(home.archive, FolderPath(("Three",)))
+        edit.rename_folder(home.archive, FolderPath(("Four",)))
+        edit.rename_folder(home.archive, FolderPath(("Five",)))
+    assert third is not None
+    with home.store.write("settle") as tx:
+        tx.settle.folder_renamed(third, {home.archive: b"Four"}, FolderPath(("Four",)))
+    assert [state for _, state in home.log()] == ["done", "done", "done", "done", "queued"]
+
+
 def test_a_deleted_folder_is_not_added_again_and_goes_once_it_is_gone(home: Home) -> None:
     inside = Inbox(home.store, home.archive)
     inside.fill(2)
@@ -443,6 +619,142 @@ def test_an_account_is_removed_with_all_that_waits(home: Home) -> None:
     with home.store.read() as view:
         assert view.operations() == ()
         assert view.folders(hidden=True) == ()
+
+
+def test_what_is_to_be_copied_out_of_a_deleted_folder_has_its_place_there_until_it_is(home: Home, clock: Clock) -> None:
+    Inbox(home.store, home.archive).fill(2)
+    (first, second) = home.keys(home.archive)
+    with home.store.edit("copy") as edit:
+        (copied,) = edit.copy([first], home.inbox)
+    with home.store.edit("delete") as edit:
+        edit.delete_folder(home.archive)
+    clock.now += 30 * 86_400
+    home.store.purge()
+    with home.store.read() as view:
+        place = view.place(first)
+        assert place is not None
+        assert (place.folder_id, place.epoch, place.uid) == (home.archive, EPOCH, 1)
+        assert view.leaving(home.archive)
+        assert not view.leaving(home.inbox)
+        assert second not in home.keys(home.archive)
+    with home.store.write("settle") as tx:
+        at = Arrival(message=copied, folder_id=home.inbox, epoch=EPOCH, uid=Uid(9))
+        tx.settle.arrived(ids_of(home, copied), [at])
+        assert not tx.view.leaving(home.archive)
+    assert home.uids(home.inbox) == [1, 2, 3, 4, 9]
+
+
+def test_a_folder_that_is_to_be_deleted_waits_for_what_is_moved_out_of_it_and_not_for_what_is_removed(
+    home: Home,
+) -> None:
+    Inbox(home.store, home.archive).fill(2)
+    first, second = home.keys(home.archive)
+    with home.store.edit("out") as edit:
+        edit.move([first, second], home.inbox)
+        edit.delete([second], for_good=True)
+        edit.delete_folder(home.archive)
+    with home.store.write("settle") as tx:
+        assert tx.view.leaving(home.archive)
+        tx.settle.unplaced([first])
+        assert tx.view.place(first) is None
+        assert not tx.view.leaving(home.archive)
+
+
+def test_what_was_to_be_copied_and_is_gone_there_is_added_from_its_octets(home: Home) -> None:
+    Inbox(home.store, home.archive).fill(1)
+    (first,) = home.keys(home.archive)
+    with home.store.edit("copy") as edit:
+        (copied,) = edit.copy([first], home.inbox)
+        edit.delete_folder(home.archive)
+    with home.store.write("gone there") as tx:
+        tx.settle.unplaced([first])
+        assert tx.view.place(first) is None
+        assert tx.settle.upload_instead(ids_of(home, copied))
+    assert home.log() == [("copy", "done"), ("delete-folder", "queued"), ("append", "queued")]
+
+
+def deleted_with_mail(home: Home) -> tuple[int, int]:
+    """INBOX 1 was moved to Archive, and a draft was added there; then Archive was deleted. Its row, the draft's key."""
+    Inbox(home.store, home.archive).fill(1)
+    with home.store.edit("into it") as edit:
+        edit.move([ONE], home.archive)
+        draft = edit.append(home.archive, raw_mail(50), flags=["\\Draft"])
+    with home.store.edit("delete") as edit:
+        made = edit.delete_folder(home.archive)
+    assert made is not None
+    return made, draft
+
+
+def test_mail_that_was_moved_into_a_folder_is_removed_with_it_and_not_before(home: Home) -> None:
+    made, _ = deleted_with_mail(home)
+    ids = [one.id for one in home.pending()]
+    assert [state for kind, state in home.log() if kind == "delete"] == ["held", "held"]
+    with home.store.read() as view:
+        assert view.removed_with(home.archive) == 3
+    with home.store.edit("not by itself") as edit:
+        assert edit.approve(ids) == 0
+    with home.store.write("held") as tx:
+        tx.settle.hold([made], "it has mail")
+    with home.store.edit("approve") as edit:
+        assert edit.approve([made]) == 3
+    assert {state for _, state in home.log()} == {"queued"}
+    with home.store.read() as view:
+        assert all(one.approved for one in view.operations() if one.kind.value == "delete")
+
+
+@pytest.mark.parametrize("way", ["cancel", "refuse", "cancel everything", "cancel one of its mail"])
+def test_a_deletion_of_a_folder_that_is_taken_back_brings_back_what_was_moved_into_it(home: Home, way: str) -> None:
+    made, draft = deleted_with_mail(home)
+    if way == "refuse":
+        with home.store.write("no") as tx:
+            tx.settle.refuse([made], "it is in use")
+    else:
+        ids = [one.id for one in home.pending()]
+        with home.store.edit("cancel") as edit:
+            edit.cancel({"cancel": [made], "cancel everything": ids}.get(way, [ids[2]]))
+    if way == "cancel everything":
+        assert home.uids(home.inbox) == [1, 2, 3, 4]
+        assert home.uids(home.archive) == [1]
+        return
+    assert home.keys(home.inbox) == [2, 3, 4]
+    assert {1, draft} < set(home.keys(home.archive))
+    assert [one.kind.value for one in home.pending()] == ["move", "append"]
+    assert home.flags(draft) == ["\\Draft"]
+
+
+def test_mail_that_was_moved_into_a_folder_that_is_gone_before_anybody_approved_is_where_it_was(home: Home) -> None:
+    deleted_with_mail(home)
+    with home.store.write("gone there") as tx:
+        tx.remove_folder(home.archive)
+    assert home.uids(home.inbox) == [1, 2, 3, 4]
+    assert home.pending() == []
+
+
+def test_mail_on_its_way_into_a_folder_that_was_deleted_and_is_gone_goes_with_it(home: Home) -> None:
+    with home.store.edit("move") as edit:
+        edit.move([ONE, TWO], home.archive)
+    with home.store.write("moved") as tx:
+        tx.settle.arrived(ids_of(home, 1), [arrival(home, 1, 7)])
+        tx.settle.arrived_somewhere(ids_of(home, 2))
+    with home.store.edit("delete") as edit:
+        edit.move([THREE], home.archive)
+        edit.delete_folder(home.archive)
+    with home.store.write("gone there") as tx:
+        tx.remove_folder(home.archive)
+    assert home.keys(home.inbox) == [3, 4]
+    assert home.pending() == []
+
+
+def test_mail_that_was_moved_into_a_folder_and_is_approved_is_removed_though_the_folder_is_gone(home: Home) -> None:
+    made, _ = deleted_with_mail(home)
+    with home.store.write("held") as tx:
+        tx.settle.hold([made], "it has mail")
+    with home.store.edit("approve") as edit:
+        edit.approve([made])
+    with home.store.write("done") as tx:
+        tx.settle.folder_done(made)
+    assert [(one.kind.value, one.message) for one in home.pending()] == [("move", 1), ("delete", 1)]
+    assert net(home.pending()).deleted
 
 
 # --- conflicts -----------------------------------------------------------------------------------------------------
