@@ -17,7 +17,7 @@ from store.mail import MessageKey, Uid
 
 from ..sources.base import IdentityRow
 
-__all__ = ["Evidence", "alike", "copies_found", "same_header", "same_mail", "worth_reading"]
+__all__ = ["Evidence", "alike", "copies_found", "newcomers", "same_header", "same_mail", "worth_reading"]
 
 NOTHING_LISTED: Mapping[Uid, MessageKey] = MappingProxyType({})
 ADDED_OCTETS_MAX = 2_000
@@ -80,6 +80,22 @@ def worth_reading(
     """
     rows = [row for row in found if one.may_be(row, keys) and _may_be_ours(one, row)]
     return [row.uid for row in sorted(rows, key=lambda row: (row.size != one.size, row.uid))]
+
+
+def newcomers(found: Iterable[IdentityRow], known: Mapping[tuple[str, int | None], int]) -> list[IdentityRow]:
+    """Return which of *found* are more than what is *known*: so many with this Message-ID and size were there before.
+
+    Those with the lowest UIDs are taken for these: servers that renumber keep the order.
+    """
+    left = Counter(known)
+    rows = []
+    for row in sorted(found, key=lambda row: row.uid):
+        look = (row.message_id, row.size)
+        if left[look] > 0:
+            left[look] -= 1
+        else:
+            rows.append(row)
+    return rows
 
 
 def _may_be_ours(one: Evidence, row: IdentityRow) -> bool:

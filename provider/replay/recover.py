@@ -6,8 +6,8 @@ stayed is finished. What cannot be told now stays in doubt, and is looked at aga
 but itself. RFC 4549 §4.2.2; invariants U2, U4 and U5.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from store import Arrival, BodyNotHere, StoreDamaged, StoreError, UnknownMessage
@@ -20,7 +20,7 @@ from ..sources.base import BodyWanted, IdentityRow, Notice, Opened, Session
 from ..sources.writing import Deleted, FolderWrite, WriteEnded, WritingSession
 from .collapse import FolderFact
 from .context import ReplayContext
-from .evidence import Evidence, alike, copies_found, same_header, same_mail, worth_reading
+from .evidence import Evidence, alike, copies_found, newcomers, same_header, same_mail, worth_reading
 from .facts import evidence_of, folder_facts
 
 __all__ = ["recover"]
@@ -146,6 +146,10 @@ def _look(
     room = UidSet.span(since, opened.uid_next - 1) if opened.uid_next else session.existing()
     keys, accounted = _listed(context, target, opened, room)
     rows = [row for row in session.identities(room) if row.uid in room and row.uid not in accounted]
+    if before := [doubt.wanted_at for doubt in doubts if _renumbered(doubt, opened)]:
+        rows = newcomers(
+            rows, _known(context, target, opened, max(before), {(one.message_id, one.size) for one in rows})
+        )
     copies = [wanted[doubt.key] for doubt in doubts if doubt.key in wanted and doubt.net.source is not Source.OCTETS]
     uids = copies_found(copies, rows, keys)
     taken, untold = set(uids.values()), 0
@@ -175,22 +179,44 @@ def _evidence(
 ) -> dict[MessageKey, Evidence]:
     """Return by what those can be known that can be looked for now.
 
-    Once the messages were renumbered, UIDs do not tell what is new. What was there before does, as soon as the download
-    has matched all of it with the rows that are here; until then nothing can be told.
+    Once the messages were renumbered, UIDs do not tell what is new. What is known to have been there before does; where
+    not all of that is known, nothing can be told before the next listing.
     """
     with context.store.read() as view:
         cursor = view.cursor(target.id)
-    matched = cursor.epoch == opened.epoch and cursor.listed_from == 1
+        whole = cursor.listed_from == 1
+        if whole and cursor.epoch != opened.epoch:
+            whole = not view.without_header(target.id) and not view.troubles(target.id)
     told = evidence_of(context, [doubt.key for doubt in doubts])
     wanted = {}
     for doubt in doubts:
-        same = doubt.epoch == opened.epoch
-        if not same and doubt.epoch is not None and not matched:
+        if _renumbered(doubt, opened) and not whole:
             found.unsure.add(doubt.key)
         elif doubt.key in told:
-            since = (doubt.uid_next or 1) if same else 1
+            since = (doubt.uid_next or 1) if doubt.epoch == opened.epoch else 1
             wanted[doubt.key] = replace(told[doubt.key], since=since, after=doubt.wanted_at)
     return wanted
+
+
+def _renumbered(doubt: _Doubt, opened: Opened) -> bool:
+    return doubt.epoch is not None and doubt.epoch != opened.epoch
+
+
+def _known(
+    context: ReplayContext, target: FolderFact, opened: Opened, before: int, looks: Set[tuple[str, int | None]]
+) -> Counter[tuple[str, int | None]]:
+    """Return how many messages of *target* with these Message-IDs and sizes are known by numbers that are not good any
+    more; up to the key *before*. Empty once the download has matched them all.
+    """
+    known: Counter[tuple[str, int | None]] = Counter()
+    with context.store.read() as view:
+        if view.cursor(target.id).epoch == opened.epoch:
+            return known
+        after = 0
+        while page := view.identities(target.id, after):
+            after = page[-1].key
+            known.update((one.message_id, one.size) for one in page if one.key <= before)
+    return Counter({look: count for look, count in known.items() if look in looks})
 
 
 def _listed(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from provider import ErrorKind, MailStoreProvider, SyncFlags, SyncResult
-from provider.errors import CommandRefused, ConnectionLost, IncompleteAnswer
+from provider.errors import CommandRefused, IncompleteAnswer, LoginRefused
 from provider.sources.memory.writing import MemoryWriter
 from provider.sources.writing import Deleted
 from provider.testing import ManualClock, MemoryServer
@@ -16,7 +16,7 @@ from store.mail import Role
 from store.mail.operations import OperationState
 
 from .rig import checked_store
-from .test_two_way_hosts import UP_CONTENTS, Desk, letter
+from .test_two_way_hosts import DOWN, UP_CONTENTS, Desk, letter
 
 BEFORE, BEHIND = 0, 1
 """Where the line breaks: nothing happened yet, or it did and nobody heard of it."""
@@ -42,7 +42,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def interrupt(desk: Desk, where: int) -> None:
     """Send what is pending over a line that breaks, and stays bad."""
     desk.server.faults.cut_after(where)
-    desk.server.faults.refuse("open", ConnectionLost("The line is bad."))
+    desk.server.faults.refuse("open", LoginRefused("Nor is there another one."))
     assert not desk.synchronize(flags=UP_CONTENTS).ok
     desk.server.faults.clear()
     assert ATTEMPTED in desk.states()
@@ -155,8 +155,10 @@ def test_mail_without_a_message_id_is_found_where_it_came(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("happened", [BEFORE, BEHIND])
-@pytest.mark.parametrize("verb", ["move", "copy"])
-def test_an_identical_message_of_a_renumbered_folder_is_not_the_copy(desk: Desk, verb: str, happened: int) -> None:
+@pytest.mark.parametrize(("verb", "matched_first"), [("move", False), ("move", True), ("copy", False)])
+def test_an_identical_message_of_a_renumbered_folder_is_not_the_copy(
+    desk: Desk, verb: str, happened: int, matched_first: bool
+) -> None:
     copied_by_others(desk, "INBOX", "Work")
     desk.synchronize()
     with desk.store.edit("into a folder that has it") as edit:
@@ -164,13 +166,32 @@ def test_an_identical_message_of_a_renumbered_folder_is_not_the_copy(desk: Desk,
     interrupt(desk, happened)
     desk.server.reset_uid_validity("Work")
 
-    assert desk.synchronize().ok
-    assert desk.states() == [ATTEMPTED]
+    if matched_first:
+        desk.synchronize(flags=DOWN)
+
     assert desk.synchronize().ok
     assert desk.states() == [DONE]
     assert desk.there("Work") == desk.subjects("Work") == ["1", "1"]
     left = ["2", "3"] if verb == "move" else ["1", "2", "3"]
     assert desk.there("INBOX") == desk.subjects("INBOX") == left
+
+
+def test_where_not_all_is_known_of_a_renumbered_folder_the_next_listing_is_waited_for(desk: Desk) -> None:
+    copied_by_others(desk, "INBOX", "Work")
+    desk.server.faults.omit("Work", 1)
+    desk.synchronize(flags=DOWN)
+    move(desk, "INBOX", "Work")
+    interrupt(desk, BEFORE)
+    desk.server.reset_uid_validity("Work")
+
+    desk.synchronize()
+    assert desk.states() == [ATTEMPTED]
+    desk.synchronize()
+
+    assert desk.states() == [DONE]
+    assert "1" in desk.there("Work")
+    assert desk.there("Work") == desk.subjects("Work")
+    assert desk.there("INBOX") == desk.subjects("INBOX") == ["2", "3"]
 
 
 def test_a_source_that_was_renumbered_is_removed_once_its_numbers_are_known(desk: Desk) -> None:

@@ -10,7 +10,7 @@ import pytest
 from provider.errors import CommandRefused, ErrorKind, FolderUnusable
 from provider.replay.collapse import FolderFact, Place, Wish, plan_replay, uids_of
 from provider.replay.conflicts import TABLE, Here, There, worked_on
-from provider.replay.evidence import Evidence, alike, copies_found, same_mail, worth_reading
+from provider.replay.evidence import Evidence, alike, copies_found, newcomers, same_mail, worth_reading
 from provider.replay.guard import too_many_deletions, whole_folder
 from provider.replay.refusals import Verdict, ruling
 from provider.sources.base import IdentityRow
@@ -194,6 +194,12 @@ def test_a_copy_is_looked_for_among_what_is_new_and_was_not_listed_before() -> N
     assert copies_found([late], [row(5)]) == {}
     assert copies_found([listed], [row(5), row(6)], {Uid(5): MessageKey(20), Uid(6): MessageKey(21)}) == {2: 6}
     assert worth_reading(late, [row(5), row(7)]) == [7]
+
+
+def test_of_messages_that_look_alike_so_many_as_were_known_are_no_newcomers() -> None:
+    found = newcomers([row(7), row(6), row(5), row(8, size=11)], {("a@x", 10): 2, ("b@x", 10): 1})
+
+    assert [one.uid for one in found] == [7, 8]
 
 
 def test_what_was_rewritten_on_arrival_is_read_and_so_is_what_was_given_a_name() -> None:
