@@ -230,6 +230,26 @@ class ReadView:
         """Return by what a message is known again on the server, alive or removed here; None: it is not kept."""
         return places.likeness(self._c, key)
 
+    def kept_header(self, key: MessageKey) -> bytes | None:
+        """Return the header block of a message, alive or removed here; None: it is not kept. Raises StoreDamaged."""
+        kept = places.row(self._c, key) or places.grave(self._c, key)
+        return None if kept is None or kept.header_id is None else headers.raw_header(self._c, HeaderId(kept.header_id))
+
+    def kept_raw(self, key: MessageKey) -> bytes | None:
+        """Return the raw octets of a message, alive or removed here; None: they are not kept. Raises StoreDamaged."""
+        kept = places.row(self._c, key) or places.grave(self._c, key)
+        if kept is None or kept.blob_id is None:
+            return None
+        return b"".join(blobs.raw_octets(self._c, BlobId(kept.blob_id)))
+
+    def keys_at(self, folder_id: FolderId, uids: UidSet) -> Iterator[tuple[Uid, MessageKey, bool]]:
+        """Yield UID and key of the rows of *uids*, ascending by UID; and whether that is accounted for.
+
+        It is when the row is a twin, or was brought by an operation that is done. Raises UnknownFolder.
+        """
+        epoch = cursors.epoch_of(self._c, folder_id)
+        return iter(()) if epoch is None else places.keys_at(self._c, folder_id, epoch, uids)
+
     def came_since(self, key: MessageKey, twin: MessageKey) -> Message | None:
         """Return a message on the server that has the header of *key* and was listed after *twin*, its place, was left.
 

@@ -1,5 +1,6 @@
 """What the store knows that replay needs: operations, wishes, places, folders. Short views; values come out."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from store import WriteTransaction
@@ -75,13 +76,14 @@ def place_of(context: ReplayContext, key: MessageKey) -> Place | None:
     return None if place is None else Place(folder_id=place.folder_id, epoch=place.epoch, uid=place.uid)
 
 
-def evidence_of(context: ReplayContext, key: MessageKey) -> Evidence | None:
-    """Return what is known of a message, to find it elsewhere; None: it is not here any more."""
+def evidence_of(context: ReplayContext, keys: Iterable[MessageKey]) -> dict[MessageKey, Evidence]:
+    """Return what is known of messages, to find them elsewhere; those that are not kept here are left out."""
     with context.store.read() as view:
-        told = view.likeness(key)
-    if told is None:
-        return None
-    return Evidence(message=key, message_id=told.message_id, size=told.size, internal_date=told.internal_date)
+        told = {key: likeness for key in keys if (likeness := view.likeness(key)) is not None}
+    return {
+        key: Evidence(message=key, message_id=one.message_id, size=one.size, internal_date=one.internal_date)
+        for key, one in told.items()
+    }
 
 
 def doubt_counts(tx: WriteTransaction, folder: FolderId) -> None:

@@ -6,14 +6,15 @@ Invariant: the counters move with the rows.
 """
 
 import sqlite3
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from sqlalchemy import func, insert, literal_column, select, update
+from sqlalchemy import exists, func, insert, literal_column, or_, select, update
 
 from ..instants import from_micros_at
-from ..mail import FolderId, MessageKey, Uid, UidValidity
+from ..mail import FolderId, MessageKey, Uid, UidSet, UidValidity
 from ..mail.merge import delta
-from ..mail.operations import Operation, OperationKind
+from ..mail.operations import Operation, OperationKind, OperationState
 from ..tables import (
     DATELESS,
     OWN,
@@ -41,6 +42,7 @@ __all__ = [
     "came_since",
     "change",
     "grave",
+    "keys_at",
     "leave_twin",
     "leaves",
     "likeness",
@@ -114,6 +116,24 @@ UPLOAD = sql(
     "message",
 )
 
+_BRINGING = (OperationKind.APPEND, OperationKind.COPY, OperationKind.MOVE)
+KEYS_AT = sql(
+    select(
+        _t.c.uid,
+        _t.c.key,
+        or_(
+            _t.c.twin_of.is_not(None),
+            exists().where(
+                _log.c.message == _t.c.key,
+                _log.c.state == literal_column(f"'{OperationState.DONE.value}'"),
+                or_(*(_log.c.kind == literal_column(f"'{kind.value}'") for kind in _BRINGING)),
+            ),
+        ),
+    )
+    .where(_t.c.folder_id == p("folder"), _t.c.epoch == p("at_epoch"), _t.c.uid.between(p("low"), p("high")))
+    .order_by(_t.c.uid),
+    "folder at_epoch low high",
+)
 CAME_SINCE = sql(
     select(_t.c.key)
     .where(
@@ -291,6 +311,15 @@ def likeness(connection: sqlite3.Connection, key: MessageKey) -> Likeness | None
     (message_id,) = connection.execute(MESSAGE_ID, (one.header_id,)).fetchone()
     date = None if one.internal_at == DATELESS else from_micros_at(one.internal_at, one.internal_offset)
     return Likeness(message_id=message_id, size=one.size, internal_date=date)
+
+
+def keys_at(
+    connection: sqlite3.Connection, folder: FolderId, epoch: UidValidity, uids: UidSet
+) -> Iterator[tuple[Uid, MessageKey, bool]]:
+    """Yield UID and key of the rows of *uids*, ascending; and whether it is a twin, or was brought by an operation."""
+    for low, high in uids.ranges:
+        for uid, key, accounted in connection.execute(KEYS_AT, (folder, epoch, low, high)):
+            yield Uid(uid), MessageKey(key), bool(accounted)
 
 
 def came_since(connection: sqlite3.Connection, key: MessageKey, after: MessageKey) -> MessageKey | None:

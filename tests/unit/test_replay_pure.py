@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from provider.errors import CommandRefused, ErrorKind, FolderUnusable
 from provider.replay.collapse import FolderFact, Place, Wish, plan_replay, uids_of
 from provider.replay.conflicts import TABLE, Here, There, worked_on
-from provider.replay.evidence import Evidence, copies_found, same_mail, worth_reading
+from provider.replay.evidence import Evidence, alike, copies_found, newcomers, same_mail, worth_reading
 from provider.replay.guard import too_many_deletions, whole_folder
 from provider.replay.refusals import Verdict, ruling
 from provider.sources.base import IdentityRow
@@ -178,13 +179,54 @@ def test_a_copy_of_another_size_or_date_is_none() -> None:
     assert copies_found([evidence(1)], [row(5, size=11), row(6, date=NOW + timedelta(seconds=1))]) == {}
 
 
-def test_what_was_rewritten_on_arrival_is_read_and_what_has_no_name_only_when_its_size_fits() -> None:
+def test_a_message_without_a_message_id_is_told_by_its_octets_only() -> None:
+    one = evidence(1, message_id="")
+
+    assert copies_found([one], [row(5, "")]) == {}
+    assert alike(one, [row(6, ""), row(5, ""), row(7), row(8, "", 11)]) == [5, 6]
+
+
+def test_a_copy_is_looked_for_among_what_is_new_and_was_not_listed_before() -> None:
+    late = replace(evidence(1), since=6)
+    listed = replace(evidence(2), after=20)
+
+    assert copies_found([evidence(3), late], [row(5), row(6)]) == {1: 6, 3: 5}
+    assert copies_found([late], [row(5)]) == {}
+    assert copies_found([listed], [row(5), row(6)], {Uid(5): MessageKey(20), Uid(6): MessageKey(21)}) == {2: 6}
+    assert worth_reading(late, [row(5), row(7)]) == [7]
+
+
+def test_of_messages_that_look_alike_so_many_as_were_known_are_no_newcomers() -> None:
+    found = newcomers([row(7), row(6), row(5), row(8, size=11)], {("a@x", 10): 2, ("b@x", 10): 1})
+
+    assert [one.uid for one in found] == [7, 8]
+
+
+def test_what_was_rewritten_on_arrival_is_read_and_so_is_what_was_given_a_name() -> None:
     assert worth_reading(evidence(1), [row(5, size=99), row(6)]) == [6, 5]
-    assert worth_reading(evidence(1, message_id=""), [row(5, "", 99), row(6, "")]) == [6]
+    nameless = evidence(1, message_id="")
+    assert worth_reading(nameless, [row(5, "new@y", 99), row(6, "")]) == [6, 5]
+    assert worth_reading(nameless, [row(5, "", 9), row(6, "", 2_011)]) == []
 
 
-def test_other_text_is_other_mail() -> None:
-    assert not same_mail(b"A: b\r\n\r\nhello", b"A: b\r\n\r\nhallo")
+@pytest.mark.parametrize(
+    ("theirs", "same"),
+    [
+        (b"A: b\r\nC: d\r\n\r\nhello", True),
+        (b"X: y\nA: b\nC: d\n\nhello\n", True),
+        (b"A:\n b\nC: d\n\nhello", True),
+        (b"A: b\r\nC: d\r\n\r\nhallo", False),
+        (b"A: b\r\nC: other\r\n\r\nhello", False),
+        (b"A: b\r\n\r\nhello", False),
+    ],
+)
+def test_ours_is_what_has_every_field_of_ours_and_the_same_text(theirs: bytes, same: bool) -> None:
+    assert same_mail(b"A: b\r\nC: d\r\n\r\nhello", theirs) is same
+
+
+def test_a_message_without_a_header_may_be_given_one() -> None:
+    assert same_mail(b"\r\nhello", b"X: y\r\n\r\nhello")
+    assert not same_mail(b"\r\nhello", b"X: y\r\n\r\nhallo")
 
 
 def test_flags_merge_one_by_one() -> None:
