@@ -29,6 +29,7 @@ from .sql import (
     headers,
     messages,
     operations,
+    outward,
     places,
     runs,
     sharing,
@@ -221,14 +222,14 @@ class ReadView:
 
     def upload(self, key: MessageKey) -> ToUpload:
         """Return what an APPEND of a message needs beside its octets. Raises BodyNotHere."""
-        found = places.to_upload(self._c, key)
+        found = outward.to_upload(self._c, key)
         if found is None:
             raise BodyNotHere("the octets of this message are not here")
         return found
 
     def likeness(self, key: MessageKey) -> Likeness | None:
         """Return by what a message is known again on the server, alive or removed here; None: it is not kept."""
-        return places.likeness(self._c, key)
+        return outward.likeness(self._c, key)
 
     def kept_header(self, key: MessageKey) -> bytes | None:
         """Return the header block of a message, alive or removed here; None: it is not kept. Raises StoreDamaged."""
@@ -248,14 +249,14 @@ class ReadView:
         It is when the row is a twin, or was brought by an operation that is done. Raises UnknownFolder.
         """
         epoch = cursors.epoch_of(self._c, folder_id)
-        return iter(()) if epoch is None else places.keys_at(self._c, folder_id, epoch, uids)
+        return iter(()) if epoch is None else outward.keys_at(self._c, folder_id, epoch, uids)
 
     def came_since(self, key: MessageKey, twin: MessageKey) -> Message | None:
         """Return a message on the server that has the header of *key* and was listed after *twin*, its place, was left.
 
         Where somebody else moved it, that is where it went. None: nowhere that is known.
         """
-        found = places.came_since(self._c, key, twin)
+        found = outward.came_since(self._c, key, twin)
         return None if found is None else messages.one(self._c, found, accounts.account_names(self._c))
 
     def removed_with(self, folder_id: FolderId) -> int:
@@ -263,7 +264,7 @@ class ReadView:
 
         Those included that came into it here, and are elsewhere on the server, or only here.
         """
-        return places.removed_with(self._c, folder_id)
+        return outward.removed_with(self._c, folder_id)
 
     def leaving(self, folder_id: FolderId) -> bool:
         """Tell whether mail is still to be moved or copied out of a folder, so that it has to stay on the server.
