@@ -141,7 +141,8 @@ def twins_keep_places(connection: sqlite3.Connection) -> Iterator[Finding]:
 
 
 def pending_messages_are_wanted(connection: sqlite3.Connection) -> Iterator[Finding]:
-    """A message without a place has its key as UID, and something pending, or done without its place being told."""
+    """A message without a place has its key as UID, and something that will give it one: pending, refused and kept, or
+    done without its place being told. Flags and octets that are wanted give none."""
     yield from _found(connection, q.PENDING_UNWANTED, "messages have no place, and nothing will give them one")
     yield from _found(connection, q.PENDING_UID, "messages have no place, and a UID that is not their key")
 

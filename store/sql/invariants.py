@@ -205,6 +205,7 @@ PENDING_UNWANTED = sql(
         _m.c.epoch == 0,
         ~exists().where(
             _o.c.message == _m.c.key,
+            _o.c.kind.not_in([literal_column("'flags'"), literal_column("'download'")]),
             or_(_o.c.finished_at.is_(None), _o.c.awaits == literal_column("1"), _o.c.kept == literal_column("1")),
         ),
     )

@@ -59,6 +59,13 @@ MORE_FAULTS = [
             "UPDATE messages SET epoch = 0, uid = 99 WHERE uid = 1"
         ),
     ),
+    (
+        "pending_messages_are_wanted",
+        (
+            "INSERT INTO operations (account_id, message, kind) SELECT 1, key, 'flags' FROM messages WHERE uid = 1; "
+            "UPDATE messages SET epoch = 0, uid = key WHERE uid = 1"
+        ),
+    ),
     ("wishes_differ", "UPDATE messages SET local_flags = 16 WHERE uid = 1"),
     (
         "operations_have_their_subject",
