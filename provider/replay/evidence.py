@@ -107,9 +107,9 @@ def _may_be_ours(one: Evidence, row: IdentityRow) -> bool:
 def same_mail(ours: bytes, theirs: bytes) -> bool:
     """Tell whether *theirs* is *ours*, be it with other line ends or more header fields.
 
-    >>> same_mail(b"A: b\r\n\r\nhello", b"A: b\nX-Seen: yes\n\nhello\n")
+    >>> same_mail(b"A: b\\r\\n\\r\\nhello", b"A: b\\nX-Seen: yes\\n\\nhello\\n")
     True
-    >>> same_mail(b"A: b\r\n\r\nhello", b"A: c\n\nhello\n")
+    >>> same_mail(b"A: b\\r\\n\\r\\nhello", b"A: c\\n\\nhello\\n")
     False
     """
     if ours == theirs:
@@ -121,7 +121,7 @@ def same_mail(ours: bytes, theirs: bytes) -> bool:
 def same_header(ours: bytes, theirs: bytes) -> bool:
     """Tell whether the header block *theirs* holds every field of *ours*, be it folded otherwise.
 
-    >>> same_header(b"A: b\r\n c\r\n\r\n", b"X: y\r\nA: b c\r\n\r\n")
+    >>> same_header(b"A: b\\r\\n c\\r\\n\\r\\n", b"X: y\\r\\nA: b c\\r\\n\\r\\n")
     True
     """
     return _holds(_parts(theirs)[0], _parts(ours)[0])
