@@ -314,9 +314,9 @@ def test_json_events_of_a_sync_tell_what_was_sent(maildock: Cli, fake_imap: Fake
 
     rows = maildock("sync", "--json").rows
 
-    assert rows[-1]["uploaded"]["modified"] == 1
+    assert rows[-1]["uploaded"]["read"] == 1
     ends = {row.get("folder"): row["uploaded"] for row in rows if row["type"] == "progress" and "uploaded" in row}
-    assert (ends["INBOX"]["modified"], ends[None]["modified"], ends["Archive"]["modified"]) == (1, 1, 0)
+    assert (ends["INBOX"]["read"], ends[None]["read"], ends["Archive"]["read"]) == (1, 1, 0)
 
 
 BAD = [

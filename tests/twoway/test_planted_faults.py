@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from provider import rounds
-from provider.replay import answers, collapse, lost, planning, reconsider, recover, runner, tree
+from provider.replay import answers, collapse, lost, planning, reconsider, recover, runner, tree, uploading
 from provider.replay.context import ReplayContext
 from provider.sources.imap import transferring
 from provider.sources.imap.commands import Command
@@ -78,7 +78,7 @@ FAULTS = {
     ),
     "a message is added twice": Fault(around(runner._Replay, "_append", twice), "append: a draft"),
     "what was added is sent without its date": Fault(
-        around(runner, "Upload", without(internal_date=None)), "append: a sent copy"
+        around(uploading, "Upload", without(internal_date=None)), "append: a sent copy"
     ),
     "a move is a copy": Fault(around(runner, "Transfer", without(move=False)), "grid: move-a x nothing"),
     "a move goes where it was wanted first": Fault(
