@@ -88,9 +88,12 @@ class Answers:
                 tx.settle.arrived(one.net.operations, [at])
             for one in self._at(jobs, told.unplaced):
                 tx.settle.arrived_somewhere(one.net.operations)
-            for one in self._at(jobs, told.gone):
+            gone = self._at(jobs, told.gone)
+            for one in gone:
                 tx.settle.unsent(one.net.operations)
                 self.deferred.add(one.net.message)
+            if gone and tx.view.folder(job.folder.id).state is FolderState.DELETING:  # no listing will tell
+                tx.settle.unplaced(one.net.origin or one.net.message for one in gone)
         done = len(told.places) + len(told.unplaced)
         self.changed |= bool(done)
         self.again |= bool(done)  # a copy whose flags shall differ can be marked now, and so can its origin

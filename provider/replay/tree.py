@@ -187,15 +187,15 @@ def _below(facts: dict[FolderId, FolderFact], folder: FolderFact, name: bytes) -
 def _remove(context: ReplayContext, session: WritingSession, one: Operation, answers: Answers) -> bool:
     told = session.statuses([one.name]).get(one.name)
     with context.store.read() as view:
-        removed = view.removed_with(one.folder_id)
-    listed = removed if told is None or told.messages is None else told.messages  # somebody may have added to it
+        removed, leaving = view.removed_with(one.folder_id), view.leaving(one.folder_id)
+    listed = max(removed, (told and told.messages) or 0)  # somebody may have added to it
     folder = FolderFact(id=one.folder_id, name=one.name, path=one.path or FolderPath(("?",)), listed=listed)
     why = whole_folder(folder)
     if why and not one.approved:
         answers.hold([one.id], why, folder)
         return False
-    if any(other.twin is not None and other.folder_id == one.folder_id for other in account_operations(context)):
-        return False  # mail that was moved out of it is still there
+    if leaving:
+        return False  # mail that is moved out of it, or copied, is still there
     session.remove(one.name)
     with context.store.write("folder deleted", run=context.run) as tx:
         tx.settle.folder_done(one.id)

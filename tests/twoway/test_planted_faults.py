@@ -14,7 +14,7 @@ from provider.sources.imap import transferring
 from provider.sources.imap.commands import Command
 from store.editing import Editing
 from store.settling import Settling
-from store.sql import places, rows
+from store.sql import outward, rows
 
 from ..servers.dovecot import DovecotAccount
 from .notation import scenarios
@@ -103,13 +103,13 @@ FAULTS = {
         instead(rounds, "decide_lost", lambda context: False), "grid: move-a x remove"
     ),
     "where a message went is not looked for": Fault(
-        instead(places, "came_since", lambda connection, key, after: None), "grid: move-a x move-b"
+        instead(outward, "came_since", lambda connection, key, after: None), "grid: move-a x move-b"
     ),
     "a conflict is not kept": Fault(instead(Settling, "conflict", nothing), "grid: move-a x move-b"),
     "nothing is told": Fault(instead(ReplayContext, "warn", nothing), "grid: flag x remove"),
     "a refusal is not rolled back": Fault(
         around(Settling, "refuse", lambda real, *told, **more: real(*told, **{**more, "keep": True})),
-        "refusals: too large: taken back, and told",
+        "refusals: a folder that nobody may change: what was moved out of it comes back",
     ),
     "what is refused for now is refused for good": Fault(
         instead(Settling, "later", lambda self, ids, when, reason, text="": self.refuse(ids, reason, text)),
@@ -130,11 +130,11 @@ FAULTS = {
     ),
     "an attempt is not journaled": Fault(instead(Settling, "attempt", nothing), "append: a sent copy", stopped=True),
     "doubt is taken for failure": Fault(
-        instead(recover, "_found", lambda *about: {}), "append: an import of twenty", stopped=True
+        instead(recover, "worth_reading", lambda *about: []), "append: an import of twenty", stopped=True
     ),
     "doubt is not resolved": Fault(instead(runner, "recover", nothing), "grid: move-a x nothing", stopped=True),
     "a copy that came is not found": Fault(
-        instead(recover, "copies_found", lambda wanted, rows: {}), "grid: copy-a x nothing", stopped=True
+        instead(recover, "copies_found", lambda *about: {}), "grid: copy-a x nothing", stopped=True
     ),
 }
 
