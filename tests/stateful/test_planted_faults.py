@@ -216,7 +216,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @fault("doubt is not resolved by looking", ANSWER)
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(recover, "_found", lambda *about: {})
+    patch.setattr(recover, "_look", lambda *about: None)
 
 
 @fault("half a move is taken for a whole one", HALF)
