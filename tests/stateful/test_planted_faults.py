@@ -24,7 +24,7 @@ from store.transaction import WriteTransaction
 from ..servers.dovecot import DovecotAccount, Profile
 from .world import World
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.soak]  # tests/twoway plants as many in `make test`
 Accounts = Callable[[Profile], DovecotAccount]
 History = Callable[[World], None]
 Plant = Callable[[pytest.MonkeyPatch], None]
