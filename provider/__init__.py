@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .phases import Phase
     from .request import Deliver, SyncFlags, SyncRequest, Trigger
+    from .resolver import Resolver
     from .shortcuts import Shortcuts
 
 __all__ = [
@@ -95,6 +96,7 @@ __all__ = [
     "ProgressCallback",
     "ProtocolBroken",
     "ProviderError",
+    "Resolver",
     "ResultStatus",
     "Security",
     "ServerBusy",
@@ -176,6 +178,7 @@ _HOME = {
     "SyncFlags": "request",
     "SyncRequest": "request",
     "Trigger": "request",
+    "Resolver": "resolver",
     "Shortcuts": "shortcuts",
 }
 

@@ -230,10 +230,14 @@ class MailStoreProvider:
             raise UnknownItem("There is no account with this id.")
         return found
 
+    def _store_has_work(self, account: AccountId) -> bool:
+        with self._store.read() as view:
+            return account in view.accounts() and bool(view.operations(account) or view.wishes(account))
+
     def _run_leg(self, leg: Leg, turn: Turn) -> AccountOutcome:
         request = leg.job.task.request
-        if not request.flags & _DOWNLOADS:
-            # Only uploads are asked for, and no operation is queued: there is nothing to connect for.
+        if not request.flags & _DOWNLOADS and not self._store_has_work(leg.account.id):
+            # Only uploads are asked for, and nothing is pending: there is nothing to connect for.
             leg.reporter.item(None).start(Phase.SYNC)
             return AccountOutcome(status=ItemStatus.SUCCEEDED)
         store, account, reporter = self._store, leg.account, leg.reporter

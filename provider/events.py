@@ -142,7 +142,9 @@ class SyncProgress:
     """How long nothing came although something was asked for; None while it flows."""
     next_try: datetime | None = None
     counts: Counts | None = None
-    """With a terminal status: what this run did to the item."""
+    """With a terminal status: what this run did to the item here."""
+    uploaded: Counts | None = None
+    """With a terminal status: what this run changed of the item on the server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,12 +177,13 @@ class ResultStatus(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemResult:
-    """The end of one item. Counts are of the download; an upload finds nothing queued yet."""
+    """The end of one item. *counts*: what was downloaded; *uploaded*: what was changed on the server."""
 
     account: AccountId
     folder: str | None
     status: ItemStatus
     counts: Counts = Counts()
+    uploaded: Counts = Counts()
     error: SyncError | None = None
 
 

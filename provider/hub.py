@@ -183,6 +183,7 @@ class Hub:
             started_at=self._started_at,
             status=status,
             downloaded=sum((item.counts for item in items if item.folder is None), Counts()),
+            uploaded=sum((item.uploaded for item in items if item.folder is None), Counts()),
             items=tuple(items),
             errors=tuple(self._errors),
             errors_dropped=self._errors_dropped,

@@ -23,6 +23,7 @@ class Item:
         self.text: str | None = None
         self.status = ItemStatus.PENDING
         self.counts = Counts()
+        self.uploaded = Counts()
         self.next_try: datetime | None = None
         self._messages_done = 0
         self._octets_done = 0
@@ -137,6 +138,7 @@ class Item:
             stalled_seconds=self._stalled_seconds,
             next_try=self.next_try,
             counts=self.counts if self.finished else None,
+            uploaded=self.uploaded if self.finished else None,
         )
 
 

@@ -232,6 +232,12 @@ class ItemReporter:
             for item in self._both():
                 item._item.counts += counts
 
+    def uploaded(self, counts: Counts) -> None:
+        """Add to what this run changed on the server. After the end too, like ``count``."""
+        with self._lock:
+            for item in self._both():
+                item._item.uploaded += counts
+
     def finish(self, status: ItemStatus, error: SyncError | None = None) -> None:
         """End the item, once: later calls change nothing. Raises ValueError for a status that is not terminal."""
         if not status.terminal:
@@ -270,6 +276,7 @@ class ItemReporter:
                 folder=self.folder,
                 status=self._item.status,
                 counts=self._item.counts,
+                uploaded=self._item.uploaded,
                 error=self._error,
             )
 

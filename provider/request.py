@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from .callback import ProgressCallback
+    from .resolver import Resolver
 
 __all__ = ["Deliver", "SyncFlags", "SyncRequest", "Trigger"]
 
@@ -70,8 +71,12 @@ class SyncRequest:
     trigger: Trigger = Trigger.MANUAL
     full: bool = False
     """Compare everything, as if no cursor were there (the periodic proof, now)."""
+    dry_run: bool = False
+    """Write nothing, here or there: the result counts what a synchronization would do, both ways."""
     size_octets_max: int | None = None
     """Messages larger than this stay header-only in this run."""
+    resolver: "Resolver | None" = None
+    """Decides about refusals and conflicts of what was changed offline; None: the defaults."""
     deliver: "Deliver | AbstractEventLoop | None" = None
     """Where the callback runs: an asyncio loop, or any ``call(fn)``; None: a thread of the provider."""
 

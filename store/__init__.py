@@ -23,13 +23,18 @@ if TYPE_CHECKING:
         MessageRemoved,
     )
     from .cursors import FolderCursor, Trouble, TroubleKind
+    from .editing import Editing
     from .encode import BodyEncoder, EncodedChunk, EncodedHeader, Encoder
     from .errors import (
         BodyNotHere,
         CursorTooOld,
+        FolderExists,
+        FolderNotWritable,
         Leased,
         LeaseLost,
         MimeLimit,
+        NotHere,
+        NotUndoable,
         StoreBusy,
         StoreClosed,
         StoreDamaged,
@@ -42,13 +47,17 @@ if TYPE_CHECKING:
         StoreNewer,
         StoreReadOnly,
         UnknownAccount,
+        UnknownConflict,
         UnknownFolder,
         UnknownMessage,
+        UnknownOperation,
         UnknownPart,
         WrongEpoch,
     )
     from .folders import Folder, FolderCounts, FolderState, RemoteFolderRow
     from .mail import AccountId, Address, Envelope, FolderId, FolderPath, MessageKey, Role, Uid, UidSet, UidValidity
+    from .mail.conflicts import Choice, Conflict, ConflictId, ConflictKind, NewConflict, Side, Version
+    from .mail.operations import Operation, OperationId, OperationKind, OperationState
     from .mailstore import MailStore
     from .messages import (
         Assumed,
@@ -67,17 +76,23 @@ if TYPE_CHECKING:
     from .readview import ReadView
     from .reports import CheckReport, Problem, PurgeReport
     from .runs import Lane, Run, RunError, RunId
+    from .settling import Arrival, Settling
     from .transaction import WriteTransaction
+    from .wishes import FlagWish, OnServer, ToUpload
 
 _ROOMS = {
     "changes": "Change ChangePage FolderAdded FolderChanged FolderRemoved MessageAdded MessageChanged MessageRemoved",
     "cursors": "FolderCursor Trouble TroubleKind",
+    "editing": "Editing",
     "encode": "BodyEncoder EncodedChunk EncodedHeader Encoder",
-    "errors": "BodyNotHere CursorTooOld LeaseLost Leased MimeLimit StoreBusy StoreClosed StoreDamaged StoreError "
-    "StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly UnknownAccount "
-    "UnknownFolder UnknownMessage UnknownPart WrongEpoch",
+    "errors": "BodyNotHere CursorTooOld FolderExists FolderNotWritable LeaseLost Leased MimeLimit NotHere "
+    "NotUndoable StoreBusy StoreClosed StoreDamaged StoreError StoreErrorKind StoreFailed StoreForeign "
+    "StoreFull StoreMissing StoreNewer StoreReadOnly UnknownAccount UnknownConflict UnknownFolder "
+    "UnknownMessage UnknownOperation UnknownPart WrongEpoch",
     "folders": "Folder FolderCounts FolderState RemoteFolderRow",
     "mail": "AccountId Address Envelope FolderId FolderPath MessageKey Role Uid UidSet UidValidity",
+    "mail.conflicts": "Choice Conflict ConflictId ConflictKind NewConflict Side Version",
+    "mail.operations": "Operation OperationId OperationKind OperationState",
     "mailstore": "MailStore",
     "messages": "Assumed BodiesStored BodyNeed BodyState FlagCounts IdentityOfRow Message MessagePage NewMessage "
     "PageKey Shared",
@@ -85,13 +100,16 @@ _ROOMS = {
     "readview": "ReadView",
     "reports": "CheckReport Problem PurgeReport",
     "runs": "Lane Run RunError RunId",
+    "settling": "Arrival Settling",
     "transaction": "WriteTransaction",
+    "wishes": "FlagWish OnServer ToUpload",
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
 __all__ = [
     "AccountId",
     "Address",
+    "Arrival",
     "Assumed",
     "BodiesStored",
     "BodyEncoder",
@@ -101,18 +119,26 @@ __all__ = [
     "Change",
     "ChangePage",
     "CheckReport",
+    "Choice",
+    "Conflict",
+    "ConflictId",
+    "ConflictKind",
     "CursorTooOld",
+    "Editing",
     "EncodedChunk",
     "EncodedHeader",
     "Encoder",
     "Envelope",
     "FlagCounts",
+    "FlagWish",
     "Folder",
     "FolderAdded",
     "FolderChanged",
     "FolderCounts",
     "FolderCursor",
+    "FolderExists",
     "FolderId",
+    "FolderNotWritable",
     "FolderPath",
     "FolderRemoved",
     "FolderState",
@@ -128,7 +154,15 @@ __all__ = [
     "MessagePage",
     "MessageRemoved",
     "MimeLimit",
+    "NewConflict",
     "NewMessage",
+    "NotHere",
+    "NotUndoable",
+    "OnServer",
+    "Operation",
+    "OperationId",
+    "OperationKind",
+    "OperationState",
     "PageKey",
     "Problem",
     "PurgeReport",
@@ -138,7 +172,9 @@ __all__ = [
     "Run",
     "RunError",
     "RunId",
+    "Settling",
     "Shared",
+    "Side",
     "StoreBusy",
     "StoreClosed",
     "StoreDamaged",
@@ -150,15 +186,19 @@ __all__ = [
     "StoreMissing",
     "StoreNewer",
     "StoreReadOnly",
+    "ToUpload",
     "Trouble",
     "TroubleKind",
     "Uid",
     "UidSet",
     "UidValidity",
     "UnknownAccount",
+    "UnknownConflict",
     "UnknownFolder",
     "UnknownMessage",
+    "UnknownOperation",
     "UnknownPart",
+    "Version",
     "WriteTransaction",
     "WrongEpoch",
     "open_store",

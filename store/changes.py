@@ -51,24 +51,24 @@ class FolderRemoved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageAdded:
-    """A message became visible: its header is here."""
+    """A message became visible: its header is here. ``uid`` None, here and below: it has no place on the server yet."""
 
     seq: int
     account: AccountId
     folder_id: FolderId
     key: MessageKey
-    uid: Uid
+    uid: Uid | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageChanged:
-    """Flags, UID or body of a visible message differ."""
+    """Flags, folder, UID or body of a visible message differ."""
 
     seq: int
     account: AccountId
     folder_id: FolderId
     key: MessageKey
-    uid: Uid
+    uid: Uid | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class MessageRemoved:
     account: AccountId
     folder_id: FolderId
     key: MessageKey
-    uid: Uid
+    uid: Uid | None
 
 
 Change = FolderAdded | FolderChanged | FolderRemoved | MessageAdded | MessageChanged | MessageRemoved

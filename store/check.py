@@ -132,6 +132,33 @@ def one_run_an_account_and_lane(connection: sqlite3.Connection) -> Iterator[Find
     return _found(connection, q.TWO_RUNS, "accounts have two unfinished runs in one lane (numbers of accounts)")
 
 
+def twins_keep_places(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """A twin is never visible, and keeps the one place of a message that a pending operation is about."""
+    yield from _found(connection, q.TWIN_VISIBLE, "twins are visible, or have octets, wishes or no place")
+    yield from _found(connection, q.TWIN_OF_NOBODY, "twins are left of messages of which nothing is wanted any more")
+    yield from _found(connection, q.TWO_TWINS, "messages have two twins")
+    yield from _found(connection, q.TWIN_AND_PLACE, "messages have a place and a twin")
+
+
+def pending_messages_are_wanted(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """A message without a place has its key as UID, and something that will give it one: pending, refused and kept, or
+    done without its place being told. Flags and octets that are wanted give none."""
+    yield from _found(connection, q.PENDING_UNWANTED, "messages have no place, and nothing will give them one")
+    yield from _found(connection, q.PENDING_UID, "messages have no place, and a UID that is not their key")
+
+
+def wishes_differ(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Flags that are wanted here stand there only where the server has others."""
+    return _found(connection, q.WISH_FOR_NOTHING, "messages are to get the flags that they have")
+
+
+def operations_have_their_subject(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """A pending operation finds its message, alive or removed; a folder that is only here has one that makes it."""
+    yield from _found(connection, q.WANTED_OF_NOTHING, "operations are about messages that are not here (ids)")
+    yield from _found(connection, q.OPEN_AND_OVER, "operations are over and pending at once (ids)")
+    yield from _found(connection, q.FOLDER_UNWANTED, "folders are only here, or hidden, for no reason (ids)")
+
+
 INVARIANTS: tuple[Callable[[sqlite3.Connection], Iterator[Finding]], ...] = (
     references_lead_somewhere,
     counters_equal_counts,
@@ -150,6 +177,10 @@ INVARIANTS: tuple[Callable[[sqlite3.Connection], Iterator[Finding]], ...] = (
     flags_are_canonical,
     folders_are_listed_once,
     one_run_an_account_and_lane,
+    twins_keep_places,
+    pending_messages_are_wanted,
+    wishes_differ,
+    operations_have_their_subject,
 )
 
 

@@ -14,6 +14,11 @@
     ├── LeaseLost                      another run took over; stop, nothing more may be written
     ├── WrongEpoch                     rows of another UIDVALIDITY are refused
     ├── UnknownAccount / UnknownFolder / UnknownMessage / UnknownPart (LookupError)
+    ├── UnknownOperation / UnknownConflict (LookupError)
+    ├── NotHere                        mail stays within its account; copy it by its octets
+    ├── FolderNotWritable              it takes no mail now: missing, deleted here, or a name without mail
+    ├── FolderExists                   there is a folder at that path; choose another name
+    ├── NotUndoable                    too late: removed for good, forgotten, or sent and not answered yet
     ├── BodyNotHere                    only the header of this message is in the store
     ├── CursorTooOld                   changes between that cursor and now are no longer known; read everything again
     └── MimeLimit                      a message too deep, too wide or too large to be taken apart
@@ -28,9 +33,13 @@ from enum import Enum
 __all__ = [
     "BodyNotHere",
     "CursorTooOld",
+    "FolderExists",
+    "FolderNotWritable",
     "LeaseLost",
     "Leased",
     "MimeLimit",
+    "NotHere",
+    "NotUndoable",
     "StoreBusy",
     "StoreClosed",
     "StoreDamaged",
@@ -43,8 +52,10 @@ __all__ = [
     "StoreNewer",
     "StoreReadOnly",
     "UnknownAccount",
+    "UnknownConflict",
     "UnknownFolder",
     "UnknownMessage",
+    "UnknownOperation",
     "UnknownPart",
     "WrongEpoch",
 ]
@@ -70,6 +81,12 @@ class StoreErrorKind(Enum):
     UNKNOWN_FOLDER = "unknown-folder"
     UNKNOWN_MESSAGE = "unknown-message"
     UNKNOWN_PART = "unknown-part"
+    UNKNOWN_OPERATION = "unknown-operation"
+    UNKNOWN_CONFLICT = "unknown-conflict"
+    NOT_HERE = "not-here"
+    FOLDER_NOT_WRITABLE = "folder-not-writable"
+    FOLDER_EXISTS = "folder-exists"
+    NOT_UNDOABLE = "not-undoable"
     BODY_NOT_HERE = "body-not-here"
     CURSOR_TOO_OLD = "cursor-too-old"
     MIME_LIMIT = "mime-limit"
@@ -162,6 +179,30 @@ class UnknownMessage(StoreError, LookupError):
 
 class UnknownPart(StoreError, LookupError):
     kind = StoreErrorKind.UNKNOWN_PART
+
+
+class UnknownOperation(StoreError, LookupError):
+    kind = StoreErrorKind.UNKNOWN_OPERATION
+
+
+class UnknownConflict(StoreError, LookupError):
+    kind = StoreErrorKind.UNKNOWN_CONFLICT
+
+
+class NotHere(StoreError):
+    kind = StoreErrorKind.NOT_HERE
+
+
+class FolderNotWritable(StoreError):
+    kind = StoreErrorKind.FOLDER_NOT_WRITABLE
+
+
+class FolderExists(StoreError):
+    kind = StoreErrorKind.FOLDER_EXISTS
+
+
+class NotUndoable(StoreError):
+    kind = StoreErrorKind.NOT_UNDOABLE
 
 
 class BodyNotHere(StoreError, LookupError):

@@ -17,6 +17,10 @@ class FolderState(Enum):
     """Not in the last complete listing; kept until its absence is proven or people decide."""
     UNSTABLE = "unstable"
     """Cannot be kept in step (its UIDVALIDITY changes all the time, or it has none)."""
+    LOCAL = "local"
+    """Made here, not on the server yet; its ``name`` is empty."""
+    DELETING = "deleting"
+    """Deleted here, still on the server: hidden, its mail in the tombstones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from types import TracebackType
 from .changes import ChangePage
 from .check import check
 from .database import Database
+from .editing import Editing
 from .mail import AccountId
 from .purge import is_due, purge
 from .readview import ReadView
@@ -82,8 +83,23 @@ class MailStore:
             transaction = WriteTransaction(work, ReadView(work.connection, self._clock))
             try:
                 yield transaction
+                transaction._finish()
             finally:
                 transaction._end()
+
+    @contextmanager
+    def edit(self, name: str) -> Iterator[Editing]:
+        """Open a batch of changes by a person: on disk when this returns, or undone by any exception.
+
+        Raises as ``write``.
+        """
+        with self._unit(name, durable=True) as work:
+            editing = Editing(work, ReadView(work.connection, self._clock))
+            try:
+                yield editing
+                editing._finish()
+            finally:
+                editing._end()
 
     @contextmanager
     def _unit(self, name: str, *, durable: bool = False) -> Iterator[Writing]:

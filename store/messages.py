@@ -55,8 +55,10 @@ class Message:
     account: AccountId
     folder_id: FolderId
     epoch: UidValidity
-    uid: Uid
+    uid: Uid | None
+    """None: pending, it has no place on the server yet."""
     flags: frozenset[str]
+    """As people want them."""
     internal_date: datetime | None
     size: int | None
     octets: int | None
@@ -66,6 +68,11 @@ class Message:
     message_id: str
     body: BodyState
     email_id: str | None
+
+    @property
+    def pending(self) -> bool:
+        """True while it has no place on the server yet: appended, copied or moved here."""
+        return self.uid is None
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from sqlalchemy import Table, and_, delete, exists, func, or_, select, update
+from sqlalchemy import Table, and_, delete, exists, func, literal_column, or_, select, update
 from sqlalchemy.sql import Select
 
 from .database import Database
@@ -16,20 +16,41 @@ from .reports import PurgeReport
 from .sql.runs import open_accounts
 from .sql.statements import names, p, sql
 from .sql.writing import Writing
-from .tables import BlobRow, FolderTombstoneRow, HeaderRow, MessageRow, PartialRow, StateRow, TombstoneRow, table
+from .tables import (
+    BlobRow,
+    ConflictRow,
+    FolderTombstoneRow,
+    HeaderRow,
+    MessageRow,
+    OperationRow,
+    PartialRow,
+    StateRow,
+    TombstoneRow,
+    table,
+)
 
 __all__ = ["is_due", "purge"]
 
 TOMBSTONES_A_STEP = 2_000
 IDS_A_STEP = 5_000
 PAGES_A_STEP = 256
+_DAY = 86_400_000_000
+DONE_KEPT = _DAY
+"""Microseconds for which what was done can be undone."""
+REFUSED_KEPT = 30 * _DAY
+"""Microseconds for which people can read what was refused, and which conflicts there were."""
 
 _messages, _graves, _folder_graves = table(MessageRow), table(TombstoneRow), table(FolderTombstoneRow)
+_log, _conflicts = table(OperationRow), table(ConflictRow)
 _blobs, _headers, _partials, _state = table(BlobRow), table(HeaderRow), table(PartialRow), table(StateRow)
 
 
 def _oldest(graves: Table, key: str) -> Select[tuple[int, int]]:
-    return select(graves.c[key], graves.c.seq).where(graves.c.removed_at <= p("before")).limit(p("rows"))
+    found = select(graves.c[key], graves.c.seq).where(graves.c.removed_at <= p("before"))
+    if graves is _graves:  # what a pending operation is about may have to come back
+        for about in (_log.c.message, _log.c.origin):
+            found = found.where(~exists().where(about == graves.c.key, _log.c.finished_at.is_(None)))
+    return found.limit(p("rows"))
 
 
 OLD = sql(_oldest(_graves, "key"), "before rows")
@@ -60,6 +81,25 @@ DROP_PARTIALS = sql(
     "account",
 )
 
+DONE = sql(
+    delete(_log).where(
+        _log.c.finished_at <= p("before"),
+        _log.c.awaits == literal_column("0"),
+        _log.c.kept == literal_column("0"),
+        or_(_log.c.state == literal_column("'done'"), _log.c.finished_at <= p("long_before")),
+    ),
+    "before long_before",
+)
+RESOLVED = sql(
+    delete(_conflicts).where(
+        or_(
+            _conflicts.c.resolved_at <= p("before"),
+            (_conflicts.c.done.is_not(None)) & (_conflicts.c.detected_at <= p("long_before")),
+        )
+    ),
+    "before long_before",
+)
+
 Unit = Callable[[str], AbstractContextManager[Writing]]
 
 
@@ -71,6 +111,7 @@ def purge(database: Database, unit: Unit, before: int) -> PurgeReport:
     partials = _drop_partials(unit)
     return PurgeReport(
         tombstones=tombstones,
+        operations=_forget_operations(unit),
         partials=partials,
         blobs=_sweep(unit, "purge blobs", LAST_BLOB, FREE_BLOBS),
         headers=_sweep(unit, "purge headers", LAST_HEADER, FREE_HEADERS),
@@ -97,6 +138,13 @@ def _forget_tombstones(unit: Unit, before: int) -> int:
         newest = max(seq for _, seq in (*old, *folders))
         connection.execute(PURGED, (newest, newest))
         return len(old) + len(folders)
+
+
+def _forget_operations(unit: Unit) -> int:
+    """Remove operations whose grace period is over, refused ones and conflicts once people had time to read them."""
+    with unit("purge operations") as work:
+        work.connection.execute(RESOLVED, (work.now - REFUSED_KEPT, work.now - REFUSED_KEPT))
+        return work.connection.execute(DONE, (work.now - DONE_KEPT, work.now - REFUSED_KEPT)).rowcount
 
 
 def _drop_partials(unit: Unit) -> int:

@@ -11,15 +11,32 @@ from heapq import merge
 from itertools import islice
 
 from .cursors import FolderCursor, Trouble
-from .errors import BodyNotHere, StoreClosed, UnknownMessage
-from .folders import Folder
+from .errors import BodyNotHere, StoreClosed, UnknownMessage, UnknownOperation
+from .folders import Folder, FolderState
 from .instants import micros, micros_or_none
 from .mail import AccountId, BlobId, Envelope, FolderId, FolderPath, HeaderId, MessageKey, Uid, UidSet
+from .mail.conflicts import Conflict
+from .mail.operations import Operation, OperationId, OperationKind
 from .messages import Assumed, BodyNeed, IdentityOfRow, Message, MessagePage, PageKey
 from .mime import scan_header
 from .runs import Run
-from .sql import accounts, blobs, cursors, folders, headers, messages, runs, sharing, writing
+from .sql import (
+    accounts,
+    blobs,
+    conflicts,
+    cursors,
+    folders,
+    headers,
+    messages,
+    operations,
+    outward,
+    places,
+    runs,
+    sharing,
+    writing,
+)
 from .sql.rows import Place
+from .wishes import FlagWish, Likeness, OnServer, ToUpload
 
 __all__ = ["ReadView"]
 
@@ -54,10 +71,14 @@ class ReadView:
         """Return the accounts in the order in which the store heard of them."""
         return accounts.known_accounts(self._c)
 
-    def folders(self, account: AccountId | None = None) -> tuple[Folder, ...]:
-        """Return folders: by account, in it INBOX, then those with a role, then by path. Raises UnknownAccount."""
+    def folders(self, account: AccountId | None = None, *, hidden: bool = False) -> tuple[Folder, ...]:
+        """Return folders: by account, in it INBOX, then those with a role, then by path. Raises UnknownAccount.
+
+        *hidden*: also those that were deleted here, and are still on the server.
+        """
         number = None if account is None else accounts.number_of(self._c, account)
-        return folders.folders_of(self._c, number, accounts.account_names(self._c))
+        found = folders.folders_of(self._c, number, accounts.account_names(self._c))
+        return tuple(one for one in found if hidden or one.state is not FolderState.DELETING)
 
     def folder(self, folder_id: FolderId) -> Folder:
         """Return one folder. Raises UnknownFolder."""
@@ -67,7 +88,8 @@ class ReadView:
     def find_folder(self, account: AccountId, path: FolderPath) -> Folder | None:
         """Return the folder at *path*, the active one where several are; None: there is none. Raises UnknownAccount."""
         number = accounts.number_of(self._c, account)
-        return folders.find_folder(self._c, number, path, self._accounts(number))
+        found = folders.find_folder(self._c, number, path, self._accounts(number))
+        return None if found is None or found.state is FolderState.DELETING else found
 
     def messages(self, folder_id: FolderId, *, limit: int = 50, before: PageKey | None = None) -> MessagePage:
         """Return a page of the visible messages of a folder, newest first. Raises UnknownFolder.
@@ -105,7 +127,10 @@ class ReadView:
 
     def header_block(self, key: MessageKey) -> bytes:
         """Return the raw header block, its empty line included. Raises UnknownMessage, StoreDamaged."""
-        return headers.raw_header(self._c, self._parts(key)[0])
+        header = messages.header_of(self._c, key)
+        if header is None:
+            raise UnknownMessage(f"the store has no message {int(key)}")
+        return headers.raw_header(self._c, header)
 
     def envelope(self, key: MessageKey) -> Envelope:
         """Return the decoded header fields. Raises UnknownMessage, StoreDamaged."""
@@ -124,6 +149,16 @@ class ReadView:
     def raw(self, key: MessageKey) -> bytes:
         """Return the raw octets, whole in memory. Raises as ``open_raw``."""
         return b"".join(self.open_raw(key))
+
+    def raw_piece(self, key: MessageKey, number: int) -> bytes | None:
+        """Return one of the pieces of ``open_raw``, from 0; None behind the last: for who must not keep a view.
+
+        Nothing is compared with its digest here. Raises UnknownMessage, BodyNotHere.
+        """
+        blob = self._parts(key)[1]
+        if blob is None:
+            raise BodyNotHere("only the header of this message is here; synchronize or fetch it")
+        return blobs.piece_of(self._c, blob, number)
 
     def _parts(self, key: MessageKey) -> tuple[HeaderId, BlobId | None]:
         found = messages.parts_of(self._c, key)
@@ -148,7 +183,104 @@ class ReadView:
         """Return the change number of this snapshot: hand it to ``MailStore.changes`` to hear what comes after."""
         return writing.change_seq(self._c)
 
+    # --- what people changed -----------------------------------------------------------------------------------
+
+    def operations(self, account: AccountId | None = None, *, pending: bool = True) -> tuple[Operation, ...]:
+        """Return the log of one account or of all, by account and in order: what is pending, or all that is kept.
+
+        Raises UnknownAccount.
+        """
+        names = accounts.account_names(self._c)
+        numbers = list(names) if account is None else [accounts.number_of(self._c, account)]
+        return tuple(
+            one for number in numbers for one in operations.of_account(self._c, number, names, pending=pending)
+        )
+
+    def operation(self, operation_id: OperationId) -> Operation:
+        """Return one operation. Raises UnknownOperation."""
+        found = operations.by_id(self._c, operation_id, accounts.account_names(self._c))
+        if found is None:
+            raise UnknownOperation(f"the log has no operation {int(operation_id)} (any more)")
+        return found
+
+    def conflicts(self, account: AccountId | None = None, *, open: bool = True) -> tuple[Conflict, ...]:
+        """Return the conflicts of one account or of all, in order: those that wait, or all. Raises UnknownAccount."""
+        names = accounts.account_names(self._c)
+        numbers = list(names) if account is None else [accounts.number_of(self._c, account)]
+        return tuple(one for number in numbers for one in conflicts.of_account(self._c, number, names, open=open))
+
+    def wishes(self, account: AccountId) -> list[FlagWish]:
+        """Return the flags that are to be sent, of messages that have a place on the server; ascending by key.
+
+        Raises UnknownAccount.
+        """
+        return places.wishes(self._c, accounts.number_of(self._c, account))
+
+    def place(self, key: MessageKey) -> OnServer | None:
+        """Return where a message, alive or removed here, is on the server; None: nowhere, or it is not known."""
+        return places.on_server(self._c, key)
+
+    def upload(self, key: MessageKey) -> ToUpload:
+        """Return what an APPEND of a message needs beside its octets. Raises BodyNotHere."""
+        found = outward.to_upload(self._c, key)
+        if found is None:
+            raise BodyNotHere("the octets of this message are not here")
+        return found
+
+    def likeness(self, key: MessageKey) -> Likeness | None:
+        """Return by what a message is known again on the server, alive or removed here; None: it is not kept."""
+        return outward.likeness(self._c, key)
+
+    def kept_header(self, key: MessageKey) -> bytes | None:
+        """Return the header block of a message, alive or removed here; None: it is not kept. Raises StoreDamaged."""
+        kept = places.row(self._c, key) or places.grave(self._c, key)
+        return None if kept is None or kept.header_id is None else headers.raw_header(self._c, HeaderId(kept.header_id))
+
+    def kept_raw(self, key: MessageKey) -> bytes | None:
+        """Return the raw octets of a message, alive or removed here; None: they are not kept. Raises StoreDamaged."""
+        kept = places.row(self._c, key) or places.grave(self._c, key)
+        if kept is None or kept.blob_id is None:
+            return None
+        return b"".join(blobs.raw_octets(self._c, BlobId(kept.blob_id)))
+
+    def keys_at(self, folder_id: FolderId, uids: UidSet) -> Iterator[tuple[Uid, MessageKey, bool]]:
+        """Yield UID and key of the rows of *uids*, ascending by UID; and whether that is accounted for.
+
+        It is when the row is a twin, or was brought by an operation that is done. Raises UnknownFolder.
+        """
+        epoch = cursors.epoch_of(self._c, folder_id)
+        return iter(()) if epoch is None else outward.keys_at(self._c, folder_id, epoch, uids)
+
+    def came_since(self, key: MessageKey, twin: MessageKey) -> Message | None:
+        """Return a message on the server that has the header of *key* and was listed after *twin*, its place, was left.
+
+        Where somebody else moved it, that is where it went. None: nowhere that is known.
+        """
+        found = outward.came_since(self._c, key, twin)
+        return None if found is None else messages.one(self._c, found, accounts.account_names(self._c))
+
+    def removed_with(self, folder_id: FolderId) -> int:
+        """Return how many messages went with a folder that is deleted here, and not on the server yet.
+
+        Those included that came into it here, and are elsewhere on the server, or only here.
+        """
+        return outward.removed_with(self._c, folder_id)
+
+    def leaving(self, folder_id: FolderId) -> bool:
+        """Tell whether mail is still to be moved or copied out of a folder, so that it has to stay on the server.
+
+        Raises UnknownFolder.
+        """
+        number = folders.account_of(self._c, folder_id)
+        waiting = operations.of_account(self._c, number, self._accounts(number), pending=True)
+        over = {one.message for one in waiting if one.kind is OperationKind.DELETE}
+        return any(one.message not in over and places.leaves(self._c, one, folder_id) for one in waiting)
+
     # --- for the engine ----------------------------------------------------------------------------------------
+
+    def awaits(self, folder_id: FolderId) -> bool:
+        """Tell whether mail came into the folder from here, nobody knows where to. Raises UnknownFolder."""
+        return bool(operations.awaiting(self._c, folders.account_of(self._c, folder_id), folder_id))
 
     def cursor(self, folder_id: FolderId) -> FolderCursor:
         """Return how far a folder is. Raises UnknownFolder."""

@@ -43,5 +43,7 @@ class PurgeReport:
     headers: int = 0
     partials: int = 0
     """Messages that were half here, without a synchronization that could go on with them."""
+    operations: int = 0
+    """Operations that are over, and whose grace period is."""
     pages: int = 0
     """Pages of 16 kB given back to the file system."""

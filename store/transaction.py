@@ -15,7 +15,8 @@ from .instants import micros_or_none
 from .mail import AccountId, FolderId, MessageKey, ModSeq, Uid, UidSet, UidValidity
 from .messages import BodiesStored, FlagCounts, NewMessage, Shared
 from .readview import ReadView
-from .sql import accounts, blobs, cursors, folders, rows, sharing
+from .settling import Settling
+from .sql import accounts, adoption, blobs, conflicts, cursors, folders, listed, operations, rows, sharing
 from .sql.rows import Place
 from .sql.writing import Writing
 
@@ -31,6 +32,11 @@ class WriteTransaction:
     def __init__(self, work: Writing, view: ReadView) -> None:
         self._work: Writing | None = work
         self.view = view
+        self._settling: Settling | None = None
+
+    def _finish(self) -> None:
+        if self._settling is not None:
+            self._settling._finish()
 
     def _end(self) -> None:
         self._work = None
@@ -41,6 +47,12 @@ class WriteTransaction:
         if self._work is None:
             raise StoreClosed("this write transaction has ended; begin another one")
         return self._work
+
+    @property
+    def settle(self) -> Settling:
+        """What became of operations that were sent."""
+        self._settling = self._settling or Settling(self._w)
+        return self._settling
 
     def _place(self, folder_id: FolderId, epoch: UidValidity) -> Place:
         """Return where to write. Raises UnknownFolder; WrongEpoch where the folder is in another one."""
@@ -65,18 +77,23 @@ class WriteTransaction:
     def remove_account(self, account: AccountId) -> None:
         """Remove an account's folders and messages to tombstones and forget the account. Raises UnknownAccount."""
         number = accounts.number_of(self._w.connection, account)
-        for folder in self.view.folders(account):
+        operations.forget_account(self._w, number)
+        conflicts.forget_account(self._w, number)
+        for folder in self.view.folders(account, hidden=True):
+            rows.bury(self._w, rows.keys_of_folder(self._w, folder.id))
             self.remove_folder(folder.id)
         blobs.drop_partials(self._w, number)
         accounts.mark_removed(self._w, number)
 
     def add_folder(self, account: AccountId, row: RemoteFolderRow) -> FolderId:
-        """Add a folder as listed. Raises UnknownAccount."""
-        return folders.add_folder(self._w, accounts.number_of(self._w.connection, account), row)
+        """Add a folder as listed; one that was made or deleted here is taken for that one. Raises UnknownAccount."""
+        number = accounts.number_of(self._w.connection, account)
+        return listed.add_listed(self._w, number, row, accounts.account_names(self._w.connection))
 
     def update_folder(self, folder_id: FolderId, row: RemoteFolderRow) -> bool:
-        """Take over what a listing says now; False when nothing differed. Raises UnknownFolder."""
-        return folders.update_folder(self._w, folder_id, row)
+        """Take over what a listing says now, but for what people here wanted of it meanwhile; False when nothing
+        differed. Raises UnknownFolder."""
+        return listed.update_listed(self._w, folder_id, row, accounts.account_names(self._w.connection))
 
     def set_folder_state(
         self, folder_id: FolderId, state: FolderState, missing_since: datetime | None = None, note: str = ""
@@ -86,14 +103,14 @@ class WriteTransaction:
         return folders.set_state(self._w, self.view.folder(folder_id), wanted)
 
     def remove_folder(self, folder_id: FolderId) -> int:
-        """Remove a folder and its messages to tombstones; return how many messages. Raises UnknownFolder."""
-        folders.account_of(self._w.connection, folder_id)
-        gone = rows.bury(self._w, rows.keys_of_folder(self._w, folder_id))
+        """Remove a folder and its messages to tombstones; return how many messages. Raises UnknownFolder.
+
+        One that mail from here waits to get into stays, as a folder that is not on the server.
+        """
         epoch = cursors.epoch_of(self._w.connection, folder_id)
         if epoch is not None:
             blobs.forget_partials(self._w, self._place(folder_id, epoch), UidSet.span(1, 2**63 - 1))
-        folders.bury_folder(self._w, folder_id)
-        return gone
+        return self.settle.remove_folder(folder_id)
 
     # --- cursors and troubles ----------------------------------------------------------------------------------
 
@@ -151,14 +168,20 @@ class WriteTransaction:
 
     def add_headers(self, folder_id: FolderId, epoch: UidValidity, found: Sequence[tuple[Uid, EncodedHeader]]) -> int:
         """Give headers to rows without one, which makes them visible; return how many. Raises as ``add_messages``."""
-        return rows.add_headers(self._w, self._place(folder_id, epoch), found)
+        at = self._place(folder_id, epoch)
+        shown = rows.add_headers(self._w, at, found)
+        adoption.adopt(self._w, at)
+        return shown
 
     def add_chunks(self, folder_id: FolderId, epoch: UidValidity, chunks: Sequence[EncodedChunk]) -> BodiesStored:
         """Write pieces of messages, in order for each; a message has its octets once its last piece is written.
 
         Pieces of messages that are gone or whole already are passed over. Raises as ``add_messages``.
         """
-        return blobs.add_chunks(self._w, self._place(folder_id, epoch), chunks)
+        at = self._place(folder_id, epoch)
+        stored = blobs.add_chunks(self._w, at, chunks)
+        adoption.adopt(self._w, at)
+        return stored
 
     def drop_partial_blobs(self, account: AccountId) -> int:
         """Drop what is half here of *account*; return of how many messages. ``start_run`` does it too."""
@@ -229,7 +252,10 @@ class WriteTransaction:
         ``settle_assumed``. Raises as ``add_messages``.
         """
         wish = sharing.Wish(whole, size_max, micros_or_none(newer_than))
-        return sharing.share(self._w, self._place(folder_id, epoch), uids, wish, fingerprints=fingerprints)
+        at = self._place(folder_id, epoch)
+        shared = sharing.share(self._w, at, uids, wish, fingerprints=fingerprints)
+        adoption.adopt(self._w, at)
+        return shared
 
     def settle_assumed(
         self, folder_id: FolderId, epoch: UidValidity, *, proven: Iterable[Uid] = (), refuted: Iterable[Uid] = ()

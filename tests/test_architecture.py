@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LINES_MAX = 400
 
-SEAM = ("provider.sources.base", "provider.sources.legs")
+SEAM = ("provider.sources.base", "provider.sources.legs", "provider.sources.writing")
 """What engine, replay and every source know of each other: the main seam and what is optional there."""
 
 LEAF = "a leaf of provider"
@@ -30,6 +30,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "provider.bridge": ("store.mail", "leaves"),
     "provider.sources.base": ("store.mail", "leaves"),
     "provider.sources.legs": ("store.mail", "leaves", "provider.sources.base"),
+    "provider.sources.writing": ("store.mail", "leaves", "provider.sources.base"),
     "provider.sources.registry": ("store.mail", "leaves", "provider.sources"),
     "provider.sources.memory": ("store.mail", "leaves", *SEAM),
     "provider.sources.imap": ("store.mail", "leaves", *SEAM),
@@ -38,7 +39,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "provider.engine": ("store", "leaves", *SEAM, "provider.bridge"),
     "provider.replay": ("store", "leaves", *SEAM),
     "provider.transport": ("store", "leaves"),
-    "provider.run": ("store", "leaves", *SEAM, "provider.engine", "provider.replay"),
+    "provider.preview": ("store", "leaves", *SEAM, "provider.engine", "provider.replay"),
+    "provider.rounds": ("store", "leaves", *SEAM, "provider.engine", "provider.replay", "provider.preview"),
+    "provider.run": ("store", "leaves", *SEAM, "provider.engine", "provider.rounds"),
     "provider.entry": (
         "store",
         "leaves",
@@ -62,6 +65,8 @@ PURE = (
     "provider.engine.resume",
     "provider.replay.collapse",
     "provider.replay.conflicts",
+    "provider.replay.guard",
+    "provider.replay.refusals",
     "provider.sources.imap.translate",
     "provider.backoff",
     "provider.phases",

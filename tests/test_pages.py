@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from provider.limits import Limits
+from provider.phases import NEXT, Phase
+from provider.replay.guard import FREE_DELETIONS, SHARE
+from provider.replay.refusals import TRIES_MAX
+from store.batch import UNDO_DAYS
 from store.mime import MimeLimits
+
+from . import two_way_page
 
 ROOT = Path(__file__).parent.parent
 SETTING = re.compile(r"^\| `([a-z_]+)` \| ([0-9.,]+) \|", re.MULTILINE)
@@ -53,3 +59,24 @@ def test_every_standard_that_the_code_cites_is_on_the_standards_page() -> None:
             for number in re.findall(r"RFC ?(\d{4})", path.read_text("utf-8")):
                 cited[number] = path.name
     assert {number: name for number, name in cited.items() if number not in on_page} == {}
+
+
+@pytest.mark.parametrize("part", two_way_page.PARTS)
+def test_the_two_way_page_prints_the_tables_and_the_picture_of_the_code(part: str) -> None:
+    page = two_way_page.PAGE.read_text("utf-8")
+    assert two_way_page.printed(part) in page, "python -m tests.two_way_page writes it anew"
+
+
+def test_every_phase_is_in_one_picture_and_every_step_is_drawn() -> None:
+    pictures = two_way_page.phases()
+    steps = sum(len(after) for after in NEXT.values())
+    drawn = set(re.findall(r"^    (\w+) --> (\w+)$", pictures, re.MULTILINE))
+    assert len(drawn) == steps
+    assert {phase.label.replace("-", "_") for phase in Phase} == {name for step in drawn for name in step}
+
+
+def test_the_two_way_page_names_the_numbers_of_the_code() -> None:
+    page = " ".join(two_way_page.PAGE.read_text("utf-8").split())
+    assert f"{TRIES_MAX} times" in page
+    assert f"more than max({FREE_DELETIONS}, {100 // SHARE} %)" in page
+    assert f"{UNDO_DAYS:g} day" in page

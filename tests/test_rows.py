@@ -1,4 +1,4 @@
-"""No number of the two catalogues is forgotten: E of the edge cases, H of the hostile servers, as far as reading goes.
+"""No number of the two catalogues is forgotten: E of the edge cases, as far as reading goes, H of the hostile servers.
 
 A number counts as proven when a test row names it: a row of ``tests/scenarios/edge.py``, a ``Hostile`` row or a
 ``row 9`` of the wire tests, a test named after it, or a test that is named here and exists. What cannot apply yet says
@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from .twoway.notation import grid, scenarios
+
 TESTS = Path(__file__).parent
-EDGES = [f"E{number}" for number in (*range(1, 37), *range(50, 53), 54, *range(56, 60), 65, 66)]
-HOSTILE = [f"H{number}" for number in range(1, 80)]
+EDGES = [f"E{number}" for number in (*range(1, 53), 54, *range(56, 60), 65, 66)]
+HOSTILE = [f"H{number}" for number in range(1, 92)]
 
 ELSEWHERE = {
     "E50": (
@@ -48,6 +50,18 @@ ELSEWHERE = {
         "crash/test_leases.py",
         "test_a_killed_process_is_followed_at_once_and_nothing_is_lost",
     ),
+    "E39": (
+        "crash/test_two_way_stops.py",
+        "test_wherever_a_replay_is_stopped_the_next_one_completes_it",
+    ),
+    "E40": (
+        "live/test_imap_writing.py",
+        "test_messages_are_deleted_and_nobody_elses",
+    ),
+    "E41": (
+        "wire/test_hostile_writing.py",
+        "test_a_strange_answer_ends_as_stated",
+    ),
     "H8": (
         "wire/test_starttls.py",
         "test_nothing_said_before_tls_is_believed",
@@ -59,8 +73,19 @@ ELSEWHERE = {
 }
 """Rows whose test has a table of its own."""
 
+SCENARIOS = {
+    "E37": ("refusals.toml", "a keyword that the folder does not keep is taken back"),
+    "E42": ("refusals.toml", "too large: it stays here, and is told"),
+    "E45": ("grid.toml", "move-a x move-b"),
+    "E46": ("grid.toml", "flag x answer"),
+    "E47": ("append.toml", "a draft replaced here and there"),
+    "E48": ("folders.toml", "created here with mail in it, and deleted before anybody heard of it"),
+    "E49": ("guards.toml", "fifty-one removed are held"),
+}
+"""Rows that a scenario of fixtures/scenarios plays, on the memory server and on Dovecot."""
+
 CANNOT_APPLY = {
-    "H29": "the reset behind an APPEND: nothing is sent to a server by this part of the program",
+    "E44": "what a provider files in Sent by itself is the sender's business, and comes with sending",
     "H79": "IDLE comes with the manager; a session is not kept when a run is over",
 }
 
@@ -111,7 +136,7 @@ def functions_in(path: str) -> set[str]:
 
 @pytest.mark.parametrize("number", [*EDGES, *HOSTILE])
 def test_each_number_of_the_catalogues_is_named_by_a_row(number: str) -> None:
-    proven = number in scenario_rows() | wire_rows() or number in ELSEWHERE
+    proven = number in scenario_rows() | wire_rows() or number in ELSEWHERE or number in SCENARIOS
     assert proven is not (number in CANNOT_APPLY), f"{number}: {'both' if proven else 'neither'} proven and excused"
 
 
@@ -119,6 +144,12 @@ def test_each_number_of_the_catalogues_is_named_by_a_row(number: str) -> None:
 def test_what_is_proven_elsewhere_is_there(place: tuple[str, str]) -> None:
     path, name = place
     assert name in functions_in(path)
+
+
+@pytest.mark.parametrize("place", sorted(SCENARIOS.values()), ids=" ".join)
+def test_what_a_scenario_plays_is_among_them(place: tuple[str, str]) -> None:
+    table, name = place
+    assert f"{table.removesuffix('.toml')}: {name}" in {one.id for one in (*scenarios(), *grid())}
 
 
 def test_no_row_names_a_number_that_the_catalogues_do_not_have() -> None:

@@ -24,19 +24,21 @@ PROVIDER = """
     Account Brake Busy CancelRequest Cancelled Clock Closed CommandRefused ConnectionLost Counts Credential
     CredentialSupplier Deliver ErrorKind Event FolderPolicy FolderUnusable IncompleteAnswer InvalidRequest ItemResult
     ItemStatus Keep LimitExceeded Limits Login LoginRefused MOBSYNC MailStoreProvider Needs Password Phase
-    ProgressCallback ProtocolBroken ProviderError ResultStatus SYNCMGR Security ServerBusy Severity Shortcuts
+    ProgressCallback ProtocolBroken ProviderError Resolver ResultStatus SYNCMGR Security ServerBusy Severity Shortcuts
     SourceError SyncError SyncFlags SyncHandle SyncProgress SyncRequest SyncResult SystemClock TimedOut TlsRefused
     TooManyConnections Trigger UnknownItem Unreachable WaitInsideCallback WrongProtocol as_json
 """
 STORE = """
-    AccountId Address Assumed BodiesStored BodyEncoder BodyNeed BodyNotHere BodyState Change ChangePage CheckReport
-    CursorTooOld EncodedChunk EncodedHeader Encoder Envelope FlagCounts Folder FolderAdded FolderChanged
-    FolderCounts FolderCursor FolderId FolderPath FolderRemoved FolderState IdentityOfRow Lane LeaseLost Leased
-    MailStore Message MessageAdded MessageChanged MessageKey MessagePage MessageRemoved MimeLimit NewMessage PageKey
-    Problem PurgeReport ReadView RemoteFolderRow Role Run RunError RunId Shared StoreBusy StoreClosed StoreDamaged
-    StoreError
-    StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly Trouble TroubleKind Uid
-    UidSet UidValidity UnknownAccount UnknownFolder UnknownMessage UnknownPart WriteTransaction WrongEpoch open_store
+    AccountId Address Arrival Assumed BodiesStored BodyEncoder BodyNeed BodyNotHere BodyState Change ChangePage
+    CheckReport Choice Conflict ConflictId ConflictKind CursorTooOld Editing EncodedChunk EncodedHeader Encoder
+    Envelope FlagCounts FlagWish Folder FolderAdded FolderChanged FolderCounts FolderCursor FolderExists FolderId
+    FolderNotWritable FolderPath FolderRemoved FolderState IdentityOfRow Lane LeaseLost Leased MailStore Message
+    MessageAdded MessageChanged MessageKey MessagePage MessageRemoved MimeLimit NewConflict NewMessage NotHere
+    NotUndoable OnServer Operation OperationId OperationKind OperationState PageKey Problem PurgeReport ReadView
+    RemoteFolderRow Role Run RunError RunId Settling Shared Side StoreBusy StoreClosed StoreDamaged StoreError
+    StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly ToUpload Trouble
+    TroubleKind Uid UidSet UidValidity UnknownAccount UnknownConflict UnknownFolder UnknownMessage UnknownOperation
+    UnknownPart Version WriteTransaction WrongEpoch open_store
 """
 STORE_MAIL = """
     AccountId Address BlobId Envelope FolderId FolderPath HeaderId MessageKey ModSeq Role SYSTEM_FLAGS Uid UidSet
@@ -95,10 +97,28 @@ COMMANDS = {
     "account list": "--json",
     "account remove": "--json",
     "account test": "--json",
-    "sync": "--folder --headers-only --full --json --password-stdin",
+    "sync": "--folder --headers-only --full --upload-only --download-only --dry-run --yes --json --password-stdin",
     "folders": "--account --json",
     "list": "--all --account --limit --sha256 --json",
     "show": "--raw --headers --part --json",
+    "flag": "--json",
+    "unflag": "--json",
+    "move": "--to --json",
+    "copy": "--to --json",
+    "delete": "--for-good --yes --json",
+    "append": "--to --account --flag --date --json",
+    "undo": "--json",
+    "folder create": "--account --json",
+    "folder rename": "--account --json",
+    "folder delete": "--account --yes --json",
+    "folder subscribe": "--account --json",
+    "folder unsubscribe": "--account --json",
+    "pending": "--account --all --json",
+    "pending cancel": "--json",
+    "pending retry": "--json",
+    "pending approve": "--json",
+    "conflicts": "--account --all --json",
+    "conflicts resolve": "--all --account --json",
     "status": "--json",
     "check": "--full --json",
     "import-from": "--as --json",
@@ -207,6 +227,8 @@ def _commands() -> "Iterator[tuple[str, TyperCommand]]":
         if inner is None:
             yield prefix, command  # type: ignore[misc]  # what has no commands of its own is one
             return
+        if prefix and getattr(command, "invoke_without_command", False):
+            yield prefix, command  # type: ignore[misc]  # it does something by itself, too
         for name, one in inner.items():
             yield from walk(f"{prefix} {name}".strip(), one)
 

@@ -94,13 +94,19 @@ def _of_store(error: BaseException) -> "tuple[str, ExitCode] | None":
     """Return hint and exit code of an error of the store, or None for another one."""
     from store import (
         BodyNotHere,
+        FolderExists,
+        FolderNotWritable,
         MimeLimit,
+        NotHere,
+        NotUndoable,
         StoreError,
         StoreFull,
         StoreMissing,
         UnknownAccount,
+        UnknownConflict,
         UnknownFolder,
         UnknownMessage,
+        UnknownOperation,
     )
 
     from .exits import ExitCode
@@ -112,6 +118,18 @@ def _of_store(error: BaseException) -> "tuple[str, ExitCode] | None":
             return "Make room on the disk and run the same again: nothing is lost.", ExitCode.STORE
         case UnknownAccount() | UnknownFolder() | UnknownMessage():
             return "maildock folders and maildock list --all show what there is.", ExitCode.USAGE
+        case UnknownOperation():
+            return "maildock pending --all shows what there is.", ExitCode.USAGE
+        case UnknownConflict():
+            return "maildock conflicts shows those that wait.", ExitCode.USAGE
+        case FolderExists():
+            return "Choose another path, or use the folder that is there.", ExitCode.USAGE
+        case FolderNotWritable():
+            return "maildock folders shows the states of folders.", ExitCode.USAGE
+        case NotHere():
+            return "maildock show ID --raw, and append it there.", ExitCode.USAGE
+        case NotUndoable():
+            return "maildock pending --all shows the batches that are left.", ExitCode.USAGE
         case BodyNotHere():
             return "maildock show ID fetches it.", ExitCode.ERRORS
         case MimeLimit():

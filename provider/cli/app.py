@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from . import account_commands, import_command, read_commands, show_command, state_commands, sync_command
+from . import (
+    account_commands,
+    append_command,
+    change_commands,
+    conflict_commands,
+    folder_commands,
+    import_command,
+    pending_commands,
+    read_commands,
+    show_command,
+    state_commands,
+    sync_command,
+)
 from .exits import EXIT_CODES_HELP
 from .home import Home
 from .output import put
@@ -30,6 +42,16 @@ def application() -> typer.Typer:
     app.command("folders")(read_commands.folders)
     app.command("list")(read_commands.list_messages)
     app.command("show")(show_command.show)
+    app.command("flag")(change_commands.flag)
+    app.command("unflag")(change_commands.unflag)
+    app.command("move")(change_commands.move)
+    app.command("copy")(change_commands.copy)
+    app.command("delete")(change_commands.delete)
+    app.command("append")(append_command.append)
+    app.add_typer(folder_commands.app, name="folder")
+    app.add_typer(pending_commands.app, name="pending")
+    app.command("undo")(pending_commands.undo)
+    app.add_typer(conflict_commands.app, name="conflicts")
     app.command("status")(state_commands.status)
     app.command("check")(state_commands.check)
     app.command("import-from")(import_command.import_from)

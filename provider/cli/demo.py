@@ -1,4 +1,4 @@
-"""What ``maildock demo`` plays: a real server, a fresh store, two synchronizations with a change between them.
+"""What ``maildock demo`` plays: a real server, a fresh store, three synchronizations, and changes between them.
 
 The server is changed through the stdlib's imaplib, so that nothing of maildock stands on both sides of the wire.
 """
@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 from time import monotonic
 
 from store import MailStore, open_store
-from store.mail import AccountId, MessageKey
+from store.mail import AccountId, FolderPath, MessageKey
 
 from .. import Account, Password, Security, SyncRequest
 from .demo_mail import DemoMessage, demo_messages, late_messages
@@ -20,6 +20,7 @@ from .demo_server import DemoServer, DemoServerMissing
 from .exits import ExitCode, Trouble
 from .home import Home
 from .output import count, put
+from .pending_commands import operation_facts, put_operations
 from .read_commands import message_pages, put_folders, put_messages
 from .sync_command import run_request
 
@@ -28,6 +29,8 @@ __all__ = ["play"]
 NEWEST = 12
 DELETED = 6
 FLAGGED = 4
+READ, MOVED, NEW_FOLDER = 3, 2, "Projects/Harbour"
+DRAFT = b"From: demo@maildock.example\r\nSubject: Written offline\r\n\r\nSent up by the next synchronization.\r\n"
 
 
 def play(given: str | None) -> ExitCode:
@@ -79,12 +82,33 @@ def _acts(store: MailStore, account: Account, mailbox: "_Mailbox", home: Home) -
         inbox = next(folder.id for folder in view.folders() if str(folder.path) == "INBOX")
     put_messages(message_pages(store, inbox, None, limit=NEWEST // 2))
 
+    _title(f"Offline: {READ} messages read, {MOVED} moved into a new folder, a draft written (maildock pending)")
+    _change_here(store, account.id)
+    with store.read() as view:
+        pending = view.operations()
+        put_operations(pending, operation_facts(view, pending))
+    _title("maildock sync: the third synchronization sends that, in one go")
+    third = _synchronize(store, account)
+    _title("On the server")
+    for folder in (NEW_FOLDER, "Drafts"):
+        put(f"{folder}: {count(mailbox.number_in(folder), 'message')}")
+
     report = store.check(full=True)
     _title("The store is whole." if report.ok else f"The store has {count(len(report.problems), 'problem')}.")
     with store.read() as view:
         newest = view.all_messages(limit=1).messages[0]
     _what_next(home, newest.key)
-    return max(first, second, ExitCode.COMPLETE if report.ok else ExitCode.STORE)
+    return max(first, second, third, ExitCode.COMPLETE if report.ok else ExitCode.STORE)
+
+
+def _change_here(store: MailStore, account: AccountId) -> None:
+    """Change the newest mail of INBOX in the store, as a person would who is offline."""
+    with store.edit("the demo") as edit:
+        folders = {str(folder.path): folder.id for folder in edit.view.folders(account)}
+        newest = [message.key for message in edit.view.messages(folders["INBOX"], limit=READ + MOVED).messages]
+        edit.set_flags(newest[:READ], add=["\\Seen"])
+        edit.move(newest[READ:], edit.create_folder(account, FolderPath.parse(NEW_FOLDER)))
+        edit.append(folders["Drafts"], DRAFT, flags=["\\Draft", "\\Seen"])
 
 
 def _synchronize(store: MailStore, account: Account) -> ExitCode:
@@ -135,6 +159,13 @@ class _Mailbox:
             _ok(client.store(",".join(numbers[DELETED : DELETED + FLAGGED]), "+FLAGS.SILENT", r"(\Flagged)"))
             _ok(client.expunge())
             self._append(client, late)
+
+    def number_in(self, folder: str) -> int:
+        """Return how many messages the server has in *folder*."""
+        with self._login() as client:
+            answer = client.select(_quoted(folder), readonly=True)
+            _ok(answer)
+            return int(answer[1][0] or 0)
 
     def _login(self) -> imaplib.IMAP4:
         client = imaplib.IMAP4(self._server.host, self._server.port, timeout=10)

@@ -7,6 +7,7 @@ import typer
 
 from .exits import ExitCode, Trouble
 from .output import column, moment, octets, one_line, put, put_json, table
+from .pending_commands import waiting_of
 from .session import find_folder, home_of, known_accounts, opened_to_read
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ def message_pages(
 ) -> "Iterator[list[dict[str, object]]]":
     """Yield the facts of messages page by page, newest first, each page from a read view of its own; *limit* 0: all."""
     left, before = limit, None
+    with store.read() as view:
+        waiting = waiting_of(view, account)
     paths: dict[FolderId, str] = {}
     while True:
         size = min(PAGE, left) if limit else PAGE
@@ -103,7 +106,10 @@ def message_pages(
                 one: str(view.folder(one).path)
                 for one in {message.folder_id for message in page.messages} - paths.keys()
             }
-            facts = [message_facts(message, paths[message.folder_id]) for message in page.messages]
+            facts = [
+                message_facts(message, paths[message.folder_id], waiting.get(message.key, ()))
+                for message in page.messages
+            ]
             if digests:
                 for row, message in zip(facts, page.messages, strict=True):
                     row["sha256"] = _digest(view, message)
@@ -114,13 +120,14 @@ def message_pages(
             return
 
 
-def message_facts(message: "Message", folder: str) -> dict[str, object]:
-    """Return one message as the JSON object that scripts rely on; *folder* is its path for people."""
+def message_facts(message: "Message", folder: str, waiting: "Sequence[str]" = ()) -> dict[str, object]:
+    """Return one message as the JSON object that scripts rely on; *folder* is its path for people, *waiting* the kinds
+    of operations on it that were not sent yet. A message without a place on the server has no UID."""
     return {
         "id": message.key,
         "account": message.account,
         "folder": folder,
-        "uidvalidity": message.epoch,
+        "uidvalidity": message.epoch or None,
         "uid": message.uid,
         "flags": sorted(message.flags),
         "internal_date": message.internal_date.isoformat() if message.internal_date else None,
@@ -130,6 +137,7 @@ def message_facts(message: "Message", folder: str) -> dict[str, object]:
         "date": message.date.isoformat() if message.date else None,
         "message_id": message.message_id,
         "body": message.body.name.lower(),
+        "pending": list(waiting),
     }
 
 
@@ -144,7 +152,11 @@ def _digest(view: "ReadView", message: "Message") -> str | None:
 
 
 def put_messages(pages: "Iterable[list[dict[str, object]]]", digests: bool = False) -> None:
-    """Print messages for a person, a line each; long fields are shortened so that lines stay lines."""
+    """Print messages for a person, a line each; long fields are shortened so that lines stay lines.
+
+    ``*`` unseen, ``!`` flagged, ``r`` answered, ``d`` draft, ``x`` marked as deleted on the server, ``^`` something of
+    it waits to be sent.
+    """
     from datetime import datetime
 
     none = True
@@ -156,11 +168,11 @@ def put_messages(pages: "Iterable[list[dict[str, object]]]", digests: bool = Fal
             date = facts["internal_date"]
             marks = "".join(
                 mark if flag in flags else " "
-                for flag, mark in (("\\Flagged", "!"), ("\\Answered", "r"), ("\\Draft", "d"))
+                for flag, mark in (("\\Flagged", "!"), ("\\Answered", "r"), ("\\Draft", "d"), ("\\Deleted", "x"))
             )
             line = (
                 f"{facts['id']:>7}  {moment(datetime.fromisoformat(str(date)) if date else None):16}"
-                f"  {' ' if chr(92) + 'Seen' in flags else '*'}{marks}"
+                f"  {' ' if chr(92) + 'Seen' in flags else '*'}{marks}{'^' if facts['pending'] else ' '}"
                 f" {octets(facts['size'] if isinstance(facts['size'], int) else None):>9}"
                 f"  {column(str(facts['from']), 28)}  {one_line(str(facts['subject']), 60)}"
             )

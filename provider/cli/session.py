@@ -115,9 +115,12 @@ def find_folder(view: "ReadView", text: str, account: str | None) -> "Folder":
 
     INBOX is found in any case. Raises Trouble when there is none, or one in each of several accounts.
     """
+    from store import FolderState
+
     path = FolderPath(("INBOX",)) if text.upper() == "INBOX" else FolderPath.parse(text)
     among = [known_accounts(view, account)] if account is not None else list(view.accounts())
-    found = [folder for name in among if name and (folder := view.find_folder(name, path)) is not None]
+    there = (view.find_folder(name, path) for name in among if name)
+    found = [folder for folder in there if folder is not None and folder.state is not FolderState.DELETING]
     if not found:
         raise Trouble(f"There is no folder {text!r}.", ExitCode.USAGE, "maildock folders shows what there is.")
     if len(found) > 1:

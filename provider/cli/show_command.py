@@ -12,6 +12,7 @@ from store.mail import MessageKey
 from .accounts_file import AccountsFile
 from .exits import ExitCode, Trouble, exit_of_result
 from .output import hint, many_lines, moment, octets, one_line, put, put_json, put_octets
+from .pending_commands import waiting_of
 from .read_commands import message_facts
 from .running import wait_for
 from .session import home_of, message_key, opened, opened_to_read
@@ -113,7 +114,8 @@ def _fetch(home: "Home", key: MessageKey, account: str) -> ExitCode:
 def _facts(store: "MailStore", key: MessageKey) -> dict[str, object]:
     with store.read() as view:
         message = view.message(key)
-        return message_facts(message, str(view.folder(message.folder_id).path))
+        path = str(view.folder(message.folder_id).path)
+        return message_facts(message, path, waiting_of(view, message.account).get(key, ()))
 
 
 def _put_content(
@@ -138,12 +140,13 @@ def _put_message(store: "MailStore", key: MessageKey, *, json: bool) -> None:
     with store.read() as view:
         message, envelope, content = view.message(key), view.envelope(key), view.raw(key)
         folder = str(view.folder(message.folder_id).path)
+        waiting = waiting_of(view, message.account).get(key, ())
     tree = _parts(content)
     body = text(content)
     if json:
         people = {"to": envelope.to, "cc": envelope.cc, "bcc": envelope.bcc, "reply_to": envelope.reply_to}
         put_json(
-            message_facts(message, folder)
+            message_facts(message, folder, waiting)
             | {name: ", ".join(map(str, addresses)) for name, addresses in people.items()}
             | {"octets": message.octets, "text": body, "parts": [_part_facts(part) for part in tree]}
         )

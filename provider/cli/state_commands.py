@@ -46,7 +46,18 @@ def status(context: typer.Context, json: Json = False) -> None:
             put_json(row)
         return
     table(
-        ("account", "state", "since", "last success", "messages", "unseen", "bodies", "version", "last error"),
+        (
+            "account",
+            "state",
+            "since",
+            "last success",
+            "messages",
+            "unseen",
+            "bodies",
+            "to send",
+            "version",
+            "last error",
+        ),
         [
             (
                 one_line(str(row["account"])),
@@ -56,12 +67,13 @@ def status(context: typer.Context, json: Json = False) -> None:
                 f"{row['messages']:,}",
                 f"{row['unseen']:,}",
                 f"{row['bodies']:,}",
+                f"{row['pending']:,}",
                 str(row["store_version"]),
                 one_line(str(row["last_error"] or "")),
             )
             for row in rows
         ],
-        right=[4, 5, 6, 7],
+        right=[4, 5, 6, 7, 8],
     )
 
 
@@ -72,6 +84,8 @@ NOTHING_KEPT: dict[str, object] = {
     "messages": 0,
     "unseen": 0,
     "bodies": 0,
+    "pending": 0,
+    "conflicts": 0,
 }
 
 
@@ -79,8 +93,9 @@ def _account_facts(view: "ReadView", name: str, kind: str | None, server: str | 
     from store.mail import AccountId
 
     account = AccountId(name)
-    folders = view.folders(account) if account in view.accounts() else ()
-    runs = view.runs(account) if folders or account in view.accounts() else ()
+    known = account in view.accounts()
+    folders = view.folders(account) if known else ()
+    runs = view.runs(account) if known else ()
     return _standing(runs, name, kind, server) | {
         "one_connection": view.one_connection(account) or None,
         "store_version": view.cursor_seq(),
@@ -88,6 +103,8 @@ def _account_facts(view: "ReadView", name: str, kind: str | None, server: str | 
         "messages": sum(folder.counts.messages for folder in folders),
         "unseen": sum(folder.counts.unseen for folder in folders),
         "bodies": sum(folder.counts.bodies for folder in folders),
+        "pending": len(view.operations(account)) if known else 0,
+        "conflicts": len(view.conflicts(account)) if known else 0,
     }
 
 

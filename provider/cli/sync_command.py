@@ -1,6 +1,7 @@
-"""``maildock sync``: bring the accounts' mail into the store, and show how it goes."""
+"""``maildock sync``: send what was changed here, bring the accounts' mail into the store, and show how it goes."""
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,11 +9,13 @@ import typer
 from .accounts_file import AccountsFile
 from .credentials import stdin_password
 from .exits import ExitCode, Trouble, exit_of_result
+from .output import count, hint, put
 from .running import wait_for
 from .session import chosen_accounts, home_of, opened
 
 if TYPE_CHECKING:
     from store import MailStore
+    from store.mail import AccountId
 
     from .. import Account, SyncRequest
     from .sync_display import ErrorsToStderr
@@ -34,6 +37,18 @@ def sync(
     ] = None,
     headers_only: Annotated[bool, typer.Option("--headers-only", help="Headers, no bodies.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Compare everything, as if nothing were known.")] = False,
+    upload_only: Annotated[
+        bool, typer.Option("--upload-only", help="Send what was changed here, and no more.")
+    ] = False,
+    download_only: Annotated[
+        bool, typer.Option("--download-only", help="Bring what is new, and send nothing.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, both ways, and do nothing.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="First approve what is held because it deletes much at once.")
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print one event a line as JSON; the last is the result.")
     ] = False,
@@ -41,8 +56,13 @@ def sync(
         bool, typer.Option("--password-stdin", help="Read the password from the standard input.")
     ] = False,
 ) -> int:
-    """Bring mail from the server into the store. Ctrl-C cancels and keeps what has arrived."""
+    """Send what was changed here, and bring what is new. Ctrl-C cancels and keeps what is done."""
     from .. import Password, SyncFlags, SyncRequest
+
+    if upload_only and download_only:
+        raise Trouble("--upload-only and --download-only exclude each other.", ExitCode.USAGE)
+    if yes and dry_run:
+        raise Trouble("--yes approves what is held, and --dry-run does nothing: choose one.", ExitCode.USAGE)
 
     home = home_of(context)
     chosen = chosen_accounts(AccountsFile.read(home.accounts_path), accounts or [])
@@ -53,15 +73,35 @@ def sync(
         given = Password(stdin_password())
     values = [entry.account(given) for entry in chosen]
     flags = SyncFlags.ALL_DIRECTIONS
+    if upload_only:
+        flags = SyncFlags.SYNC_UPLOAD_HIERARCHY | SyncFlags.SYNC_UPLOAD_CONTENTS
+    elif download_only:
+        flags = SyncFlags.SYNC_DOWNLOAD_HIERARCHY | SyncFlags.SYNC_DOWNLOAD_CONTENTS
     if headers_only:
         flags |= SyncFlags.SYNC_GLOBAL_HEADERS
     if folder:
         flags |= SyncFlags.SYNC_THESE_FOLDERS
     request = SyncRequest(
-        flags=flags, accounts=tuple(value.id for value in values), folders=tuple(folder or ()), full=full
+        flags=flags,
+        accounts=tuple(value.id for value in values),
+        folders=tuple(folder or ()),
+        full=full,
+        dry_run=dry_run,
     )
     with opened(home, create=True) as store:
+        if yes:
+            _approve(store, [value.id for value in values])
         return run_request(store, values, request, json=json)
+
+
+def _approve(store: "MailStore", accounts: "Sequence[AccountId]") -> None:
+    """Let everything be sent that is held of *accounts*."""
+    from store.mail.operations import OperationState
+
+    with store.edit("approve") as batch:
+        known = set(batch.view.accounts())
+        pending = [one for account in accounts if account in known for one in batch.view.operations(account)]
+        batch.approve(one.id for one in pending if one.state is OperationState.HELD)
 
 
 def run_request(store: "MailStore", accounts: "list[Account]", request: "SyncRequest", *, json: bool) -> ExitCode:
@@ -73,8 +113,27 @@ def run_request(store: "MailStore", accounts: "list[Account]", request: "SyncReq
     display = display_for(json=json)
     with MailStoreProvider(store, accounts) as provider:
         result = wait_for(provider.SynchronizeInBackground(replace(request, callback=display)))
+        if request.dry_run and not json:
+            put("A dry run: this is what would be done.")
         display.close(result)  # before the provider goes: what is still to be told comes from its threads
+    _say_what_waits(store, [account.id for account in accounts])
     return exit_of_result(result)
+
+
+def _say_what_waits(store: "MailStore", accounts: "Sequence[AccountId]") -> None:
+    """Say what a person has to decide about *accounts*, and how."""
+    from store.mail.operations import OperationState
+
+    with store.read() as view:
+        known = [account for account in accounts if account in view.accounts()]
+        pending = [one for account in known for one in view.operations(account)]
+        waiting = sum(one.found.done is None for account in known for one in view.conflicts(account))
+    held = sum(one.state is OperationState.HELD for one in pending)
+    if held:
+        hint(f"maildock: {count(held, 'operation is', 'operations are')} held, because much would be deleted.")
+        hint("  maildock pending shows them; maildock sync --yes lets them be sent.")
+    if waiting:
+        hint(f"maildock: {count(waiting, 'conflict waits', 'conflicts wait')}: maildock conflicts")
 
 
 def display_for(*, json: bool) -> "ErrorsToStderr":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .. import SyncError, SyncProgress, SyncResult
 
-__all__ = ["BarsDisplay", "ErrorsToStderr", "JsonDisplay", "LinesDisplay", "counters", "put_summary"]
+__all__ = ["BarsDisplay", "ErrorsToStderr", "JsonDisplay", "LinesDisplay", "counters", "put_summary", "sent"]
 
 DELIVERY_SECONDS_MAX = 5.0
 """How long the last event may take from the run to the display."""
@@ -134,7 +134,7 @@ class BarsDisplay(ErrorsToStderr):
             task = self._tasks.pop(item, None)
             if task is not None:
                 self._bars.remove_task(task)
-            if progress.counts != Counts() or progress.status is not ItemStatus.SUCCEEDED:
+            if _ending(progress) != "unchanged":
                 name = f"{one_line(progress.account)}: {one_line(progress.folder)}"
                 self._bars.console.print(f"{name}: {_ending(progress)}", soft_wrap=True)
             return
@@ -158,7 +158,8 @@ def put_summary(result: "SyncResult") -> None:
     """Print how each account ended, and what was kept of a cancelled run."""
     for item in result.items:
         if item.folder is None:
-            put(f"{one_line(item.account)}: {item.status.value}; {counters(item.counts)}")
+            line = f"{one_line(item.account)}: {item.status.value}; {counters(item.counts)}"
+            put(f"{line}; {sent(item.uploaded)}" if item.uploaded != Counts() else line)
     if result.status.value == "canceled":
         kept = result.downloaded
         put(
@@ -179,14 +180,31 @@ def counters(counts: Counts) -> str:
     line += f", {count(counts.bodies, 'body', 'bodies')}"
     line += f" and {counts.reused:,} that were here" if counts.reused else ""
     line += f", {octets(counts.octets)}"
-    folders = ((counts.folders_new, "+"), (counts.folders_renamed, "~"), (counts.folders_deleted, "-"))
-    moved = " ".join(f"{sign}{number}" for number, sign in folders if number)
+    moved = _folders(counts)
     return f"{line}, folders {moved}" if moved else line
 
 
+def sent(counts: Counts) -> str:
+    """Return what was changed on the server as a compact line: + added, * marked, - removed.
+
+    >>> sent(Counts(new=2, modified=5, deleted=1, folders_new=1))
+    'sent +2 *5 -1, folders +1'
+    """
+    line = f"sent +{counts.new:,} *{counts.modified + counts.read:,} -{counts.deleted:,}"
+    moved = _folders(counts)
+    return f"{line}, folders {moved}" if moved else line
+
+
+def _folders(counts: Counts) -> str:
+    signs = ((counts.folders_new, "+"), (counts.folders_renamed, "~"), (counts.folders_deleted, "-"))
+    return " ".join(f"{sign}{number}" for number, sign in signs if number)
+
+
 def _ending(progress: "SyncProgress") -> str:
-    counts = progress.counts or Counts()
-    line = counters(counts) if counts != Counts() else "unchanged"
+    came, went = progress.counts or Counts(), progress.uploaded or Counts()
+    parts = [counters(came)] if came != Counts() else []
+    parts += [sent(went)] if went != Counts() else []
+    line = "; ".join(parts) or "unchanged"
     return line if progress.status is ItemStatus.SUCCEEDED else f"{progress.status.value}; {line}"
 
 

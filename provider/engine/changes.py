@@ -58,7 +58,8 @@ def apply_changes(visit: Visit) -> UidSet:
     write_flags(visit, flags)
     _remove(visit, gone)
     if cursor != visit.cursor:
-        visit.save("changes", cursor)
+        # Without a count, which the end of the visit writes: one that is broken off before is not taken for whole.
+        visit.save("changes", replace(cursor, messages=None))
     return new
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from store import BodyNeed, BodyState, Message, UnknownFolder, UnknownMessage, WrongEpoch
 from store.mail import FolderId, MessageKey, UidSet
+from store.mail.operations import OperationKind
 
 from ..account import Keep
 from ..errors import Cancelled, FolderUnusable, SourceError, UnknownItem
@@ -20,7 +21,7 @@ from .connections import Lifeline, Reconnect, over_connections
 from .context import FolderWork, RunContext
 from .pipe import Pipe
 
-__all__ = ["fetch_messages"]
+__all__ = ["fetch_marked", "fetch_messages"]
 
 LOOKS_MAX = 3
 """So often a fetch looks anew where its messages are, when a synchronization moves them meanwhile."""
@@ -43,6 +44,23 @@ def fetch_messages(context: RunContext, source: Source, keys: Sequence[MessageKe
                 raise
     if gone := _missing(context, keys)[1]:
         raise UnknownItem(f"{gone} of {len(keys)} messages asked for are not there any more.")
+
+
+def fetch_marked(context: RunContext, session: Session, pipe: Pipe, lifeline: Lifeline) -> None:
+    """Bring the messages that people marked for download, on a connection that is there (MSGSTATUS_REMOTE_DOWNLOAD).
+
+    Those that did not come stay marked. Raises what ends the connection.
+    """
+    with context.store.read() as view:
+        marks = [one for one in view.operations(context.account.id) if one.kind is OperationKind.DOWNLOAD]
+    if not marks:
+        return
+    missing, _ = _missing(context, [one.message for one in marks if one.message is not None])
+    for folder, messages in missing.items():
+        _fetch_of_folder(context, session, pipe, lifeline, folder, messages)
+    pipe.drain()
+    with context.store.write("marked for download", run=context.run) as tx:
+        tx.settle.downloaded(one.id for one in marks)
 
 
 def _fetch(context: RunContext, source: Source, keys: Sequence[MessageKey]) -> None:
@@ -85,14 +103,14 @@ def _missing(context: RunContext, keys: Sequence[MessageKey]) -> tuple[dict[Fold
             except UnknownMessage:
                 gone += 1
                 continue
-            if message.body is not BodyState.FULL:
+            if message.body is not BodyState.FULL and message.uid is not None:
                 missing[message.folder_id].append(message)
     return missing, gone
 
 
 def _take_what_is_here(context: RunContext, missing: dict[FolderId, list[Message]]) -> None:
     for folder, messages in missing.items():
-        uids = UidSet(message.uid for message in messages)
+        uids = UidSet(message.uid for message in messages if message.uid is not None)
         with context.store.read() as view:
             ready = view.shareable(folder, uids)
         if ready:
@@ -126,7 +144,9 @@ def _fetch_of_folder(
                     f"The server renumbered {folder.path}; synchronize it first, then fetch again.",
                     folder=str(folder.path),
                 )
-            needs = [BodyNeed(key=m.key, uid=m.uid, size=m.size, has_header=True) for m in messages]
+            needs = [
+                BodyNeed(key=m.key, uid=m.uid, size=m.size, has_header=True) for m in messages if m.uid is not None
+            ]
             fetch_bodies(context, session, work, opened.epoch, pipe, needs)
             pipe.drain()
     except SourceError as error:

@@ -93,7 +93,7 @@ def _look(context: RunContext, work: FolderWork, status: FolderStatus | None) ->
     compare = known.mod_seq is None
     if compare and (context.request.full or proof_due(cursor, context.clock.now()) or len(local) > COMPARED_IN_A_TOUR):
         return None  # sizes and dates are compared, too, or it is better done in pages
-    span = UidSet.span(cursor.uid_next, status.uid_next - 1)
+    span = UidSet.span(cursor.uid_next, status.uid_next - 1) - local  # what we brought there ourselves is known
     coming = max(0, status.messages - len(local))
     if len(span) > 4 * context.at_once or coming > context.at_once:
         return None

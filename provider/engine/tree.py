@@ -19,12 +19,12 @@ from ..sources.base import FolderListing, RemoteFolder, Session
 from .context import REMOVED_PER_COMMIT, RunContext
 from .foldertree import KnownFolder, TreePlan, plan_tree
 
-__all__ = ["synchronize_tree"]
+__all__ = ["known_folders", "synchronize_tree"]
 
 
 def synchronize_tree(context: RunContext, session: Session) -> FolderListing:
     """Bring the folder tree in step (if the request wants it) and return the listing with its statuses."""
-    known = _known(context) if context.hierarchy else []
+    known = known_folders(context) if context.hierarchy else []
     listing = _listed(session, known)
     for problem in listing.problems:
         context.tell(problem, folder=problem.folder, severity=Severity.WARNING)
@@ -82,10 +82,13 @@ def _doubt_closed(known: list[KnownFolder], emptied: set[FolderId]) -> str:
     return ""
 
 
-def _known(context: RunContext) -> list[KnownFolder]:
+def known_folders(context: RunContext) -> list[KnownFolder]:
+    """Return the folders of the store, as far as identity goes."""
     known: list[KnownFolder] = []
     with context.store.read() as view:
-        for folder in view.folders(context.account.id):
+        for folder in view.folders(context.account.id, hidden=True):
+            if folder.state is FolderState.LOCAL:
+                continue  # made here; the listing knows nothing of it yet
             cursor = view.cursor(folder.id)
             known.append(
                 KnownFolder(
@@ -104,7 +107,7 @@ def _known(context: RunContext) -> list[KnownFolder]:
 
 def _write(context: RunContext, plan: TreePlan, emptied: set[FolderId]) -> None:
     with context.store.read() as view:
-        before = {folder.id: folder for folder in view.folders(context.account.id)}
+        before = {folder.id: folder for folder in view.folders(context.account.id, hidden=True)}
     gone_paths = [str(before[id].path) for id in plan.gone]
     for id in (*plan.gone, *emptied):
         _remove_mail(context, id)

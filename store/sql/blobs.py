@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sqlalchemy import delete, func, insert, select, update
 
-from ..encode import DIGEST_OCTETS, EncodedChunk, expanded
+from ..encode import DIGEST_OCTETS, EncodedChunk, Encoder, expanded
 from ..errors import StoreDamaged
 from ..mail import BlobId, MessageKey, Uid, UidSet
 from ..messages import BodiesStored
@@ -25,7 +25,7 @@ from .rows import Place, is_unseen
 from .statements import names, p, sql
 from .writing import Writing
 
-__all__ = ["add_chunks", "drop_left_partials", "drop_partials", "forget_partials", "raw_octets"]
+__all__ = ["add_chunks", "drop_left_partials", "drop_partials", "forget_partials", "keep", "raw_octets"]
 
 _t, _blobs, _chunks, _partials = table(MessageRow), table(BlobRow), table(ChunkRow), table(PartialRow)
 _runs = table(RunRow)
@@ -36,7 +36,12 @@ MESSAGES = sql(
         in_one_row(
             _t.c.uid, _t.c.key, _t.c.header_id, _t.c.blob_id, _t.c.server_flags, _t.c.local_flags, _t.c.created_seq
         )
-    ).where(_t.c.folder_id == p("folder"), _t.c.epoch == p("at_epoch"), _t.c.uid.in_([p("at_uid")])),
+    ).where(
+        _t.c.twin_of.is_(None),
+        _t.c.folder_id == p("folder"),
+        _t.c.epoch == p("at_epoch"),
+        _t.c.uid.in_([p("at_uid")]),
+    ),
     "folder at_epoch at_uid",
 )
 FILL = update_many(_t, "header_id blob_id created_seq changed_seq")
@@ -60,6 +65,10 @@ CHUNKS = sql(
     .where(_chunks.c.blob_id == p("blob"))
     .order_by(_chunks.c.number),
     "blob",
+)
+CHUNK = sql(
+    select(_chunks.c.octets, _chunks.c.data).where(_chunks.c.blob_id == p("blob"), _chunks.c.number == p("piece")),
+    "blob piece",
 )
 BLOB = sql(select(_blobs.c.digest, _blobs.c.octets, _blobs.c.chunks).where(_blobs.c.id == p("blob")), "blob")
 PARTIAL = sql(
@@ -242,6 +251,23 @@ def _fill(work: Writing, at: Place, finished: list[tuple[_Target, EncodedChunk]]
     count(work, at.folder, messages=messages, unseen=unseen, bodies=len(finished))
 
 
+def keep(work: Writing, account: int, octets: bytes) -> tuple[int, int]:
+    """Store a whole content that is in memory; return the ids of its header and of its octets."""
+    chunks = Encoder().start(Uid(1)).chunk(octets, last=True)
+    last = chunks[-1]
+    assert last.digest is not None
+    assert last.header is not None
+    (header,) = header_ids(work, account, [last.header])
+    known = list(find_many(work.connection, BY_DIGESTS, (account,), [last.digest]))
+    if known:
+        return header, int(known[0][0])
+    blob = work.next_id("blobs")
+    write_many(work.connection, ADD, [(blob, account, last.digest, len(octets), len(chunks))])
+    for chunk in chunks:
+        work.connection.execute(ADD_CHUNK, (account, blob, chunk.number, chunk.octets, chunk.data))
+    return header, blob
+
+
 def drop_partials(work: Writing, account: int) -> int:
     """Drop what is half here of *account*; return how many messages that were."""
     return work.connection.execute(DROP_PARTIALS, (account,)).rowcount
@@ -274,3 +300,9 @@ def raw_octets(connection: sqlite3.Connection, blob: BlobId) -> Iterator[bytes]:
         yield piece
     if (seen, length) != (chunks, octets) or running.digest() != digest:
         raise StoreDamaged("the octets of a message are not those that were written; run a check")
+
+
+def piece_of(connection: sqlite3.Connection, blob: BlobId, number: int) -> bytes | None:
+    """Return one chunk of a content; None: there is none of this number."""
+    row = connection.execute(CHUNK, (blob, number)).fetchone()
+    return None if row is None else expanded(row[1], row[0])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from heapq import merge
 from itertools import islice
 
-from sqlalchemy import select
+from sqlalchemy import literal_column, select
 
 from ..changes import (
     Change,
@@ -22,6 +22,7 @@ from ..changes import (
     MessageRemoved,
 )
 from ..errors import CursorTooOld
+from ..folders import FolderState
 from ..mail import AccountId, FolderId, MessageKey, Uid
 from ..tables import FolderRow, FolderTombstoneRow, MessageRow, StateRow, TombstoneRow, table
 from .statements import p, sql
@@ -40,6 +41,7 @@ MESSAGES = sql(
         _messages.c.key,
         _messages.c.uid,
         _messages.c.created_seq,
+        _messages.c.epoch,
     )
     .where(_messages.c.changed_seq > p("since"), _messages.c.header_id.is_not(None))
     .order_by(_messages.c.changed_seq)
@@ -48,7 +50,13 @@ MESSAGES = sql(
 )
 REMOVED = sql(
     select(
-        _graves.c.seq, _graves.c.account_id, _graves.c.folder_id, _graves.c.key, _graves.c.uid, _graves.c.created_seq
+        _graves.c.seq,
+        _graves.c.account_id,
+        _graves.c.folder_id,
+        _graves.c.key,
+        _graves.c.uid,
+        _graves.c.created_seq,
+        _graves.c.epoch,
     )
     .where(_graves.c.seq > p("since"))
     .order_by(_graves.c.seq)
@@ -56,14 +64,20 @@ REMOVED = sql(
     "since rows",
 )
 FOLDERS = sql(
-    select(_folders.c.changed_seq, _folders.c.account_id, _folders.c.id, _folders.c.created_seq)
+    select(_folders.c.changed_seq, _folders.c.account_id, _folders.c.id, _folders.c.created_seq, _folders.c.state)
     .where(_folders.c.changed_seq > p("since"))
     .order_by(_folders.c.changed_seq)
     .limit(p("rows")),
     "since rows",
 )
 REMOVED_FOLDERS = sql(
-    select(_folder_graves.c.seq, _folder_graves.c.account_id, _folder_graves.c.id, _folder_graves.c.created_seq)
+    select(
+        _folder_graves.c.seq,
+        _folder_graves.c.account_id,
+        _folder_graves.c.id,
+        _folder_graves.c.created_seq,
+        literal_column("''"),
+    )
     .where(_folder_graves.c.seq > p("since"))
     .order_by(_folder_graves.c.seq)
     .limit(p("rows")),
@@ -86,21 +100,23 @@ def changes_since(connection: sqlite3.Connection, since: int, limit: int, accoun
         return connection.execute(statement, (since, limit + 1))
 
     def folders(statement: str, changed: type[FolderChanged | FolderRemoved]) -> Iterator[Told]:
-        for seq, account, folder, created in read(statement):
-            if created > since and changed is FolderRemoved:
+        for seq, account, folder, created, state in read(statement):
+            removed = changed is FolderRemoved or state == FolderState.DELETING.value
+            if created > since and removed:
                 yield seq, None
                 continue
-            kind = FolderAdded if created > since else changed
+            kind = FolderAdded if created > since else FolderRemoved if removed else changed
             yield seq, kind(seq=seq, account=accounts[account], folder_id=FolderId(folder))
 
     def messages(statement: str, changed: type[MessageChanged | MessageRemoved]) -> Iterator[Told]:
-        for seq, account, folder, key, uid, created in read(statement):
+        for seq, account, folder, key, uid, created, epoch in read(statement):
             if created > since and changed is MessageRemoved:
                 yield seq, None
                 continue
             kind = MessageAdded if created > since else changed
             folder_id, name = FolderId(folder), accounts[account]
-            yield seq, kind(seq=seq, account=name, folder_id=folder_id, key=MessageKey(key), uid=Uid(uid))
+            place = Uid(uid) if epoch else None
+            yield seq, kind(seq=seq, account=name, folder_id=folder_id, key=MessageKey(key), uid=place)
 
     ordered = merge(
         folders(FOLDERS, FolderChanged),

@@ -19,6 +19,7 @@ __all__ = [
     "all_troubles",
     "clear_trouble",
     "cursor_of",
+    "empty",
     "epoch_of",
     "forget_troubles",
     "save_cursor",
@@ -69,6 +70,8 @@ FORGET = sql(
     ),
     "folder at_epoch low high",
 )
+
+FORGET_ALL = sql(delete(_troubles).where(_troubles.c.folder_id == p("folder")), "folder")
 
 
 def _cursor(row: tuple[Any, ...]) -> FolderCursor:
@@ -178,3 +181,9 @@ def clear_trouble(work: Writing, folder: FolderId, uid: Uid) -> None:
 def forget_troubles(work: Writing, folder: FolderId, epoch: UidValidity, uids: UidSet) -> None:
     """Forget the troubles with messages that are gone."""
     work.connection.executemany(FORGET, ((folder, epoch, low, high) for low, high in uids.ranges))
+
+
+def empty(work: Writing, folder: FolderId) -> None:
+    """Forget how far a folder was, and the troubles in it: it is not there any more."""
+    if save_cursor(work, folder, FolderCursor()):
+        work.connection.execute(FORGET_ALL, (folder,))

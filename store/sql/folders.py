@@ -4,13 +4,13 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, exists, insert, literal_column, or_, select, update
 
 from ..errors import UnknownFolder
 from ..folders import Folder, FolderCounts, FolderState, RemoteFolderRow
 from ..instants import from_micros, micros_or_none
 from ..mail import AccountId, FolderId, FolderPath, Role
-from ..tables import AccountRow, CursorRow, FolderRow, FolderTombstoneRow, table
+from ..tables import AccountRow, CursorRow, FolderRow, FolderTombstoneRow, MessageRow, OperationRow, table
 from .statements import names, p, sql
 from .values import joined, storable
 from .writing import Writing
@@ -18,16 +18,25 @@ from .writing import Writing
 __all__ = [
     "account_of",
     "add_folder",
+    "add_local",
+    "below",
     "bury_folder",
     "count",
     "find_folder",
     "folders_of",
+    "kept_for_nothing",
+    "move_tree",
     "one_folder",
+    "set_name",
     "set_state",
+    "set_subscribed",
+    "show_again",
     "update_folder",
+    "with_name",
 ]
 
 _t, _cursors, _graves, _accounts = table(FolderRow), table(CursorRow), table(FolderTombstoneRow), table(AccountRow)
+_messages, _log = table(MessageRow), table(OperationRow)
 _LISTED = "name path delimiter role attributes selectable subscribed object_id"
 _COLUMNS = f"id account_id {_LISTED} state missing_since note messages unseen bodies listed"
 _read = select(*(_t.c[name] for name in _COLUMNS.split()))
@@ -38,6 +47,37 @@ ONE = sql(_read.where(_t.c.id == p("folder")), "folder")
 BY_PATH = sql(
     _read.where(_t.c.account_id == p("account"), _t.c.path == p("at_path")).order_by(_t.c.state, _t.c.id),
     "account at_path",
+)
+# Everything below "a" lies between "a/" and "a0", the character behind the slash.
+BELOW = sql(
+    select(_t.c.id).where(_t.c.account_id == p("account"), _t.c.path > p("low"), _t.c.path < p("high")),
+    "account low high",
+)
+BY_NAME = sql(
+    _read.where(_t.c.account_id == p("account"), _t.c.name == p("named"), _t.c.state == literal_column("'deleting'")),
+    "account named",
+)
+SET_PATH = sql(update(_t).where(_t.c.id == p("folder")).values(**names("path changed_seq")), "path changed_seq folder")
+SET_NAME = sql(
+    update(_t).where(_t.c.id == p("folder")).values(**names("name delimiter state changed_seq")),
+    "name delimiter state changed_seq folder",
+)
+# An account has some hundred folders: they are looked at one by one.
+KEPT_FOR_NOTHING = sql(
+    select(_t.c.id).where(
+        _t.c.state == literal_column("'local'"),
+        ~exists().where(_messages.c.folder_id == _t.c.id),
+        ~exists().where(
+            _log.c.folder_id == _t.c.id, or_(_log.c.finished_at.is_(None), _log.c.kept == literal_column("1"))
+        ),
+    )
+)
+SHOW_AGAIN = sql(
+    update(_t).where(_t.c.id == p("folder")).values(**names("created_seq changed_seq")),
+    "created_seq changed_seq folder",
+)
+SET_SUBSCRIBED = sql(
+    update(_t).where(_t.c.id == p("folder")).values(**names("subscribed changed_seq")), "subscribed changed_seq folder"
 )
 ACCOUNT_OF = sql(select(_t.c.account_id).where(_t.c.id == p("folder")), "folder")
 ADD = sql(
@@ -127,9 +167,12 @@ def one_folder(connection: sqlite3.Connection, folder: FolderId, accounts: dict[
 def find_folder(
     connection: sqlite3.Connection, account: int, path: FolderPath, accounts: dict[int, AccountId]
 ) -> Folder | None:
-    """Return the folder at *path*; of several (a missing one and its successor) the active one."""
-    row = connection.execute(BY_PATH, (account, storable(str(path)))).fetchone()
-    return None if row is None else _folder(row, accounts)
+    """Return the folder at *path*; of several (a missing one and its successor) the active one.
+
+    One that was deleted here is returned only where there is no other.
+    """
+    found = [_folder(row, accounts) for row in connection.execute(BY_PATH, (account, storable(str(path))))]
+    return min(found, key=lambda folder: folder.state is FolderState.DELETING, default=None)
 
 
 def account_of(connection: sqlite3.Connection, folder: FolderId) -> int:
@@ -195,3 +238,55 @@ def bury_folder(work: Writing, folder: FolderId) -> None:
     """Remove the row of a folder that has no messages any more, and remember that it was."""
     work.connection.execute(GRAVE, (work.take(), work.now, folder))
     work.connection.execute(REMOVE, (folder,))
+
+
+def add_local(work: Writing, account: int, path: FolderPath, role: Role | None) -> FolderId:
+    """Write a folder that is not on the server yet."""
+    folder = add_folder(work, account, RemoteFolderRow(name=b"", path=path, role=role))
+    work.connection.execute(SET_STATE, (FolderState.LOCAL.value, None, "", work.take(), folder))
+    return folder
+
+
+def with_name(connection: sqlite3.Connection, account: int, name: bytes) -> FolderId | None:
+    """Return the folder called *name* that is being deleted, or None."""
+    row = connection.execute(BY_NAME, (account, name)).fetchone()
+    return None if row is None else FolderId(row[0])
+
+
+def below(connection: sqlite3.Connection, folder: FolderId) -> list[FolderId]:
+    """Return the folders below *folder*, at any depth. Raises UnknownFolder."""
+    row = connection.execute(ONE, (folder,)).fetchone()
+    if row is None:
+        raise _unknown()
+    return [FolderId(id_) for (id_,) in connection.execute(BELOW, (row[1], f"{row[3]}/", f"{row[3]}0"))]
+
+
+def move_tree(work: Writing, folder: FolderId, path: FolderPath) -> None:
+    """Give a folder another path, and all below it. Raises UnknownFolder."""
+    lower = below(work.connection, folder)
+    was = FolderPath.parse(work.connection.execute(ONE, (folder,)).fetchone()[3])
+    for one in (folder, *lower):
+        old = FolderPath.parse(work.connection.execute(ONE, (one,)).fetchone()[3])
+        moved = FolderPath((*path.names, *old.names[len(was.names) :]))
+        work.connection.execute(SET_PATH, (storable(str(moved)), work.take(), one))
+
+
+def set_name(work: Writing, folder: FolderId, name: bytes, delimiter: str | None, state: FolderState) -> None:
+    """Write what the server calls a folder, empty: it is not there (any more), and its state."""
+    work.connection.execute(SET_NAME, (name, delimiter, state.value, work.take(), folder))
+
+
+def kept_for_nothing(connection: sqlite3.Connection) -> list[FolderId]:
+    """Return the folders that are not on the server, hold no mail, and are not to be made there."""
+    return [FolderId(id_) for (id_,) in connection.execute(KEPT_FOR_NOTHING)]
+
+
+def show_again(work: Writing, folder: FolderId) -> None:
+    """Let a folder that was told as removed be told as added."""
+    seq = work.take()
+    work.connection.execute(SHOW_AGAIN, (seq, seq, folder))
+
+
+def set_subscribed(work: Writing, folder: FolderId, on: bool | None) -> None:
+    """Write whether a folder is subscribed to; None: not known."""
+    work.connection.execute(SET_SUBSCRIBED, (None if on is None else int(on), work.take(), folder))

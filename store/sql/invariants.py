@@ -15,6 +15,7 @@ from ..tables import (
     FolderTombstoneRow,
     HeaderRow,
     MessageRow,
+    OperationRow,
     PartialRow,
     RunRow,
     StateRow,
@@ -33,6 +34,7 @@ __all__ = [
     "DOUBLED",
     "FLAGS",
     "FOLDER_TWICE",
+    "FOLDER_UNWANTED",
     "GAPS",
     "HALF_ASTRAY",
     "HALF_VISIBLE",
@@ -43,19 +45,29 @@ __all__ = [
     "MESSAGES_WITH_BLOB",
     "MESSAGES_WITH_HEADER",
     "OLD_EPOCH",
+    "OPEN_AND_OVER",
+    "PENDING_UID",
+    "PENDING_UNWANTED",
     "SEQ_AHEAD",
     "SEQ_BACKWARDS",
     "SEQ_TWICE",
+    "TWIN_AND_PLACE",
+    "TWIN_OF_NOBODY",
+    "TWIN_VISIBLE",
     "TWO_RUNS",
+    "TWO_TWINS",
     "UNDEAD",
     "UNDEAD_FOLDERS",
     "VISIBLE_UNTOLD",
+    "WANTED_OF_NOTHING",
     "WHOLE_BLOBS",
+    "WISH_FOR_NOTHING",
 ]
 
 _m, _f, _c, _h = table(MessageRow), table(FolderRow), table(CursorRow), table(HeaderRow)
 _b, _k, _p, _r = table(BlobRow), table(ChunkRow), table(PartialRow), table(RunRow)
 _g, _fg, _s = table(TombstoneRow), table(FolderTombstoneRow), table(StateRow)
+_o = table(OperationRow)
 
 
 def _sum(condition: ColumnElement[bool]) -> ColumnElement[Any]:
@@ -76,7 +88,7 @@ COUNTS = sql(
         _sum(_visible),
         _sum(and_(_visible, _unseen)),
         _sum(_m.c.blob_id.is_not(None)),
-        func.count(_m.c.key),
+        _sum(_m.c.epoch > 0),
     )
     .select_from(_f.outerjoin(_m, _m.c.folder_id == _f.c.id))
     .group_by(_f.c.id)
@@ -125,7 +137,7 @@ DOUBLED = sql(select(func.max(_m.c.key)).group_by(_m.c.folder_id, _m.c.epoch, _m
 OLD_EPOCH = sql(
     select(_m.c.key)
     .join_from(_m, _c, _c.c.folder_id == _m.c.folder_id)
-    .where(or_(_c.c.epoch.is_(None), _c.c.epoch != _m.c.epoch))
+    .where(_m.c.epoch != 0, or_(_c.c.epoch.is_(None), _c.c.epoch != _m.c.epoch))
 )
 CURSOR_WITHOUT_EPOCH = sql(
     select(_c.c.folder_id).where(
@@ -166,6 +178,75 @@ TWO_RUNS = sql(
     .where(_r.c.finished_at.is_(None))
     .group_by(_r.c.account_id, _r.c.lane)
     .having(func.count() > 1)
+)
+_twin = _m.alias("twin")
+TWIN_VISIBLE = sql(
+    select(_m.c.key).where(
+        _m.c.twin_of.is_not(None),
+        or_(_visible, _m.c.blob_id.is_not(None), _m.c.local_flags.is_not(None), _m.c.epoch == 0),
+    )
+)
+TWIN_OF_NOBODY = sql(
+    select(_m.c.key).where(
+        _m.c.twin_of.is_not(None),
+        ~exists().where(
+            _o.c.message == _m.c.twin_of, or_(_o.c.finished_at.is_(None), _o.c.kept == literal_column("1"))
+        ),
+    )
+)
+TWO_TWINS = sql(
+    select(func.max(_m.c.key)).where(_m.c.twin_of.is_not(None)).group_by(_m.c.twin_of).having(func.count() > 1)
+)
+TWIN_AND_PLACE = sql(
+    select(_m.c.key).join_from(_m, _twin, _twin.c.twin_of == _m.c.key).where(_m.c.epoch != 0),
+)
+PENDING_UNWANTED = sql(
+    select(_m.c.key).where(
+        _m.c.epoch == 0,
+        ~exists().where(
+            _o.c.message == _m.c.key,
+            _o.c.kind.not_in([literal_column("'flags'"), literal_column("'download'")]),
+            or_(_o.c.finished_at.is_(None), _o.c.awaits == literal_column("1"), _o.c.kept == literal_column("1")),
+        ),
+    )
+)
+PENDING_UID = sql(select(_m.c.key).where(_m.c.epoch == 0, _m.c.uid != _m.c.key))
+WISH_FOR_NOTHING = sql(
+    select(_m.c.key).where(
+        or_(
+            and_(_m.c.local_flags == _m.c.server_flags, _m.c.local_keywords == _m.c.server_keywords),
+            _m.c.local_flags.is_(None) != _m.c.local_keywords.is_(None),
+        )
+    )
+)
+WANTED_OF_NOTHING = sql(
+    select(_o.c.id).where(
+        _o.c.finished_at.is_(None),
+        _o.c.message.is_not(None),
+        ~exists().where(_m.c.key == _o.c.message),
+        ~exists().where(_g.c.key == _o.c.message),
+    )
+)
+FOLDER_UNWANTED = sql(
+    select(_f.c.id).where(
+        _f.c.state.in_([literal_column("'local'"), literal_column("'deleting'")]),
+        ~exists().where(_o.c.folder_id == _f.c.id, or_(_o.c.finished_at.is_(None), _o.c.kept == literal_column("1"))),
+        ~exists().where(_m.c.folder_id == _f.c.id, _m.c.epoch == 0),
+    )
+)
+OPEN_AND_OVER = sql(
+    select(_o.c.id).where(
+        or_(
+            and_(
+                _o.c.finished_at.is_(None),
+                _o.c.state.in_([literal_column("'done'"), literal_column("'refused'")]),
+            ),
+            and_(
+                _o.c.finished_at.is_not(None),
+                ~_o.c.state.in_([literal_column("'done'"), literal_column("'refused'")]),
+            ),
+        )
+    )
 )
 HEADERS = sql(select(_h.c.id, _h.c.digest, _h.c.octets).order_by(_h.c.id))
 WHOLE_BLOBS = sql(select(_b.c.id).where(_b.c.digest.is_not(None)).order_by(_b.c.id))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal_column, or_, select
 
 from ..encode import senders_from_text
 from ..instants import from_micros_at
@@ -23,6 +23,7 @@ from .values import INTEGER_MAX, unpacked
 __all__ = [
     "find",
     "flags_of",
+    "header_of",
     "identities",
     "one",
     "page_of_account",
@@ -39,6 +40,14 @@ _flags: ColumnElement[Any] = func.coalesce(_t.c.local_flags, _t.c.server_flags)
 _keywords: ColumnElement[Any] = func.coalesce(_t.c.local_keywords, _t.c.server_keywords)
 _visible = _t.c.header_id.is_not(None)
 _in_folder = _t.c.folder_id == p("folder")
+
+_of_twin = _t.alias("of_twin")
+_header_of: ColumnElement[Any] = func.coalesce(
+    _t.c.header_id,
+    select(_of_twin.c.header_id).where(_of_twin.c.key == _t.c.twin_of).scalar_subquery(),
+    select(_graves.c.header_id).where(_graves.c.key == _t.c.twin_of).scalar_subquery(),
+)
+"""A twin is identified by the header of its message, alive or removed."""
 
 _message: Select[Any] = select(
     _t.c.key,
@@ -79,6 +88,7 @@ ONE = sql(_message.where(_t.c.key == p("message"), _visible), "message")
 BY_UID = sql(
     _message.where(_in_folder, _t.c.epoch == p("at_epoch"), _t.c.uid == p("at_uid"), _visible), "folder at_epoch at_uid"
 )
+HEADER_OF = sql(select(_header_of).where(_t.c.key == p("message")), "message")
 PARTS = sql(select(_t.c.header_id, _t.c.blob_id).where(_t.c.key == p("message"), _visible), "message")
 UIDS = sql(
     page_in_one_row(
@@ -108,7 +118,7 @@ BURIED = sql(
 HEADERLESS = sql(
     page_in_one_row(
         select(_t.c.uid)
-        .where(_in_folder, _t.c.header_id.is_(None), _t.c.uid > p("above"))
+        .where(_in_folder, _t.c.header_id.is_(None), _t.c.twin_of.is_(None), _t.c.uid > p("above"))
         .order_by(_t.c.uid)
         .limit(p("rows"))
     ),
@@ -119,6 +129,8 @@ _wanted = (
     .where(
         _in_folder,
         _t.c.blob_id.is_(None),
+        _t.c.epoch != literal_column("0"),
+        _t.c.twin_of.is_(None),
         _t.c.uid < p("before_uid"),
         func.coalesce(_t.c.size, 0) <= p("size_max"),
         or_(_t.c.internal_at >= p("since"), _t.c.internal_at == DATELESS),
@@ -147,8 +159,8 @@ IDENTITIES = sql(
         _headers.c.message_id,
         _headers.c.received,
     )
-    .select_from(_t.outerjoin(_headers, _headers.c.id == _t.c.header_id))
-    .where(_in_folder, _t.c.key > p("after"))
+    .select_from(_t.outerjoin(_headers, _headers.c.id == _header_of))
+    .where(_in_folder, _t.c.key > p("after"), _t.c.epoch != literal_column("0"))
     .order_by(_t.c.key)
     .limit(p("rows")),
     "folder after rows",
@@ -165,7 +177,7 @@ def _as_message(row: tuple[Any, ...], accounts: dict[int, AccountId]) -> Message
         account=accounts[account],
         folder_id=FolderId(folder),
         epoch=UidValidity(epoch),
-        uid=Uid(uid),
+        uid=Uid(uid) if epoch else None,
         flags=unpacked(flags, keywords),
         internal_date=None if at == DATELESS else from_micros_at(at, offset),
         size=size,
@@ -229,6 +241,12 @@ def parts_of(connection: sqlite3.Connection, key: MessageKey) -> tuple[HeaderId,
     """Return where the header and the octets of a visible message are, or None when there is no such message."""
     row: tuple[HeaderId, BlobId | None] | None = connection.execute(PARTS, (key,)).fetchone()
     return row
+
+
+def header_of(connection: sqlite3.Connection, key: MessageKey) -> HeaderId | None:
+    """Return where the header of a message is; of a twin, that of its message. None: it is not here."""
+    row = connection.execute(HEADER_OF, (key,)).fetchone()
+    return None if row is None else row[0]
 
 
 def _as_set(connection: sqlite3.Connection, statement: str, *place: int) -> UidSet:

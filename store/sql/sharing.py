@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, Table, and_, delete, exists, literal_column, null, or_, select, update
 
 from ..mail import Role, Uid, UidSet
+from ..mail.merge import delta, merged
 from ..messages import Assumed, Shared
 from ..tables import ASSUMED, DATELESS, OWN, REFUTED, BlobRow, FolderRow, HeaderRow, MessageRow, TombstoneRow, table
 from .bulk import all_of, in_one_row
 from .folders import count
 from .rows import Place, is_unseen
 from .statements import names, p, sql
+from .values import packed, unpacked
 from .writing import Writing
 
 __all__ = ["Wish", "assumed", "look_alikes", "settle_assumed", "share", "shareable", "twins"]
@@ -53,9 +55,13 @@ def _of_header(where: Table) -> str:
 def _candidates(where: Table) -> Select[Any]:
     born = where.c.seq if where is _graves else where.c.created_seq
     columns = (where.c.key, where.c.header_id, where.c.blob_id, where.c.size, where.c.likeness, born)
-    return select(*columns).where(where.c.header_id.is_not(None)).limit(LIKE_EACH_OTHER_MAX + 1)
+    found = select(*columns).where(where.c.header_id.is_not(None))
+    if where is _graves:  # one that was deleted here, and is on the server still, does not come back elsewhere
+        found = found.where(~exists().where(_twin.c.twin_of == where.c.key))
+    return found.limit(LIKE_EACH_OTHER_MAX + 1)
 
 
+_twin = _t.alias("twin")
 LIVE_BY_ID, GRAVES_BY_ID = _of_id(_t), _of_id(_graves)
 LIVE_BY_HEADER, GRAVES_BY_HEADER = _of_header(_t), _of_header(_graves)
 ANY_OCTETS = sql(
@@ -74,8 +80,8 @@ _bodiless = and_(
     _t.c.epoch == p("at_epoch"),
     _t.c.uid.between(p("low"), p("high")),
     _t.c.blob_id.is_(None),
+    _t.c.twin_of.is_(None),
 )
-_twin = _t.alias("twin")
 # What has neither an EMAILID nor the header block of another message is like nothing that is here: nearly all mail.
 _may_be_here = or_(
     _t.c.email_id != _EMPTY,
@@ -105,6 +111,8 @@ TWINS = sql(
         _t.c.email_id != _EMPTY,
         exists().where(
             _twin.c.blob_id.is_(None),
+            _twin.c.twin_of.is_(None),
+            _twin.c.epoch != literal_column("0"),
             _twin.c.account_id == _t.c.account_id,
             _twin.c.email_id == _t.c.email_id,
             _twin.c.email_id != _EMPTY,
@@ -129,6 +137,17 @@ SIZES, GRAVE_SIZES = _sizes_of(_t), _sizes_of(_graves)
 _TAKEN = "key header_id blob_id created_seq changed_seq likeness"
 TAKE = sql(update(_t).where(_t.c.key == p("message")).values(**names(_TAKEN)), f"{_TAKEN} message")
 LEAVE_GRAVE = sql(delete(_graves).where(_graves.c.key == p("message")), "message")
+WISH = sql(
+    update(_t).where(_t.c.key == p("message")).values(**names("local_flags local_keywords")),
+    "local_flags local_keywords message",
+)
+WISH_OF_GRAVE = sql(
+    select(_graves.c.server_flags, _graves.c.server_keywords, _graves.c.local_flags, _graves.c.local_keywords).where(
+        _graves.c.key == p("message")
+    ),
+    "message",
+)
+KEYWORDS = sql(select(_t.c.server_keywords).where(_t.c.key == p("message")), "message")
 ASSUMED_ROWS = sql(
     select(_t.c.uid, _blobs.c.octets, _t.c.size, _blobs.c.digest)
     .join_from(_t, _blobs, _blobs.c.id == _t.c.blob_id)
@@ -208,20 +227,36 @@ def share(work: Writing, at: Place, uids: UidSet, wish: Wish, *, fingerprints: b
         grave = find.grave if unheard else None
         if not wanted and grave is None and row.header is not None:
             continue
+        local = (None, None) if grave is None else _wish_of(work, grave, row)
         if grave is not None:
             work.connection.execute(LEAVE_GRAVE, (grave,))
         seq = work.take()
         blob, likeness = (find.blob, find.likeness) if wanted else (None, OWN)
         taken = (row.key if grave is None else grave, find.header, blob, row.created or seq, seq, likeness)
         work.connection.execute(TAKE, (*taken, row.key))
+        if local[0] is not None:
+            work.connection.execute(WISH, (*local, grave))
         if wanted:
             whole.append(row.uid)
             octets += row.size or 0
         if row.header is None:
             shown += 1
-            unseen += is_unseen(row.flags, row.local)
+            unseen += is_unseen(row.flags, local[0])
+        elif local[0] is not None:
+            unseen += is_unseen(row.flags, local[0]) - is_unseen(row.flags, row.local)
     count(work, at.folder, messages=shown, unseen=unseen, bodies=len(whole))
     return Shared(shown=shown, whole=UidSet(whole), octets=octets)
+
+
+def _wish_of(work: Writing, grave: int, row: _Row) -> tuple[int | None, str | None]:
+    """Return which flags were wanted here of a message that came back in *row*; None twice: those that it has."""
+    bits, others, local, local_others = work.connection.execute(WISH_OF_GRAVE, (grave,)).fetchone()
+    if local is None:
+        return None, None
+    (told_others,) = work.connection.execute(KEYWORDS, (row.key,)).fetchone()
+    told = unpacked(row.flags, told_others)
+    wanted = merged(unpacked(bits, others), unpacked(local, local_others or ""), told)
+    return packed(wanted) if delta(told, wanted) else (None, None)
 
 
 def _is_wanted(row: _Row, wish: Wish) -> bool:

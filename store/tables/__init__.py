@@ -3,10 +3,12 @@
 from .accounts import AccountRow
 from .base import ASSUMED, DATELESS, OWN, REFUTED, StoreTable, table
 from .blobs import BlobRow, ChunkRow, PartialRow
+from .conflicts import ConflictRow
 from .cursors import CursorRow
 from .folders import FolderRow
 from .headers import HeaderRow
 from .messages import MessageRow
+from .operations import OperationRow
 from .runs import RunRow
 from .state import StateRow
 from .tombstones import FolderTombstoneRow, TombstoneRow
@@ -20,11 +22,13 @@ __all__ = [
     "AccountRow",
     "BlobRow",
     "ChunkRow",
+    "ConflictRow",
     "CursorRow",
     "FolderRow",
     "FolderTombstoneRow",
     "HeaderRow",
     "MessageRow",
+    "OperationRow",
     "PartialRow",
     "RunRow",
     "StateRow",

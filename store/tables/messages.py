@@ -24,6 +24,8 @@ class MessageRow(StoreTable, table=True):
         Index("messages_by_email_id", "account_id", "email_id", sqlite_where=text("email_id <> ''")),
         Index("messages_assumed", "folder_id", "uid", sqlite_where=text("likeness = 1")),
         Index("messages_by_header", "header_id", sqlite_where=VISIBLE),
+        Index("messages_by_twin", "twin_of", sqlite_where=text("twin_of IS NOT NULL")),
+        Index("messages_wished", "account_id", "key", sqlite_where=text("local_flags IS NOT NULL")),
         Index("messages_by_blob", "blob_id", sqlite_where=text("blob_id IS NOT NULL")),
         {"sqlite_autoincrement": True},
     )
@@ -31,8 +33,8 @@ class MessageRow(StoreTable, table=True):
     key: int | None = identity("MessageKey: for ever, never reused")
     account_id: int = reference("accounts.id", "whose message")
     folder_id: int = reference("folders.id", "in which folder")
-    epoch: int = integer("UIDVALIDITY that gives uid its meaning")
-    uid: int = integer("the source's number in this folder and epoch")
+    epoch: int = integer("UIDVALIDITY that gives uid its meaning; 0: pending, no place on the server yet")
+    uid: int = integer("the source's number in this folder and epoch; pending: the key")
     server_flags: int = integer("system flags as last told: 1 Answered, 2 Flagged, 4 Deleted, 8 Seen, 16 Draft")
     server_keywords: str = words("other flags as the server last told, as spelled, sorted, joined by line feeds")
     local_flags: int | None = integer("system flags as people here want them; NULL: as the server's", None)
@@ -47,3 +49,7 @@ class MessageRow(StoreTable, table=True):
     created_seq: int = integer("change number of its becoming visible; 0: not yet")
     changed_seq: int = integer("change number of its last visible change; 0: not yet visible")
     likeness: int = integer("0: its octets came for it or are proven; 1: assumed; 2: were assumed, and wrongly")
+    twin_of: int | None = integer(
+        "key of the message, moved or deleted here, whose place on the server this row keeps; NULL: an ordinary row",
+        None,
+    )

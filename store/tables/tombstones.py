@@ -39,6 +39,8 @@ class TombstoneRow(StoreTable, table=True):
     seq: int = integer("change number of its removal; 0: it never was visible, nobody needs to hear")
     removed_at: int = integer("when it was removed")
     likeness: int = integer("as in messages")
+    local_flags: int | None = integer("as in messages", None)
+    local_keywords: str | None = words("as in messages", None)
 
 
 class FolderTombstoneRow(StoreTable, table=True):

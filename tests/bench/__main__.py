@@ -29,6 +29,7 @@ from .mail_figures import mail_figures, profile_of_first
 from .mailserver import Mailbox, fill_folders, fill_inbox, mailserver
 from .process_figures import cancel_figures, start_figures
 from .reading import reading_figures
+from .replay_figures import replay_figures
 from .setting import PEERS, QUICK, WHOLE, Setting
 
 __all__ = ["main"]
@@ -37,7 +38,7 @@ RESULTS = Path(__file__).parent / "results"
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "performance.md"
 MARK = "<!-- figures: written by `python -m tests.bench --document` -->"
 END_MARK = "<!-- end of the figures -->"
-SERVED = ("mail", "line", "folders", "large", "reset")
+SERVED = ("mail", "line", "folders", "large", "reset", "replay")
 """Groups that need Dovecot."""
 GROUPS = (*SERVED, "reading", "cancel", "start")
 
@@ -133,6 +134,7 @@ def _measure(setting: Setting, only: set[str], *, profile: bool) -> tuple[list[F
             attempt("folders", lambda: folder_figures(setting, folders))
     attempt("large", lambda: large_figures(setting))
     attempt("reset", lambda: reset_figures(setting))
+    attempt("replay", lambda: replay_figures(setting))
     attempt("reading", lambda: reading_figures(setting))
     attempt("cancel", lambda: cancel_figures(setting))
     attempt("start", lambda: start_figures(setting))

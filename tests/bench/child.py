@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .offline import change_offline
 from .profiling import Profile
 
 if TYPE_CHECKING:
@@ -34,11 +35,16 @@ PATIENCE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One synchronization. *folders*: only these. *newest*: say when so many of INBOX are visible, then cancel."""
+    """One synchronization. *folders*: only these. *newest*: say when so many of INBOX are visible, then cancel.
+
+    *offline*: what is changed in the store before, and *count*: how much of it (see ``offline``).
+    """
 
     folders: tuple[str, ...] = ()
     newest: int = 0
     profile: bool = False
+    offline: str = ""
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +65,8 @@ class ChildReport:
     newest_uid: int = 0
     """With *newest*: the first of that page."""
     changed: dict[str, int] = field(default_factory=dict)
+    uploaded: int = 0
+    """Messages changed, moved, added or removed on the server."""
     profile: list[list[object]] = field(default_factory=list)
 
 
@@ -95,6 +103,8 @@ def _answer(provider: MailStoreProvider, store: MailStore, question: Question) -
 
     flags = SyncFlags.ALL_DIRECTIONS | (SyncFlags.SYNC_THESE_FOLDERS if question.folders else SyncFlags(0))
     request = SyncRequest(flags=flags, folders=question.folders, callback=_Listener())
+    if question.offline:
+        change_offline(store, question.offline, question.count)
     commits, cpu = store.commits, _cpu_seconds()
     profile = Profile() if question.profile else None
     with _wal_watched(store.path) as wal, profile or nullcontext():
@@ -121,6 +131,7 @@ def _answer(provider: MailStoreProvider, store: MailStore, question: Question) -
         status=result.status.value,
         newest_uid=newest_uid,
         changed=asdict(result.downloaded),
+        uploaded=result.uploaded.new + result.uploaded.modified + result.uploaded.read + result.uploaded.deleted,
         profile=[list(row) for row in profile.rows()] if profile is not None else [],
     )
 

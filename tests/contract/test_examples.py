@@ -5,23 +5,48 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent.parent
 
 
-def test_the_embedding_example_synchronizes_and_reads(tmp_path: Path) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", str(ROOT / "examples" / "embed.py")],
-        cwd=tmp_path,
+def ran(name: str, place: Path) -> list[str]:
+    """Run an example as a program of its own; return the lines that it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(ROOT / "examples" / name)],
+        cwd=place,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    lines = ran.stdout.splitlines()
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def test_the_embedding_example_synchronizes_and_reads(tmp_path: Path) -> None:
+    lines = ran("embed.py", tmp_path)
     assert "Lunch? from Ann" in lines
     assert lines[0] == "work: started, 0 messages"
     assert "INBOX: succeeded, 1 messages" in lines
     assert "complete: 1 new" in lines
     assert (tmp_path / "mail.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_example_of_changes_sends_what_waits_and_not_what_was_undone(tmp_path: Path) -> None:
+    assert ran("change_offline.py", tmp_path) == [
+        "waits: flags",
+        "waits: create-folder",
+        "waits: create-folder",
+        "waits: move",
+        "complete: 1 marked, 1 moved, 2 folders made",
+    ]
+
+
+@pytest.mark.parametrize("name", ["embed.py", "change_offline.py"])
+def test_the_readme_shows_the_examples_as_they_are(name: str) -> None:
+    code = (ROOT / "examples" / name).read_text("utf-8")
+
+    shown = code[code.index("\nfrom ") + 1 :]
+    assert f"```python\n{shown}```" in (ROOT / "README.md").read_text("utf-8")

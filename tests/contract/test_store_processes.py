@@ -360,6 +360,31 @@ def test_what_was_committed_before_a_kill_is_there_and_nothing_of_what_was_not(p
         assert store.check(full=True).problems == ()
 
 
+@pytest.mark.parametrize("acknowledged", [1, 2, 5, 13])
+def test_what_a_person_did_before_a_kill_is_there_with_its_row_of_the_log(path: Path, acknowledged: int) -> None:
+    def work(child: Child) -> None:
+        with open_store(path) as store:
+            inbox = inbox_of(store)
+            for number in range(1, 1000):
+                with store.edit("append") as edit:
+                    edit.append(inbox.folder, raw_mail(number, 30_000), flags=["\\Draft"])
+                child.say(str(number))
+
+    child = Child(work)
+    last = ""
+    while last != str(acknowledged):
+        last = child.hear()
+    os.kill(child.pid, signal.SIGKILL)
+    assert child.end() == -signal.SIGKILL
+    with open_store(path) as store, store.read() as view:
+        found = view.operations()
+        assert len(found) >= acknowledged
+        assert [view.raw(one.message) for one in found if one.message is not None] == [
+            raw_mail(number, 30_000) for number in range(1, len(found) + 1)
+        ]
+        assert store.check(full=True).problems == ()
+
+
 def test_a_process_killed_inside_a_write_holds_up_nobody(path: Path) -> None:
     def work(child: Child) -> None:
         with open_store(path) as store, store.write("never ends") as tx:

@@ -56,9 +56,9 @@ class Stopper:
         channel.Channel.send = counted  # type: ignore[method-assign]
 
     def _watch_items(self) -> None:
-        for name in ("bodies", "headers", "summaries", "flags", "identities"):
+        for name in ("bodies", "headers", "summaries", "flags", "identities", "write", "append"):
             setattr(ImapSession, name, self._each(getattr(ImapSession, name)))
-        for name in ("folders", "open", "existing"):
+        for name in ("folders", "open", "existing", "statuses", "create", "rename", "remove", "subscribe"):
             setattr(ImapSession, name, self._whole(getattr(ImapSession, name)))
 
     def _each(self, rows: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:

@@ -12,7 +12,9 @@ import pytest
 
 from provider.cli.__main__ import main
 
-__all__ = ["PASSWORD_VARIABLE", "ROOT", "Cli", "Outcome", "message", "spawned"]
+from ..servers.fakeimap import FakeImap
+
+__all__ = ["PASSWORD_VARIABLE", "ROOT", "Cli", "Outcome", "filled", "ids", "message", "on_server", "spawned"]
 
 ROOT = Path(__file__).parent.parent.parent
 PASSWORD_VARIABLE = "MAILDOCK_TEST_PASSWORD"
@@ -71,12 +73,10 @@ def spawned(home: Path, *words: object, password: str = "", **options: Any) -> "
     environment = {**os.environ, "MAILDOCK_HOME": str(home), PASSWORD_VARIABLE: password, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [sys.executable, "-m", "provider.cli", *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
         env=environment,
         cwd=home.parent,
-        **{"stdin": subprocess.DEVNULL, **options},
+        **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
     )
 
 
@@ -87,3 +87,26 @@ def message(number: int, *, subject: str = "", body: bytes = b"Hello.\r\n") -> b
         f"Subject: {subject or f'Message {number}'}\r\nDate: Sat, 21 Nov 2026 10:00:00 +0100\r\n"
         f"Message-ID: <m{number}@example.org>\r\n\r\n"
     ).encode() + body
+
+
+def filled(maildock: Cli, fake: FakeImap, count: int = 5) -> None:
+    """Fill INBOX with messages whose ids are their numbers, add folders, and synchronize."""
+    for number in range(1, count + 1):
+        fake.append("INBOX", message(number))
+    fake.add_folder("Archive")
+    fake.add_folder("Trash", special_use=b"\\Trash")
+    assert maildock("sync").code == 0
+
+
+def ids(maildock: Cli, folder: str = "INBOX") -> dict[str, int]:
+    """Return the ids of the messages of a folder by subject."""
+    return {row["subject"]: row["id"] for row in maildock("list", folder, "--limit", 0, "--json").rows}
+
+
+def on_server(fake: FakeImap, folder: str) -> dict[str, frozenset[bytes]]:
+    """Return the flags of a folder's messages by subject."""
+    with fake.lock:
+        return {
+            found.octets.partition(b"Subject: ")[2].partition(b"\r\n")[0].decode(): found.flags
+            for found in fake.folder(folder).messages.values()
+        }

@@ -10,6 +10,7 @@ from store import MailStore
 from ..servers.fakeimap import FakeImap
 from .cli_rig import Cli
 from .flights import Flights, counting_flights
+from .places import place  # noqa: F401  (a fixture)
 from .rig import checked_store
 
 

@@ -12,16 +12,18 @@ from provider.cli.exits import ExitCode
 pytestmark = pytest.mark.servers
 
 
-def test_the_demo_synchronizes_twice_and_leaves_a_whole_store(
+def test_the_demo_brings_mail_sends_what_was_changed_and_leaves_a_whole_store(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--home", str(tmp_path / "home"), "demo"]) == ExitCode.COMPLETE
 
     told = capsys.readouterr()
     assert told.err == ""
-    first, second = re.findall(r"^demo: succeeded; (.*)$", told.out, re.MULTILINE)
+    first, second, third = re.findall(r"^demo: succeeded; (.*)$", told.out, re.MULTILINE)
     assert first.startswith(f"+{len(list(demo_messages()))} *0 .0 -0,")
     assert second.startswith(f"+{len(list(late_messages()))} *4 .0 -6,")
+    assert third == "+0 *0 .0 -0, 0 bodies, 0 B; sent +3 *3 -2, folders +1"
+    assert "Projects/Harbour: 2 messages" in told.out
     assert "The store is whole." in told.out
     offered = re.search(r"^  maildock --home (\S+) show (\d+)$", told.out, re.MULTILINE)
     assert offered is not None

@@ -60,6 +60,7 @@ def test_what_was_synchronized_is_listed_as_the_server_has_it(maildock: Cli, fak
         "date",
         "message_id",
         "body",
+        "pending",
         "sha256",
     ]
     assert (first["account"], first["flags"], first["uidvalidity"]) == ("work", ["\\Seen"], folder.uid_validity)

@@ -5,16 +5,11 @@ The same on the fake server and on Dovecot; flights are counted with the login a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 from unittest.mock import patch
-
-import pytest
 
 import store.sql.messages
 from provider import (
-    Account,
     Counts,
     ErrorKind,
     FolderPolicy,
@@ -28,93 +23,15 @@ from provider.testing import ManualClock
 from store import BodyState, MailStore
 from store.mail import AccountId
 
-from ..servers.dovecot import Dovecot, DovecotAccount
 from ..servers.fake_answer import Answer, Then
-from ..servers.fakeimap import FULL, FakeImap
-from ..servers.plain_client import NewMessage, PlainClient
+from ..servers.fakeimap import FakeImap
+from ..servers.plain_client import NewMessage
 from .flights import Flights
+from .places import SERVERS, WITHOUT_LIST_STATUS, Place, fill, letters, names
 from .rig import HANG_SECONDS, account_at, mail_of, run_to_the_end, synchronize
-from .truth_mail import plain, pour
+from .truth_mail import plain
 
 FOLDERS = 200
-NO_LIST_STATUS = (
-    "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE UNSELECT NAMESPACE ESEARCH LIST-EXTENDED SPECIAL-USE CONDSTORE QRESYNC"
-)
-
-
-@dataclass(frozen=True)
-class Place:
-    """A server with one account: where it is, and an independent way in."""
-
-    account: Account
-    client: Callable[[], PlainClient]
-    pour: Callable[[PlainClient, str, list[NewMessage]], None]
-    fake: FakeImap | None = None
-
-
-def _of_fake(fake: FakeImap) -> Place:
-    def pour_in(client: PlainClient, folder: str, messages: list[NewMessage]) -> None:
-        for one in messages:
-            fake.append(folder, one.octets, one.flags, one.internal_date)
-
-    return Place(
-        account_at(fake.port, fake.user, fake.password),
-        lambda: PlainClient.login(host=fake.host, port=fake.port, user=fake.user, password=fake.password),
-        pour_in,
-        fake,
-    )
-
-
-def _of_dovecot(user: DovecotAccount) -> Place:
-    return Place(account_at(user.port, user.user, user.password), user.client, pour)
-
-
-SERVERS = pytest.mark.parametrize("place", ["fake", pytest.param("dovecot", marks=pytest.mark.servers)], indirect=True)
-WITHOUT_LIST_STATUS = pytest.mark.parametrize(
-    "place",
-    ["fake without LIST-STATUS", pytest.param("dovecot without LIST-STATUS", marks=pytest.mark.servers)],
-    indirect=True,
-)
-
-
-@pytest.fixture
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    match request.param:
-        case "fake":
-            with FakeImap() as fake:
-                yield _of_fake(fake)
-        case "fake without LIST-STATUS":
-            with FakeImap(capabilities=FULL - {"LIST-STATUS"}) as fake:
-                yield _of_fake(fake)
-        case "dovecot":
-            yield _of_dovecot(request.getfixturevalue("dovecot"))
-        case _:
-            request.getfixturevalue("dovecot_daemon")  # skips where there is no Dovecot
-            with Dovecot(extra=f"imap_capability = {NO_LIST_STATUS}") as daemon:
-                yield _of_dovecot(daemon.add_user("one", "pass word"))
-
-
-def letters(first: int, count: int, *, flags: tuple[str, ...] = (), octets: int = 0) -> list[NewMessage]:
-    """Letters that arrived minutes apart: mail of one instant and size would be looked at as copies of each other."""
-    return [
-        NewMessage(octets=plain(number, octets=octets), flags=flags, internal_date=_arrival(number))
-        for number in range(first, first + count)
-    ]
-
-
-def _arrival(number: int) -> str:
-    return (datetime(2023, 1, 1) + timedelta(minutes=number)).strftime("%d-%b-%Y %H:%M:%S +0000")
-
-
-def names(count: int) -> list[str]:
-    return ["INBOX", *(f"Folder-{number:03}" for number in range(1, count))]
-
-
-def fill(place: Place, folders: int, messages: int = 3) -> None:
-    with place.client() as client:
-        client.create(*names(folders)[1:])
-        for at, name in enumerate(names(folders)):
-            place.pour(client, name, letters(1_000 * at, messages))
 
 
 @SERVERS

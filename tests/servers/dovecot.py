@@ -42,6 +42,9 @@ class Profile(Enum):
     FULL = ""
     NO_QRESYNC = f"{_USUAL} LIST-EXTENDED LIST-STATUS SPECIAL-USE CONDSTORE"
     NO_CONDSTORE = f"{_USUAL} LIST-EXTENDED LIST-STATUS SPECIAL-USE"
+    NO_MOVE = f"{_USUAL} LIST-EXTENDED LIST-STATUS SPECIAL-USE CONDSTORE QRESYNC".replace(" MOVE", "")
+    NO_UIDPLUS = f"{_USUAL} LIST-EXTENDED LIST-STATUS SPECIAL-USE CONDSTORE QRESYNC".replace(" UIDPLUS", "")
+    NEITHER = f"{_USUAL} LIST-EXTENDED LIST-STATUS SPECIAL-USE CONDSTORE".replace(" UIDPLUS MOVE", "")
     BARE = "IMAP4rev1"
 
 
@@ -74,6 +77,10 @@ class DovecotAccount:
         if self.server.introspection is None:
             raise RuntimeError("this Dovecot has no token introspection")
         self.server.introspection.tokens[token] = self.user
+
+    def renumber(self, folder: str, uid_validity: int) -> None:
+        """Give *folder* (its path) another UIDVALIDITY, as after a restored backup. Nobody may have it open."""
+        self.server.doveadm("mailbox", "update", "-u", self.user, "--uid-validity", str(uid_validity), folder)
 
     def client(self) -> PlainClient:
         """Return a new, logged in, independent client; close it or use `with`."""
@@ -186,6 +193,21 @@ class Dovecot:
         file.chmod(0o644)
         return DovecotAccount(server=self, user=user, password=password)
 
+    def doveadm(self, *words: str) -> None:
+        """Run one command of Dovecot's own administration. Raises RuntimeError when it refuses."""
+        assert self._root is not None and DOVECOT is not None
+        program = shutil.which("doveadm") or str(Path(DOVECOT).parent.parent / "bin" / "doveadm")
+        done = subprocess.run(
+            [program, "-c", str(self._root / "dovecot.conf"), *words], capture_output=True, text=True, timeout=30
+        )
+        if done.returncode:
+            raise RuntimeError(f"doveadm {' '.join(words)}: {done.stderr}")
+
+    def home(self, user: str) -> Path:
+        """Return the directory of a user's mail, which is there once the user has logged in."""
+        assert self._root is not None
+        return self._root / "mail" / user
+
     def log(self) -> str:
         """Return Dovecot's log so far (for the text of a failed test)."""
         assert self._root is not None
@@ -245,7 +267,7 @@ passdb {{
 {_oauth2_passdb(root) if server.introspection else ""}
 userdb {{
   driver = static
-  args = uid={mail_user} gid={mail_group} home={root}/mail/%u
+  args = allow_all_users=yes uid={mail_user} gid={mail_group} home={root}/mail/%u
 }}
 service imap-login {{
 {unchroot}  service_count = 0

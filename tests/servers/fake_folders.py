@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 
 from .fake_answer import Answer
-from .fake_messages import changed_rows, expunge_deleted
+from .fake_changes import expunge_deleted
+from .fake_messages import changed_rows
 from .fake_model import FakeFolder
 from .fake_session import Handler, Session
 from .fake_wire import Argument, BadCommand, number, quote, upper
 
 __all__ = ["HANDLERS"]
 
+_USES = frozenset({b"\\Archive", b"\\Drafts", b"\\Junk", b"\\Sent", b"\\Trash"})
 _LIST_STATUS_NEEDS = {b"HIGHESTMODSEQ": "CONDSTORE", b"MAILBOXID": "OBJECTID"}
 
 
@@ -175,10 +177,11 @@ def _select(session: Session, answer: Answer) -> None:
         answer.completion = b"NO [NONEXISTENT] Mailbox doesn't exist"
         return
     resync = _select_parameters(session, arguments[1:])
-    session.selected, session.read_only = folder, answer.command.name == "EXAMINE"
+    session.selected, session.read_only = folder, folder.read_only or answer.command.name == "EXAMINE"
     session.view, session.seen_modseq = list(folder.messages), folder.highest_modseq
     flags = [b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Seen", b"\\Draft", *folder.keywords()]
-    permanent = b"" if session.read_only else b" ".join([*flags, b"\\*"])
+    kept = [*flags, b"\\*"] if folder.permanent_flags is None else sorted(folder.permanent_flags)
+    permanent = b"" if session.read_only else b" ".join(kept)
     unseen = next((i for i, m in enumerate(folder.messages.values(), 1) if b"\\Seen" not in m.flags), 0)
     answer.rows += [
         b"* FLAGS (%b)" % b" ".join(flags),
@@ -232,19 +235,36 @@ def _close(session: Session, answer: Answer) -> None:
 
 
 def _create(session: Session, answer: Answer) -> None:
-    wire = _word(answer.command.arguments[0])
+    arguments = answer.command.arguments
+    wire = _word(arguments[0])
+    use: Argument | None = None
+    if len(arguments) > 1:
+        _need(session, "CREATE-SPECIAL-USE")
+        match arguments[1]:
+            case [bytes() as word, [bytes() as use]] if word.upper() == b"USE":
+                pass
+            case _:
+                raise BadCommand("unknown CREATE parameter")
+        if use not in _USES:
+            answer.completion = b"NO [USEATTR] No such use here"
+            return
     delimiter = session.mailbox.delimiter
     try:
-        session.mailbox.add_folder(wire.removesuffix(delimiter) if delimiter else wire)
+        session.mailbox.add_folder(wire.removesuffix(delimiter) if delimiter else wire, special_use=use)
     except ValueError:
         answer.completion = b"NO [ALREADYEXISTS] Mailbox already exists"
 
 
 def _delete(session: Session, answer: Answer) -> None:
-    try:
-        session.mailbox.delete_folder(_word(answer.command.arguments[0]))
-    except KeyError:
+    wire = _word(answer.command.arguments[0])
+    if wire.upper() == b"INBOX":
+        answer.completion = b"NO [CANNOT] INBOX cannot be deleted"
+    elif wire not in session.mailbox.folders:
         answer.completion = b"NO [NONEXISTENT] Mailbox doesn't exist"
+    elif session.selected is not None and session.selected.wire_name == wire:
+        answer.completion = b"NO [INUSE] Mailbox is open"
+    else:
+        session.mailbox.delete_folder(wire)
 
 
 def _rename(session: Session, answer: Answer) -> None:

@@ -1,4 +1,4 @@
-"""Message commands of the fake IMAP server: FETCH, SEARCH, STORE, COPY, MOVE, EXPUNGE, APPEND.
+"""Message commands of the fake IMAP server that read: FETCH, SEARCH.
 
 Room: tests/servers. RFC 3501 section 6.4, RFC 4315 (UIDPLUS), RFC 4731 (ESEARCH), RFC 6851 (MOVE),
 RFC 7162 (CHANGEDSINCE, UNCHANGEDSINCE, VANISHED), RFC 8474 (EMAILID).
@@ -14,27 +14,27 @@ from .fake_model import FakeFolder, FakeMessage
 from .fake_session import Handler, Session
 from .fake_wire import Argument, BadCommand, format_set, number, parse_set, upper
 
-__all__ = ["HANDLERS", "changed_rows", "expunge_deleted"]
+__all__ = ["HANDLERS", "by_uid", "changed_rows", "chosen", "selected", "value"]
 
 _BODY = re.compile(rb"BODY(\.PEEK)?\[(.*)\](?:<(\d+)\.(\d+)>)?\Z", re.DOTALL)
 
 
-def _folder(session: Session) -> FakeFolder:
+def selected(session: Session) -> FakeFolder:
     if session.selected is None:
         raise BadCommand("no mailbox selected")
     return session.selected
 
 
-def _by_uid(answer: Answer) -> bool:
+def by_uid(answer: Answer) -> bool:
     return answer.command.name.startswith("UID ")
 
 
-def _chosen(session: Session, answer: Answer, text: Argument) -> list[FakeMessage]:
+def chosen(session: Session, answer: Answer, text: Argument) -> list[FakeMessage]:
     """Return the messages of a set; UIDs that are not there are passed over in silence."""
-    folder = _folder(session)
+    folder = selected(session)
     if isinstance(text, list):
         raise BadCommand("a set was expected, not a list")
-    if _by_uid(answer):
+    if by_uid(answer):
         return [folder.messages[uid] for uid in parse_set(text, list(folder.messages))]
     uids = [session.view[index - 1] for index in parse_set(text, range(1, len(session.view) + 1))]
     return [folder.messages[uid] for uid in uids if uid in folder.messages]
@@ -47,12 +47,12 @@ def _fetch(session: Session, answer: Answer) -> None:
     arguments = answer.command.arguments
     if len(arguments) not in (2, 3):
         raise BadCommand("FETCH takes a set and items")
-    folder = _folder(session)
+    folder = selected(session)
     answer.rows += session.updates()  # numbers in the rows must be ones the client knows
     items = [_item(word) for word in (arguments[1] if isinstance(arguments[1], list) else [arguments[1]])]
-    if _by_uid(answer) and b"UID" not in items:
+    if by_uid(answer) and b"UID" not in items:
         items.insert(0, b"UID")
-    messages = _chosen(session, answer, arguments[0])
+    messages = chosen(session, answer, arguments[0])
     if len(arguments) == 3:
         since, vanished = _fetch_modifiers(session, arguments[2])
         if vanished:
@@ -68,7 +68,7 @@ def _fetch(session: Session, answer: Answer) -> None:
     for message in messages:
         if any(item in (b"RFC822", b"RFC822.TEXT") or item.startswith(b"BODY[") for item in items):
             _mark_seen(session, folder, message)
-        values = b" ".join(_value(session, message, item) for item in items)
+        values = b" ".join(value(session, message, item) for item in items)
         answer.rows.append(b"* %d FETCH (%b)" % (row_number[message.uid], values))
     answer.completion = b"OK Fetch completed"
 
@@ -92,7 +92,7 @@ def _fetch_modifiers(session: Session, modifiers: Argument) -> tuple[int, bool]:
     return number(words[1]), vanished
 
 
-def _value(session: Session, message: FakeMessage, item: bytes) -> bytes:
+def value(session: Session, message: FakeMessage, item: bytes) -> bytes:
     match item:
         case b"UID":
             return b"UID %d" % message.uid
@@ -143,14 +143,14 @@ def _expunged_since(folder: FakeFolder, since: int, known: Argument | None) -> l
 
 def changed_rows(session: Session, *, since: int, vanished: bool, known: bytes | None) -> list[bytes]:
     """Return the rows that SELECT (QRESYNC ...) adds: VANISHED (EARLIER), then changed flags."""
-    folder = _folder(session)
+    folder = selected(session)
     rows = []
     gone = _expunged_since(folder, since, known) if vanished else []
     if gone:
         rows.append(b"* VANISHED (EARLIER) " + format_set(gone))
     for index, message in enumerate(folder.messages.values(), 1):
         if message.modseq > since and (known is None or parse_set(known, [message.uid])):
-            values = [_value(session, message, item) for item in (b"UID", b"FLAGS", b"MODSEQ")]
+            values = [value(session, message, item) for item in (b"UID", b"FLAGS", b"MODSEQ")]
             rows.append(b"* %d FETCH (%b)" % (index, b" ".join(values)))
     return rows
 
@@ -171,15 +171,15 @@ def _search(session: Session, answer: Answer) -> None:
         words = words[2:]
     if words and words[0] == b"CHARSET":
         words = words[2:]
-    found, position = list(_folder(session).messages.values()), 0
+    found, position = list(selected(session).messages.values()), 0
     while position < len(words):
         found, position = _criterion(session, answer, words, position, found)
     view = {uid: index for index, uid in enumerate(session.view, 1)}
-    numbers = [message.uid if _by_uid(answer) else view[message.uid] for message in found if message.uid in view]
+    numbers = [message.uid if by_uid(answer) else view[message.uid] for message in found if message.uid in view]
     if wanted is None:
         answer.rows.append(b" ".join([b"* SEARCH", *(b"%d" % found_number for found_number in numbers)]))
         return
-    parts = [b'* ESEARCH (TAG "%b")' % answer.command.tag] + ([b"UID"] if _by_uid(answer) else [])
+    parts = [b'* ESEARCH (TAG "%b")' % answer.command.tag] + ([b"UID"] if by_uid(answer) else [])
     for name in wanted:
         if name == b"COUNT":
             parts.append(b"COUNT %d" % len(numbers))
@@ -204,7 +204,7 @@ def _criterion(
         flag = b"\\" + name.title()
         return [m for m in found if (flag in m.flags) is (word == name)], at + 1
     if word == b"UID" or word[:1].isdigit() or word[:1] == b"*":
-        folder = _folder(session)
+        folder = selected(session)
         text = upper(words[at + 1]) if word == b"UID" else word
         if word == b"UID":
             uids = set(parse_set(text, list(folder.messages)))
@@ -229,133 +229,9 @@ def _header_values(message: FakeMessage, field: str) -> bytes:
     return "\n".join(str(value) for value in headers.get_all(field, [])).upper().encode("utf-8", "surrogateescape")
 
 
-# -- changes ------------------------------------------------------------------------------------------
-
-
-def _writable(session: Session) -> FakeFolder:
-    if session.read_only:
-        raise BadCommand("the mailbox is read-only")
-    return _folder(session)
-
-
-def _store(session: Session, answer: Answer) -> None:
-    arguments = list(answer.command.arguments)
-    folder = _writable(session)
-    messages = _chosen(session, answer, arguments[0])
-    refused: list[FakeMessage] = []
-    if len(arguments) == 4 and isinstance(arguments[1], list) and session.can("CONDSTORE"):
-        limit = number(arguments.pop(1)[1])
-        refused = [message for message in messages if message.modseq > limit]
-    if len(arguments) != 3:
-        raise BadCommand("STORE takes a set, an action and flags")
-    action, silent, _ = upper(arguments[1]).partition(b".SILENT")
-    flags = frozenset(arguments[2] if isinstance(arguments[2], list) else [arguments[2]])
-    for message in messages:
-        if message in refused:
-            continue
-        before = message.flags
-        match action:
-            case b"+FLAGS":
-                folder.set_flags(message.uid, message.flags | flags)
-            case b"-FLAGS":
-                folder.set_flags(message.uid, message.flags - flags)
-            case b"FLAGS":
-                folder.set_flags(message.uid, flags)
-            case _:
-                raise BadCommand("unknown STORE action")
-        items = ([b"MODSEQ"] if session.enabled else []) + ([] if silent else [b"FLAGS"])
-        if items and message.flags != before:  # Dovecot tells only of what changed
-            items = ([b"UID"] if _by_uid(answer) else []) + items
-            values = b" ".join(_value(session, message, item) for item in items)
-            answer.rows.append(b"* %d FETCH (%b)" % (session.view.index(message.uid) + 1, values))
-    session.seen_modseq = folder.highest_modseq
-    if refused:
-        answer.completion = b"OK [MODIFIED %b] Conditional store failed" % format_set(m.uid for m in refused)
-
-
-def expunge_deleted(folder: FakeFolder, only: set[int] | None) -> None:
-    """Remove messages marked \\Deleted, all or those in *only*."""
-    doomed = [m.uid for m in folder.messages.values() if b"\\Deleted" in m.flags]
-    doomed = [uid for uid in doomed if only is None or uid in only]
-    if doomed:
-        folder.expunge(*doomed)
-
-
-def _expunge(session: Session, answer: Answer) -> None:
-    folder, only = _writable(session), None
-    if _by_uid(answer):
-        if not session.can("UIDPLUS"):
-            raise BadCommand("UIDPLUS is not announced")
-        only = {message.uid for message in _chosen(session, answer, answer.command.arguments[0])}
-    before = folder.highest_modseq
-    expunge_deleted(folder, only)
-    answer.rows += session.updates()
-    if "QRESYNC" in session.enabled and folder.highest_modseq > before:
-        answer.completion = b"OK [HIGHESTMODSEQ %d] Expunge completed" % folder.highest_modseq
-
-
-def _copy(session: Session, answer: Answer) -> None:
-    text, name = answer.command.arguments
-    source = _folder(session)
-    target = session.mailbox.find(upper(name) if upper(name) == b"INBOX" else name)  # type: ignore[arg-type]
-    if target is None:
-        answer.completion = b"NO [TRYCREATE] Mailbox doesn't exist"
-        return
-    moving = answer.command.name.endswith("MOVE")
-    if moving and not session.can("MOVE"):
-        raise BadCommand("MOVE is not announced")
-    messages = _chosen(session, answer, text)
-    uids = [target.append(m.octets, m.flags, m.internal_date) for m in messages]
-    code = b""
-    if uids and session.can("UIDPLUS"):
-        old = format_set(message.uid for message in messages)
-        code = b"[COPYUID %d %b %b] " % (target.uid_validity, old, format_set(uids))
-    answer.completion = b"OK " + code + b"Copy completed."
-    if moving and messages:
-        if code:
-            answer.rows.append(b"* OK " + code + b"Moved UIDs.")
-            answer.completion = b"OK Move completed."
-        source.expunge(*(message.uid for message in messages))
-        answer.rows += session.updates()
-        if "QRESYNC" in session.enabled:
-            answer.completion = b"OK [HIGHESTMODSEQ %d] Move completed" % source.highest_modseq
-
-
-def _append(session: Session, answer: Answer) -> None:
-    name, *options, octets = answer.command.arguments
-    folder = session.mailbox.find(name) if isinstance(name, bytes) else None
-    if folder is None:
-        answer.completion = b"NO [TRYCREATE] Mailbox doesn't exist"
-        return
-    if isinstance(octets, list):
-        raise BadCommand("APPEND ends in a literal")
-    flags = next((option for option in options if isinstance(option, list)), [])
-    dates = [option.decode("latin-1") for option in options if isinstance(option, bytes)]
-    if dates:
-        uid = folder.append(octets, flags, dates[0])  # type: ignore[arg-type]
-    else:
-        uid = folder.append(octets, flags)  # type: ignore[arg-type]
-    code = b"[APPENDUID %d %d] " % (folder.uid_validity, uid) if session.can("UIDPLUS") else b""
-    answer.completion = b"OK " + code + b"Append completed."
-
-
-def _check(session: Session, answer: Answer) -> None:
-    _folder(session)
-
-
 HANDLERS: dict[str, Handler] = {
-    "APPEND": _append,
-    "CHECK": _check,
-    "COPY": _copy,
-    "EXPUNGE": _expunge,
     "FETCH": _fetch,
-    "MOVE": _copy,
     "SEARCH": _search,
-    "STORE": _store,
-    "UID COPY": _copy,
-    "UID EXPUNGE": _expunge,
     "UID FETCH": _fetch,
-    "UID MOVE": _copy,
     "UID SEARCH": _search,
-    "UID STORE": _store,
 }

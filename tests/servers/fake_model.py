@@ -49,6 +49,9 @@ class FakeFolder:
     special_use: bytes | None = None
     subscribed: bool = True
     selectable: bool = True
+    read_only: bool = False
+    permanent_flags: frozenset[bytes] | None = None
+    """What this folder keeps; None: whatever it is given."""
     messages: dict[int, FakeMessage] = field(default_factory=dict)
     expunged: list[tuple[int, int]] = field(default_factory=list)
 

@@ -69,7 +69,11 @@ class Session:
         raw = b""
         try:
             raw = read_command(
-                self._readline, self._read, lambda: self._send(b"+ OK\r\n"), literal_plus=self.can("LITERAL+")
+                self._readline,
+                self._read,
+                lambda: self._send(b"+ OK\r\n"),
+                literal_plus=self.can("LITERAL+"),
+                literal_minus=self.can("LITERAL-"),
             )
             if not raw:
                 return False

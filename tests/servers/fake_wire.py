@@ -49,6 +49,7 @@ def read_command(
     go_on: Callable[[], None],
     *,
     literal_plus: bool,
+    literal_minus: bool = False,
 ) -> bytes:
     """Return the octets of one whole command, literals included; b"" when the client is gone.
 
@@ -57,8 +58,8 @@ def read_command(
     """
     parts = [readline()]
     while match := _LITERAL_END.search(parts[-1]):
-        if match[2] and not literal_plus:
-            raise BadCommand("LITERAL+ was not announced")
+        if match[2] and not literal_plus and not (literal_minus and int(match[1]) <= 4096):
+            raise BadCommand("this literal has to wait")
         if not match[2]:
             go_on()
         literal = read(int(match[1]))

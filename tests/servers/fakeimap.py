@@ -4,7 +4,7 @@ Room: tests/servers. Rules: one thread a connection, commands answered in order,
 same octets; what the capabilities do not announce is BAD. `fake.faults.on("UID FETCH", hook)` bends answers
 (`fake_answer`); folders and messages are changed through `fake.mailbox` under `fake.lock`.
 RFC 3501 with LIST-STATUS, CONDSTORE, QRESYNC, ESEARCH, SPECIAL-USE, NAMESPACE, ID, ENABLE, LITERAL+, SASL-IR,
-UNSELECT, UIDPLUS, MOVE, OBJECTID.
+UNSELECT, UIDPLUS, MOVE, MULTIAPPEND, LITERAL-, CREATE-SPECIAL-USE, OBJECTID.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import threading
 from collections.abc import Collection, Iterable
 from types import TracebackType
 
-from . import fake_folders, fake_messages
+from . import fake_changes, fake_folders, fake_messages
 from .fake_answer import Bends
 from .fake_model import DEFAULT_DATE, FakeFolder, FakeMailbox
 from .fake_session import Session
@@ -79,9 +79,10 @@ class FakeImap:
         self.tls_context, self.implicit_tls, self.preauth = tls_context, implicit_tls, preauth
         self.greeting: bytes | None = None
         """The greeting without CRLF instead of the usual one; may break any rule."""
+        self.append_octets_max = 2**40
         self.tell_in_greeting = True
         self.tell_after_login = True
-        self.handlers = fake_folders.HANDLERS | fake_messages.HANDLERS
+        self.handlers = fake_folders.HANDLERS | fake_messages.HANDLERS | fake_changes.HANDLERS
         self.host, self.port = "127.0.0.1", 0
         self._listener: socket.socket | None = None
         self._threads: list[threading.Thread] = []

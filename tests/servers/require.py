@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from .dovecot import DOVECOT
 from .dovecot_socketpair import IMAP_BINARY
 
-__all__ = ["require_dovecot", "require_dovecot_socketpair", "require_pymap"]
+__all__ = ["require_dovecot", "require_dovecot_socketpair", "require_mbsync", "require_pymap"]
 
 
 def require_dovecot() -> None:
@@ -25,6 +26,11 @@ def require_dovecot() -> None:
 def require_dovecot_socketpair() -> None:
     """Skip, or fail with CI=true, when Dovecot's imap binary is missing."""
     _require(Path(IMAP_BINARY).exists(), f"Dovecot's session binary {IMAP_BINARY} (Debian: dovecot-imapd)")
+
+
+def require_mbsync() -> None:
+    """Skip, or fail with CI=true, when mbsync is not installed."""
+    _require(shutil.which("mbsync") is not None, "mbsync (Debian: isync)")
 
 
 def require_pymap() -> None:

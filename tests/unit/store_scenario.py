@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from store import Encoder, FolderCursor, FolderState, MailStore, UidSet, open_store
+from store import Arrival, Encoder, FolderCursor, FolderPath, FolderState, MailStore, UidSet, open_store
 from store.mail import MessageKey, Uid, UidValidity
 
 from .store_kit import ACCOUNT, BEGIN, EPOCH, LARGE, Clock, Inbox, everything, listed, new, raw_mail
@@ -59,6 +59,23 @@ def scenario(store: MailStore) -> Iterator[None]:
         tx.revive(folder, EPOCH, [(MessageKey(2), Uid(2))])
         keys = [row.key for row in tx.view.identities(folder)]
         tx.remap(folder, EPOCH, [(key, Uid(key + 100)) for key in keys], UidValidity(8))
+    yield
+    with store.edit("change") as edit:
+        away = edit.create_folder(ACCOUNT, FolderPath(("Away",)))
+        edit.set_flags([MessageKey(6)], add=["\\Flagged"])
+        edit.move([MessageKey(1), MessageKey(6)], away)
+        edit.delete([MessageKey(4)], for_good=True)
+        draft = edit.append(away, raw_mail(60, LARGE), flags=["\\Draft"])
+    yield
+    with store.write("settle", durable=True) as tx:
+        created, _, one, six, gone, up = (operation.id for operation in tx.view.operations())
+        tx.settle.attempt([one, gone, up], None, None)
+        tx.settle.folder_created(created, b"Away", "/")
+        tx.settle.flags(folder, UidValidity(8), {Uid(106): frozenset({"\\Flagged"})})
+        tx.settle.arrived([up], [Arrival(message=draft, folder_id=away, epoch=UidValidity(1), uid=Uid(1))])
+        tx.settle.arrived_somewhere([one])
+        tx.settle.deleted([gone])
+        tx.settle.refuse([six], "no")
     yield
     store.finish_run(run, status="done", counts={"new": 3})
     yield

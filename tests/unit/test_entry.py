@@ -69,10 +69,10 @@ def test_outgoing_mail_is_a_warning_and_nothing_else() -> None:
     assert [error.severity for error in errors] == [Severity.WARNING]
 
 
-def test_a_request_to_upload_only_connects_nowhere_and_completes() -> None:
+def test_a_request_to_upload_only_connects_nowhere_while_nothing_is_pending(tmp_path: Path) -> None:
     play, host = Play(), Host()
     flags = SyncFlags.SYNC_UPLOAD_CONTENTS | SyncFlags.SYNC_UPLOAD_HIERARCHY
-    with provider(play) as dock:
+    with open_store(tmp_path / "mail.db") as store, MailStoreProvider(store, [account("alice")], run=play) as dock:
         assert dock.SynchronizeInBackground(SyncRequest(flags=flags, callback=host)).wait(GUARD_SECONDS).ok
     assert play.runs == []
     assert host.statuses() == [ItemStatus.STARTED, ItemStatus.SUCCEEDED]

@@ -207,8 +207,16 @@ def test_a_dovecot_profile_announces_what_its_name_says(
 ) -> None:
     with dovecot_profiles(profile).client() as client:
         told = set(client.connection.capability()[1][0].decode().split())
-    assert ("QRESYNC" in told) is (profile is Profile.FULL)
-    assert ("CONDSTORE" in told) is (profile in (Profile.FULL, Profile.NO_QRESYNC))
+    lacking = {
+        Profile.FULL: set(),
+        Profile.NO_QRESYNC: {"QRESYNC"},
+        Profile.NO_CONDSTORE: {"QRESYNC", "CONDSTORE"},
+        Profile.NO_MOVE: {"MOVE"},
+        Profile.NO_UIDPLUS: {"UIDPLUS"},
+        Profile.NEITHER: {"QRESYNC", "MOVE", "UIDPLUS"},
+        Profile.BARE: {"QRESYNC", "CONDSTORE", "MOVE", "UIDPLUS"},
+    }
+    assert {"QRESYNC", "CONDSTORE", "MOVE", "UIDPLUS"} - told == lacking[profile]
     assert {"LIST-STATUS", "SPECIAL-USE"} <= told or profile is Profile.BARE
     if profile is Profile.BARE:
         assert told == {"IMAP4rev1"}

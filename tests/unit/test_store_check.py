@@ -32,8 +32,46 @@ FAULTS = {
     "flags_are_canonical": "UPDATE messages SET server_keywords = 'b' || char(10) || 'a' WHERE uid = 1",
     "folders_are_listed_once": "INSERT INTO folders (account_id, name) SELECT account_id, name FROM folders",
     "one_run_an_account_and_lane": "DROP INDEX runs_open; UPDATE runs SET finished_at = NULL",
+    "twins_keep_places": "UPDATE messages SET twin_of = 2, header_id = NULL WHERE uid = 1",
+    "pending_messages_are_wanted": "UPDATE messages SET epoch = 0, uid = key WHERE uid = 1",
+    "wishes_differ": "UPDATE messages SET local_flags = server_flags, local_keywords = server_keywords WHERE uid = 1",
+    "operations_have_their_subject": "INSERT INTO operations (account_id, message) VALUES (1, 999)",
 }
 MORE_FAULTS = [
+    (
+        "twins_keep_places",
+        (
+            "INSERT INTO operations (account_id, message) VALUES (1, 1), (1, 2); "
+            "UPDATE messages SET twin_of = 2 WHERE uid = 1"
+        ),
+    ),
+    (
+        "twins_keep_places",
+        (
+            "INSERT INTO operations (account_id, message) VALUES (1, 1), (1, 2); "
+            "UPDATE messages SET twin_of = 2, epoch = 0 WHERE uid IN (1, 3)"
+        ),
+    ),
+    (
+        "pending_messages_are_wanted",
+        (
+            "INSERT INTO operations (account_id, message) VALUES (1, 1), (1, 2); "
+            "UPDATE messages SET epoch = 0, uid = 99 WHERE uid = 1"
+        ),
+    ),
+    (
+        "pending_messages_are_wanted",
+        (
+            "INSERT INTO operations (account_id, message, kind) SELECT 1, key, 'flags' FROM messages WHERE uid = 1; "
+            "UPDATE messages SET epoch = 0, uid = key WHERE uid = 1"
+        ),
+    ),
+    ("wishes_differ", "UPDATE messages SET local_flags = 16 WHERE uid = 1"),
+    (
+        "operations_have_their_subject",
+        "INSERT INTO operations (account_id, message) VALUES (1, 1), (1, 2); UPDATE operations SET state = 'done'",
+    ),
+    ("operations_have_their_subject", "UPDATE folders SET state = 'local'"),
     ("change_numbers_are_given_once", "UPDATE messages SET changed_seq = 3, created_seq = 3 WHERE uid IN (1, 2)"),
     ("change_numbers_are_given_once", "UPDATE messages SET created_seq = changed_seq + 1 WHERE uid = 1"),
     ("chunks_are_contiguous", "DELETE FROM chunks WHERE number = 2"),

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from store import MailStore, MessageKey, PageKey, ReadView, UidSet, database, open_store
+from store import MailStore, MessageKey, OperationId, PageKey, ReadView, UidSet, database, open_store
 from store.mail import FolderId, FolderPath, Uid
 
-from .store_kit import ACCOUNT, EPOCH, Inbox, listed, new
+from .store_kit import ACCOUNT, EPOCH, Inbox, listed, new, raw_mail
 
-LARGE_TABLES = ("messages", "headers", "blobs", "chunks", "tombstones", "partials", "troubles")
+LARGE_TABLES = ("messages", "headers", "blobs", "chunks", "tombstones", "partials", "troubles", "operations")
 INBOX = FolderId(1)
 PAGE = PageKey(10**15, 10**6)
 
@@ -31,11 +31,28 @@ READS: dict[str, Callable[[ReadView], object]] = {
     "header_block": lambda view: view.header_block(MessageKey(1)),
     "envelope": lambda view: view.envelope(MessageKey(1)),
     "open_raw": lambda view: list(view.open_raw(MessageKey(1))),
+    "raw_piece": lambda view: view.raw_piece(MessageKey(1), 0),
     "raw": lambda view: view.raw(MessageKey(1)),
     "troubles": lambda view: view.troubles(INBOX),
     "runs": lambda view: view.runs(),
     "runs of an account": lambda view: view.runs(ACCOUNT),
     "one_connection": lambda view: view.one_connection(ACCOUNT),
+    "operations": lambda view: view.operations(ACCOUNT),
+    "operations of all, and those that are over": lambda view: view.operations(pending=False),
+    "operation": lambda view: view.operation(OperationId(1)),
+    "conflicts": lambda view: view.conflicts(ACCOUNT),
+    "conflicts, all": lambda view: view.conflicts(open=False),
+    "wishes": lambda view: view.wishes(ACCOUNT),
+    "place": lambda view: view.place(MessageKey(3)),
+    "upload": lambda view: view.upload(MessageKey(3)),
+    "likeness": lambda view: view.likeness(MessageKey(3)),
+    "kept_header": lambda view: view.kept_header(MessageKey(3)),
+    "kept_raw": lambda view: view.kept_raw(MessageKey(3)),
+    "keys_at": lambda view: list(view.keys_at(INBOX, UidSet.parse("1:2,5"))),
+    "came_since": lambda view: view.came_since(MessageKey(3), MessageKey(1)),
+    "awaits": lambda view: view.awaits(INBOX),
+    "removed_with": lambda view: view.removed_with(INBOX),
+    "leaving": lambda view: view.leaving(INBOX),
     "cursor_seq": lambda view: view.cursor_seq(),
     "cursor": lambda view: view.cursor(INBOX),
     "uids": lambda view: view.uids(INBOX),
@@ -77,6 +94,9 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailStore
         inbox = Inbox.made_in(opened)
         inbox.fill(5)
         inbox.list(new(6))
+        with opened.edit("flags, and a move") as edit:
+            edit.set_flags([MessageKey(2)], add=["\\Seen"])
+            edit.move([MessageKey(3)], edit.create_folder(ACCOUNT, FolderPath(("Other",))))
         opened.start_run(ACCOUNT, trigger="test", flags=0, owner="test")
         seen.clear()
         yield opened
@@ -133,6 +153,32 @@ def test_writing_scans_no_table(store: MailStore) -> None:
         tx.remove_folder(INBOX)
     assert len(seen) > 50
     assert scans(store, seen) == []
+
+
+def test_changing_and_settling_scan_no_table(store: MailStore) -> None:
+    with store.edit("all") as edit:
+        other = edit.create_folder(ACCOUNT, FolderPath(("Another",)))
+        edit.copy([MessageKey(1)], other)
+        edit.append(other, raw_mail(50), flags=["\\Draft"])
+        edit.delete([MessageKey(4)])
+        edit.rename_folder(other, FolderPath(("Renamed",)))
+        batch = edit.batch
+    with store.edit("second thoughts") as edit:
+        edit.undo(batch)
+        edit.move([MessageKey(1)], FolderId(2))
+    with store.read() as view:
+        ids = [one.id for one in view.operations()]
+    seen.clear()
+    with store.write("settle") as tx:
+        tx.settle.attempt(ids, None, None)
+        tx.settle.flags(INBOX, EPOCH, {Uid(2): frozenset({"\\Seen"})})
+        tx.settle.arrived_somewhere(ids[:2])
+        tx.settle.refuse(ids, "no")
+        tx.add_folder(ACCOUNT, listed("New"))
+        tx.update_folder(INBOX, listed("INBOX"))
+    store.purge()
+    assert len(seen) > 50
+    assert scans(store, [one for one in seen if "DISTINCT partials" not in one]) == []  # as many as runs had half
 
 
 def test_the_look_for_scans_sees_a_scan_and_a_sort(store: MailStore) -> None:

@@ -6,9 +6,11 @@ Room: tests/wire. `session_to` takes over a socket that greets PREAUTH; `Scripte
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 from provider.cancel import Stop
 from provider.limits import Limits
@@ -19,6 +21,7 @@ from provider.sources.imap.source import ImapSession, session_on
 __all__ = ["HANG_GUARD_SECONDS", "Ear", "Reply", "Scripted", "scripted_session", "session_to"]
 
 HANG_GUARD_SECONDS = 5.0
+_LITERAL = re.compile(rb"\{(\d+)(\+?)\}\r\n\Z")
 Reply = Callable[[bytes, bytes], "bytes | None"]
 """(tag, the rest of the command line without CRLF) to octets; None closes the connection."""
 
@@ -69,8 +72,10 @@ class Scripted:
         self.octets = bytearray()
         self.hang_up_after: Callable[[bytes], bool] = lambda rest: False
         """Tells by the command whether the connection ends right behind its answer."""
+        self.asked: Callable[[bytes, bytes], bytes] = lambda tag, rest: b"+ go on\r\n"
+        """What it says when the client waits before a literal: ``+`` and it is read, anything else and it is not."""
         self.commands: list[bytes] = []
-        """Command lines as sent, tag and CRLF cut off."""
+        """Commands as sent with their literals, tag and CRLF cut off."""
         self._thread = threading.Thread(target=self._serve, name="scripted", daemon=True)
         self._thread.start()
 
@@ -79,7 +84,9 @@ class Scripted:
             self._ours.sendall(b"* PREAUTH ready\r\n")
             for line in stream:
                 self.octets += line
-                tag, _, rest = line.rstrip(b"\r\n").partition(b" ")
+                if (whole := self._whole(line, stream)) is None:
+                    continue
+                tag, _, rest = whole.rstrip(b"\r\n").partition(b" ")
                 self.commands.append(rest)
                 octets = self._reply(tag, rest)
                 if octets is None:
@@ -87,6 +94,22 @@ class Scripted:
                 self._ours.sendall(octets)
                 if self.hang_up_after(rest):
                     return
+
+    def _whole(self, line: bytes, stream: BinaryIO) -> bytes | None:
+        """Return a command with its literals, None when it was answered before its end."""
+        last = line
+        while match := _LITERAL.search(last):
+            if not match[2]:
+                tag, _, rest = line.partition(b" ")
+                said = self.asked(tag, rest)
+                self._ours.sendall(said)
+                if not said.startswith(b"+"):
+                    return None
+            literal = stream.read(int(match[1]))
+            last = stream.readline()
+            self.octets += literal + last
+            line += literal + last
+        return line
 
     def close(self) -> None:
         with contextlib.suppress(OSError):  # the client may have ended it already

@@ -13,9 +13,10 @@ from provider.limits import Limits
 from provider.sources.base import BodyWanted
 from provider.sources.imap.answers import Completion, Line
 from provider.sources.imap.channel import Channel
-from provider.sources.imap.commands import Command, LiteralStyle, String
+from provider.sources.imap.commands import Command, LiteralStyle, Streamed, String
 from provider.sources.imap.rows import Row
 from provider.sources.imap.wire import Wire
+from provider.sources.writing import Upload
 from store.mail import Uid, UidSet
 from tests.servers.fakeimap import BARE, FULL, FakeImap
 from tests.wire.canned import canned, ok
@@ -97,16 +98,33 @@ def test_a_literal_waits_only_where_the_server_wants_it(announced: frozenset[str
 
 
 def test_a_command_refused_before_its_literal_leaves_the_session_in_step() -> None:
-    def reply(tag: bytes, rest: bytes) -> bytes | None:
-        if rest.endswith(b"{5}"):
-            return b"* 1 EXISTS\r\n" + tag + b" NO [NONEXISTENT] not that one\r\n"
-        return canned({})(tag, rest)
-
-    with scripted_session(reply) as (session, server):
+    with scripted_session(canned({})) as (session, server):
+        server.asked = lambda tag, rest: b"* 1 EXISTS\r\n" + tag + b" NO [NONEXISTENT] not that one\r\n"
         with pytest.raises(Exception, match="does not exist"):
             session.open(b"caf\xc3\xa9", None)
         assert session.open(b"INBOX", None).messages == 3
     assert not any(b"caf" in line for line in server.commands)
+
+
+@pytest.mark.parametrize("pieces", [[b"abc"], [b"abcd", b"efg"], []], ids=["short", "long", "nothing"])
+def test_a_streamed_literal_that_is_not_as_long_as_announced_ends_the_connection(pieces: list[bytes]) -> None:
+    server = Scripted(lambda tag, rest: tag + b" OK done\r\n")
+    wire = wire_to(server)
+    wire.style = LiteralStyle.FREE
+    with pytest.raises(InvalidRequest):
+        wire.run(Command((b"APPEND", b"INBOX", Streamed(lambda: pieces, 5))))
+    with pytest.raises(ConnectionLost):
+        wire.run(Command((b"NOOP",)))
+    server.close()
+    assert not server.commands, "half a message is no message"
+
+
+def test_streamed_literals_leave_back_to_back_whatever_they_weigh() -> None:
+    with FakeImap(preauth=True) as fake:
+        session = session_to(fake.connect(), limits=Limits(unanswered_octets=500))
+        heavy = Upload(octets=lambda: [b"x" * 100_000] * 5, size=500_000)
+        assert [one.uid for one in session.append(b"INBOX", [heavy] * 4)] == [1, 2, 3, 4]
+        session.close()
 
 
 def test_an_iterator_left_in_the_middle_costs_the_connection() -> None:

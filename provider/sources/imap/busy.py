@@ -10,10 +10,22 @@ from . import quirks, translate
 from .grammar import Status
 from .replies import LATER_SECONDS, QUOTA_SECONDS
 
-__all__ = ["goodbye", "refuse_if_busy"]
+__all__ = ["goodbye", "refuse_if_busy", "refuse_step_if_busy"]
 
 _BUSY = frozenset({b"LIMIT", b"OVERQUOTA", b"UNAVAILABLE"})
 _BUSY_IN_BYE = _BUSY | {b"INUSE"}
+
+
+def refuse_step_if_busy(status: Status) -> None:
+    """Raise ServerBusy when a change was refused because of when, and not of what, was asked.
+
+    LIMIT, OVERQUOTA and UNAVAILABLE mean the change itself here (RFC 5530 §3): they cost that change only.
+
+    >>> refuse_step_if_busy(Status(word=b"NO", code=b"OVERQUOTA", text=b"Quota exceeded"))
+    """
+    waits = translate.wait_seconds(status.text) is not None or quirks.is_throttled(status)
+    if not status.ok and (waits or quirks.is_not_connected(status)):
+        raise _busy(status)
 
 
 def refuse_if_busy(status: Status, *, about_folder: bool = False) -> None:

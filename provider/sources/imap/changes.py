@@ -41,6 +41,8 @@ class View:
         self.begin()
         self.settled = False
         """True once the EXAMINE was completed: from then on another UIDVALIDITY is a fault."""
+        self.writable = False
+        """It was opened by SELECT: CLOSE would expunge it."""
 
     def begin(self) -> None:
         """Forget what was told so far: it was about the folder that was open before (RFC 7162 §3.2.11)."""
@@ -50,6 +52,8 @@ class View:
         self.mod_seq: ModSeq | None = None
         self.object_id: str | None = None
         self.read_only = False
+        self.permanent_flags: frozenset[str] | None = None
+        self.new_keywords = True
         self.expunges = 0
         self.vanished = UidSet()
         self.rows: dict[Uid, FlagRow] = {}
@@ -103,6 +107,10 @@ class View:
                     self.mod_seq = translate.mod_seq(told.argument)
             case b"NOMODSEQ":
                 self.mod_seq = None
+            case b"PERMANENTFLAGS":
+                told_flags = translate.flags(told.argument.strip(b"()"))
+                self.new_keywords = "\\*" in told_flags
+                self.permanent_flags = told_flags - {"\\*"}
             case b"MAILBOXID":
                 self.object_id = translate.email_id(told.argument.strip(b"()"))
             case _:
@@ -140,6 +148,9 @@ def leaving(view: View | None, abilities: Abilities, *, implicit: bool) -> list[
         return []
     if abilities.can("UNSELECT"):
         return [Command((b"UNSELECT",))]
+    if view.writable:  # only where EXAMINE is known to make a folder read-only, CLOSE does no harm behind it
+        examine = Command((b"EXAMINE", String(view.name)))
+        return [examine, Command((b"CLOSE",))] if abilities.examines else []
     return [Command((b"CLOSE",))] if view.read_only or abilities.examines else []
 
 

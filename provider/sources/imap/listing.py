@@ -26,11 +26,22 @@ from .folderlines import Folders, Namespaces, key, namespaces, status_of
 from .grammar import Malformed
 from .wire import Wire
 
-__all__ = ["Abilities", "list_folders", "prepare"]
+__all__ = ["Abilities", "ask_statuses", "list_folders", "prepare", "status_items"]
 
 _STATUS_ROW_OCTETS = 200
 _IN_REV2 = frozenset(
-    ("ENABLE", "ESEARCH", "LIST-EXTENDED", "LIST-STATUS", "LITERAL-", "NAMESPACE", "SPECIAL-USE", "UNSELECT")
+    (
+        "ENABLE",
+        "ESEARCH",
+        "LIST-EXTENDED",
+        "LIST-STATUS",
+        "LITERAL-",
+        "MOVE",
+        "NAMESPACE",
+        "SPECIAL-USE",
+        "UIDPLUS",
+        "UNSELECT",
+    )
 )
 """Extensions that became a part of IMAP4rev2 (RFC 9051 appendix E), as far as we ask for them."""
 
@@ -56,6 +67,11 @@ class Abilities:
     @property
     def _only_rev2(self) -> bool:
         return "IMAP4REV2" in self.capabilities and "IMAP4REV1" not in self.capabilities
+
+    @property
+    def utf8_names(self) -> bool:
+        """Folder names are UTF-8, not modified UTF-7: the server speaks IMAP4rev2 only (RFC 9051 §5.1)."""
+        return self._only_rev2
 
     @property
     def condstore(self) -> bool:
@@ -156,11 +172,11 @@ def list_folders(
     told = dict(_statuses(reply, limits))
     selectable = [name for name, folder in folders.found.items() if folder.selectable]
     if not abilities.can("LIST-STATUS"):
-        told.update(_ask_statuses(wire, selectable, _status_items(abilities, with_ids=not known), limits))
+        told.update(ask_statuses(wire, selectable, status_items(abilities, with_ids=not known), limits))
     if known and abilities.can("OBJECTID"):
         epochs = {name: status.uid_validity for name, (status, _) in told.items() if status is not None}
         others = [name for name in selectable if known.get(name) is None or known[name] != epochs.get(name)]
-        for name, (_, object_id) in _ask_statuses(wire, others, b"(MAILBOXID)", limits).items():
+        for name, (_, object_id) in ask_statuses(wire, others, b"(MAILBOXID)", limits).items():
             told[name] = (told[name][0] if name in told else None, object_id)
     folders.tell(told)
     all_told = subscriptions is None or reply.endings[subscriptions].ok
@@ -179,13 +195,13 @@ def _list_command(abilities: Abilities, *, with_ids: bool) -> Command:
         if abilities.can("SPECIAL-USE"):
             options.append(b"SPECIAL-USE")
     if abilities.can("LIST-STATUS"):
-        options.append(b"STATUS " + _status_items(abilities, with_ids=with_ids))
+        options.append(b"STATUS " + status_items(abilities, with_ids=with_ids))
     if not options:
         return Command((b"LIST", b'""', b'"*"'))
     return Command((b"LIST", b'""', b'"*"', b"RETURN (%b)" % b" ".join(options)))
 
 
-def _status_items(abilities: Abilities, *, with_ids: bool) -> bytes:
+def status_items(abilities: Abilities, *, with_ids: bool) -> bytes:
     items = [b"MESSAGES", b"UIDNEXT", b"UIDVALIDITY"]
     if abilities.condstore:
         items.append(b"HIGHESTMODSEQ")
@@ -202,11 +218,15 @@ def _statuses(reply: Reply, limits: Limits) -> dict[bytes, tuple[FolderStatus | 
     return found
 
 
-def _ask_statuses(
-    wire: Wire, names: Iterable[bytes], items: bytes, limits: Limits
+def ask_statuses(
+    wire: Wire,
+    names: Iterable[bytes],
+    items: bytes,
+    limits: Limits,
+    leave: Iterable[Command] = (),
 ) -> dict[bytes, tuple[FolderStatus | None, str | None]]:
     """Ask STATUS *items* of each folder, in as few flights as the window of unanswered octets allows."""
-    commands = deque(Command((b"STATUS", String(name), items), _STATUS_ROW_OCTETS) for name in names)
+    commands = deque([*leave, *(Command((b"STATUS", String(name), items), _STATUS_ROW_OCTETS) for name in names)])
     found = {}
     for response in wire.converse(commands):
         if isinstance(response, Line) and response.word == b"STATUS":

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TypeVar
 
-from store.mail import UidSet, UidValidity
+from store.mail import FolderPath, Role, UidSet, UidValidity
 
 from ...account import Account
 from ...cancel import Stop
@@ -21,6 +21,7 @@ from ..base import (
     BodyWanted,
     FlagRow,
     FolderListing,
+    FolderStatus,
     HeaderRow,
     IdentityRow,
     Known,
@@ -32,19 +33,23 @@ from ..base import (
     Summary,
 )
 from ..legs import Leg, LegEvent
-from . import fetching
+from ..writing import Appended, FolderWrite, Upload, WriteEvent
+from . import appending, fetching
 from .answers import Line, answers_understood
 from .bodies import small_bodies
 from .changes import View, leaving, open_folder
 from .channel import Channel
-from .commands import String
+from .commands import Command, String
 from .connect import open_door
+from .desk import Desk
+from .foldering import Folderer
 from .grammar import Status
-from .listing import Abilities, list_folders, prepare
+from .listing import Abilities, ask_statuses, list_folders, prepare, status_items
 from .parts import large_body
 from .searching import existing
 from .tour import tour
 from .wire import Wire
+from .writing import write_folders
 
 __all__ = ["ImapSession", "ImapSource", "imap_source", "session_on"]
 
@@ -52,7 +57,7 @@ T = TypeVar("T")
 
 
 class ImapSession:
-    """One connection, logged in. See ``sources.base.Session`` for what each method promises."""
+    """One connection, logged in. See ``base.Session`` and ``writing.WritingSession`` for what each method promises."""
 
     def __init__(self, channel: Channel, abilities: Abilities, *, limits: Limits, listener: Listener) -> None:
         self._limits = limits
@@ -61,20 +66,13 @@ class ImapSession:
         self._view: View | None = None
         self._opening: View | None = None
         self._left: View | None = None
-        """The last folder of a tour: nobody speaks of it any more, but the server has it open."""
+        """The last folder of a tour, or of writing: nobody speaks of it any more, but the server has it open."""
         self._wire = Wire(channel, limits=limits, observer=self._observe)
 
     def folders(self, known: Mapping[bytes, UidValidity] = NOTHING_KNOWN) -> FolderListing:
         """List every folder with its status, in one flight where the server can."""
         with self._guarded():
-            view, self._view, self._left = self._view or self._left, None, None
-            return list_folders(
-                self._wire,
-                self._abilities,
-                limits=self._limits,
-                known=known,
-                leave=lambda: leaving(view, self._abilities, implicit=False),
-            )
+            return list_folders(self._wire, self._abilities, limits=self._limits, known=known, leave=self._leave)
 
     def open(self, name: bytes, known: Known | None) -> Opened:
         """EXAMINE the folder and tell what changed since *known*."""
@@ -101,6 +99,60 @@ class ImapSession:
                 self._left = yield from tour(self._room_of, self._abilities, map(_sendable, legs), before, self._at)
             finally:
                 self._opening = None
+
+    def write(self, writes: Iterable[FolderWrite]) -> Iterator[WriteEvent]:
+        """Change many folders back to back; none is open afterwards."""
+        with self._guarded():
+            desk = Desk(
+                self._wire,
+                self._abilities,
+                map(_changeable, writes),
+                before=self._view or self._left,
+                at=self._at,
+                notice=self._listener.notice,
+            )
+            self._view = self._left = None
+            try:
+                desk.greet(self._limits)
+                yield from write_folders(desk)
+            finally:
+                self._opening, self._left = None, desk.open
+
+    def append(self, target: bytes, uploads: Sequence[Upload]) -> Iterator[Appended]:
+        """Add messages to a folder, back to back."""
+        String(target)
+        with self._guarded(target):
+            prepare(self._wire, self._abilities, limits=self._limits)
+            yield from appending.append(self._wire, self._abilities, target, uploads)
+
+    def statuses(self, names: Sequence[bytes]) -> dict[bytes, FolderStatus]:
+        """Ask how folders stand, back to back; none is open afterwards: STATUS of an open one may be stale."""
+        with self._guarded():
+            prepare(self._wire, self._abilities, limits=self._limits)
+            items = status_items(self._abilities, with_ids=False)
+            told = ask_statuses(self._wire, names, items, self._limits, self._leave())
+            found = ((name, told[name][0]) for name in names if name in told)
+            return {name: status for name, status in found if status is not None}
+
+    def create(self, path: FolderPath, *, parent: bytes | None, role: Role | None = None) -> bytes:
+        """CREATE a folder."""
+        with self._guarded():
+            return self._folderer().create(path, parent, role)
+
+    def rename(self, name: bytes, path: FolderPath, *, parent: bytes | None) -> bytes:
+        """RENAME a folder."""
+        with self._guarded(name):
+            return self._folderer().rename(name, path, parent)
+
+    def remove(self, name: bytes) -> None:
+        """DELETE a folder."""
+        with self._guarded(name):
+            self._folderer().remove(name)
+
+    def subscribe(self, name: bytes, on: bool) -> None:
+        """SUBSCRIBE to a folder, or UNSUBSCRIBE from it."""
+        with self._guarded(name):
+            self._folderer().subscribe(name, on)
 
     def existing(self, within: UidSet | None = None) -> UidSet:
         """Ask which UIDs exist, by SEARCH."""
@@ -137,6 +189,15 @@ class ImapSession:
 
     def _at(self, view: View | None) -> None:
         self._opening = view
+
+    def _leave(self) -> list[Command]:
+        """Return what leaves the folder that is open; nobody speaks of it any more."""
+        view, self._view, self._left = self._view or self._left, None, None
+        return leaving(view, self._abilities, implicit=False)
+
+    def _folderer(self) -> Folderer:
+        prepare(self._wire, self._abilities, limits=self._limits)
+        return Folderer(self._wire, self._abilities, self._limits, self._leave())
 
     def _room(self) -> fetching.FetchRoom:
         if self._view is None:
@@ -190,6 +251,14 @@ def _sendable(leg: Leg) -> Leg:
     """Refuse a name that is never sent before anything of its folder is."""
     String(leg.name)
     return leg
+
+
+def _changeable(write: FolderWrite) -> FolderWrite:
+    """Refuse names that are never sent before anything of the folder is."""
+    String(write.name)
+    for transfer in write.transfers:
+        String(transfer.target)
+    return write
 
 
 def session_on(

@@ -4,7 +4,8 @@ Room: sources/imap. One thread owns a wire. Rules (RFC 9051 §5.5, §7):
 
 - Any *outstanding* tag may complete, in any order; a completion of another tag, a continuation that nobody waits for,
   and an answer that is no IMAP end the connection.
-- A batch of commands leaves in one ``send``; what is unanswered stays below ``Limits.unanswered_octets``.
+- A batch of commands leaves in one ``send``; what is unanswered stays below ``Limits.unanswered_octets``, where a
+  message that is sent does not count: a server reads it as it comes.
 - A literal of up to ``CHUNK_OCTETS`` is read with its row; a larger one is streamed by ``chunks`` and never held whole.
 - Each cap of ``Limits`` ends in LimitExceeded before memory is spent. Deadlines are total: ``command_seconds``, longer
   by what was announced at ``octets_per_second``; the time in which we do not read does not count.
@@ -32,7 +33,7 @@ from . import grammar
 from .answers import Completion, Line, Reply, Response, answers_understood
 from .busy import goodbye
 from .channel import Channel
-from .commands import Command, LiteralStyle
+from .commands import Command, LiteralStyle, Streamed, waits
 from .grammar import Status
 from .pace import Pace
 from .rows import Row, ends_in_section, row_of_items, usual_row
@@ -152,7 +153,7 @@ class Wire:
         while commands:
             tag = self._prefix + b"%d" % (self._sent + 1)
             segments = commands[0].segments(tag, self.style)
-            octets = sum(map(len, segments))
+            octets = sum(len(segment) for segment in segments if isinstance(segment, bytes))
             if octets > self._limits.command_octets + len(tag):
                 raise InvalidRequest(f"A command of {octets:,} octets is longer than servers accept.")
             if self._outstanding and (
@@ -166,33 +167,43 @@ class Wire:
             self._sent += 1
             self._outstanding[tag], self._unanswered[tag] = command, octets
             expected, waiting = expected + command.expected_octets, waiting + octets
-            if log.isEnabledFor(logging.DEBUG):
+            if log.isEnabledFor(logging.DEBUG) and isinstance(segments[0], bytes):
                 log.debug("C: %s", printable(segments[0]))
-            if len(segments) == 1:
-                batch += segments[0]
-            else:
-                self._channel.send(bytes(batch))
-                batch.clear()
-                self._send_waiting(tag, segments)
+            self._put(batch, tag, segments)
+        self._flush(batch)
+
+    def _put(self, batch: bytearray, tag: bytes, segments: Sequence[bytes | Streamed]) -> None:
+        """Add a command to *batch*, which is sent as far as the server has to ask for more, and when it gets long."""
+        for segment in segments:
+            if isinstance(segment, Streamed):
+                self._pace.announce(segment.size)
+                for piece in segment.pieces():
+                    batch += piece
+                    if len(batch) >= CHUNK_OCTETS:
+                        self._flush(batch)
+                continue
+            batch += segment
+            if waits(segment):
+                self._flush(batch)
+                if not self._may_go_on(tag):
+                    return  # refused before its end
+
+    def _flush(self, batch: bytearray) -> None:
         if batch:
             self._channel.send(bytes(batch))
+            batch.clear()
 
-    def _send_waiting(self, tag: bytes, segments: Sequence[bytes]) -> None:
-        """Send a command piece by piece; between two pieces the server has to ask for more."""
-        self._channel.send(segments[0])
-        for segment in segments[1:]:
-            while True:
-                line = self._channel.readline()
-                if line.startswith(b"+"):
-                    break
-                response = self._understand(line)
-                if response is not None:
-                    if isinstance(response, Row) and response.remaining:
-                        raise ProtocolBroken("The server sent mail where it had to ask for the rest of a command.")
-                    self._early.append(response)
-                if tag not in self._outstanding:
-                    return  # refused before its end
-            self._channel.send(segment)
+    def _may_go_on(self, tag: bytes) -> bool:
+        """Read until the server asks for the rest of a command, or refuses it: False."""
+        while not (line := self._channel.readline()).startswith(b"+"):
+            response = self._understand(line)
+            if response is not None:
+                if isinstance(response, Row) and response.remaining:
+                    raise ProtocolBroken("The server sent mail where it had to ask for the rest of a command.")
+                self._early.append(response)
+            if tag not in self._outstanding:
+                return False
+        return True
 
     # -- in -------------------------------------------------------------------------------------------
 

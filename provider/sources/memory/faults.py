@@ -14,9 +14,9 @@ from ...errors import CommandRefused, ConnectionLost, LoginRefused, ProviderErro
 
 __all__ = ["PLACES", "Hang", "MemoryFaults"]
 
-PLACES = frozenset(
-    {"connect", "folders", "open", "existing", "summaries", "flags", "headers", "identities", "bodies", "close"}
-)
+_READING = {"connect", "folders", "open", "existing", "summaries", "flags", "headers", "identities", "bodies", "close"}
+_WRITING = {"write", "append", "statuses", "create", "rename", "remove", "subscribe"}
+PLACES = frozenset(_READING | _WRITING)
 ANYWHERE = ""
 TICK_SECONDS = 0.25
 

@@ -35,6 +35,9 @@ class MemoryFolder:
     role: Role | None = None
     selectable: bool = True
     subscribed: bool | None = None
+    read_only: bool = False
+    permanent_flags: frozenset[str] | None = None
+    """Flags that it keeps, and no others; None: all."""
     uid_next: int = 1
     mod_seq: int = 1
     """HIGHESTMODSEQ: rises with every change."""

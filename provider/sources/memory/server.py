@@ -21,8 +21,10 @@ class MemoryServer:
     """One user's mail. Thread-safe. Folders are named by path, as text (``"Lists/python"``) or ``FolderPath``.
 
     *exactness* is how much its change reports prove; *object_ids* whether it knows folders and messages by ids of
-    their own (RFC 8474); *statuses* whether a listing brings statuses; *password* what a login must bring, if anything.
-    All four may be changed between sessions. Unknown folders and messages raise KeyError.
+    their own (RFC 8474); *statuses* whether a listing brings statuses; *tells_places* whether it says where a message
+    came to that was copied, moved or added (UIDPLUS, RFC 4315); *password* what a login must bring, if anything;
+    *quota_octets* and *message_octets_max* what it takes. All may be changed between sessions. Unknown folders and
+    messages raise KeyError.
     """
 
     def __init__(
@@ -31,12 +33,18 @@ class MemoryServer:
         exactness: Exactness = Exactness.EXACT,
         object_ids: bool = True,
         statuses: bool = True,
+        tells_places: bool = True,
         password: str | None = None,
+        quota_octets: int | None = None,
+        message_octets_max: int | None = None,
     ) -> None:
         self.exactness = exactness
         self.object_ids = object_ids
         self.statuses = statuses
+        self.tells_places = tells_places
         self.password = password
+        self.quota_octets = quota_octets
+        self.message_octets_max = message_octets_max
         self.faults = MemoryFaults()
         self.lock = threading.RLock()
         """Held by whoever changes or reads folders."""
@@ -173,6 +181,11 @@ class MemoryServer:
         """Remove messages for good."""
         with self.lock:
             self.folder(path).expunge(uids)
+
+    def octets(self) -> int:
+        """Return the octets of all messages."""
+        with self.lock:
+            return sum(len(m.octets) for folder in self._folders.values() for m in folder.messages.values())
 
     # -- looking ------------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ from ..base import (
 )
 from .model import MemoryFolder, MemoryMessage
 from .server import MemoryServer
+from .writing import MemoryWriter
 
 __all__ = ["MemorySession", "MemorySource", "memory_source"]
 
@@ -82,6 +83,10 @@ class MemorySession:
         self._listener = listener
         self._folder: MemoryFolder | None = None
         self._lost = False
+        writer = MemoryWriter(server, self._asking, self._row)
+        self.write, self.append, self.statuses = writer.write, writer.append, writer.statuses
+        self.create, self.rename = writer.create, writer.rename
+        self.remove, self.subscribe = writer.remove, writer.subscribe
 
     def folders(self, known: Mapping[bytes, UidValidity] = NOTHING_KNOWN) -> FolderListing:
         """List every folder."""

@@ -1,0 +1,139 @@
+"""Histories that went wrong once, each by its name: found by `test_histories`, made as short as they go."""
+
+from collections.abc import Callable
+
+import pytest
+
+from ..servers.dovecot import DovecotAccount, Profile
+from .world import World
+
+pytestmark = pytest.mark.servers
+Accounts = Callable[[Profile], DovecotAccount]
+
+
+@pytest.fixture(params=[Profile.FULL])
+def world(request: pytest.FixtureRequest, dovecot_profiles: Accounts) -> World:
+    """A new account; it comes to rest, and must agree, at the end of each test."""
+    return World(dovecot_profiles(request.param))
+
+
+def on(*profiles: Profile) -> pytest.MarkDecorator:
+    """Play on these kinds of server instead of a full one."""
+    return pytest.mark.parametrize("world", profiles, indirect=True, ids=lambda profile: profile.name)
+
+
+def test_the_time_of_what_is_added_here_is_kept_as_a_server_tells_it(world: World) -> None:
+    with world:
+        world.append_here(0, 3, 0, 1)
+        world.come_to_rest()
+
+
+def test_a_folder_that_is_empty_here_and_not_there_is_not_deleted_unasked(world: World) -> None:
+    with world:
+        world.append_there(2, 2, 2)
+        world.remove_folder_here(1, 3)
+        world.sync(1)
+        assert [one.state.value for one in world.clients[1].pending()] == ["held"]
+        world.come_to_rest()
+
+
+def test_what_was_moved_out_of_a_folder_that_never_came_to_the_server_is_not_forgotten_with_it(world: World) -> None:
+    with world:
+        world.create_here(1, 3)
+        world.append_here(1, 4, 1, 3)
+        world.move_here(1, 7, 6)
+        world.remove_folder_here(1, 0)
+        world.come_to_rest()
+
+
+def test_a_folder_deleted_on_both_sides_is_deleted(world: World) -> None:
+    with world:
+        world.append_there(2, 2, 2)
+        world.sync(1)
+        world.remove_folder_here(1, 3)
+        world.remove_folder_there(2)
+        world.come_to_rest()
+
+
+@on(Profile.FULL, Profile.NO_MOVE, Profile.NO_UIDPLUS, Profile.BARE)
+def test_what_was_thrown_away_here_and_removed_there_is_gone_on_both_sides(world: World) -> None:
+    with world:
+        world.append_there(0, 0, 0)
+        world.sync(0)
+        world.delete_here(0, 8, False)
+        world.delete_there(1)
+        world.come_to_rest()
+
+
+@on(Profile.FULL, Profile.BARE)
+def test_mail_leaves_a_folder_that_was_deleted_here_before_that_goes(world: World) -> None:
+    with world:
+        world.append_there(2, 2, 2)
+        world.sync(0)
+        world.delete_here(0, 3, True)
+        world.remove_folder_here(0, 7)
+        world.come_to_rest()
+
+
+@on(Profile.BARE, Profile.NO_UIDPLUS)
+def test_what_was_brought_nobody_knows_where_and_taken_away_again_leaves_no_ghost(world: World) -> None:
+    with world:
+        world.append_there(0, 3, 3)
+        world.create_here(0, 2)
+        world.sync(0)
+        world.move_here(0, 7, 0)
+        world.rename_there(0, 4)
+        world.come_to_rest()
+
+
+def test_what_was_to_be_moved_is_moved_though_its_folder_was_renumbered(world: World) -> None:
+    with world:
+        for number in range(4):
+            world.append_there(number % 3, number, number)
+        world.sync(0)
+        world.mark_there(9, 0, True)
+        world.delete_here(0, 3, True)
+        world.renumber(4)
+        world.move_here(0, 4, 6)
+        world.come_to_rest()
+
+
+@on(Profile.NEITHER)
+def test_a_visit_that_was_broken_off_is_made_again_though_no_number_differs(world: World) -> None:
+    with world:
+        world.append_here(1, 6, 1, 5)
+        world.sync_killed(1, 3860, False)
+        world.sync(0)
+        world.move_here(0, 0, 5)
+        world.append_there(5, 2, 3)
+        world.sync_killed(0, 3447, False)
+        world.come_to_rest()
+
+
+@on(Profile.NEITHER)
+def test_one_that_stays_marked_and_one_that_goes_do_not_make_up_for_each_other(world: World) -> None:
+    with world:
+        for number in range(4):
+            world.append_there((1, 2, 0, 1)[number], number + 1, number + 1)
+        world.create_there(4)
+        world.sync_killed(1, 1846, False)
+        world.append_here(1, 6, 1, 1)
+        world.sync_killed(1, 2378, True)
+        world.move_here(1, 5, 4)
+        world.delete_there(4)
+        world.delete_here(1, 4, False)
+        world.come_to_rest()
+
+
+@on(Profile.NO_MOVE)
+def test_a_folder_deleted_on_both_sides_out_of_which_mail_was_moved_here_comes_to_rest(world: World) -> None:
+    with world:
+        world.append_there(0, 0, 0)
+        world.move_there(4, 5)
+        world.sync_cut(1, 3075, True, True)
+        world.rename_here(1, 6, 3)
+        world.move_here(1, 2, 5)
+        world.remove_folder_here(1, 2)
+        world.remove_folder_there(7)
+        world.create_there(0)
+        world.come_to_rest()
