@@ -60,22 +60,28 @@ SAMPLE = [
     "refusals: a server that does not tell places: new mail",
     "refusals: a server that does not tell places: moves and copies",
 ]
-STOPS, CUTS = 10, 4
-"""Of each scenario of the sample: more than 500 in all."""
+STOPS, CUTS = 12, 4
+"""Of each scenario of the sample, where it has so many places."""
+PLAYED: dict[str, int] = {}
+"""How many stops of each scenario were carried on by this process."""
 
 
 @pytest.mark.parametrize("id", SAMPLE)
 def test_wherever_a_replay_is_stopped_the_next_one_completes_it(id: str, tmp_path: Path) -> None:
     stops = Stops(CRASH[id], tmp_path)
     pictures = stops.pictures()
-    for at in evenly(len(pictures), STOPS):
+    places, cuts = list(evenly(len(pictures), STOPS)), list(evenly(stops.rows(), CUTS))
+    for at in places:
         stops.carry_on(pictures[at], whole=at % 3 == 0)
-    for at in evenly(stops.rows(), CUTS):
+    for at in cuts:
         stops.cut(at, whole=at % 3 == 0)
+    PLAYED[id] = len(places) + len(cuts)
 
 
 def test_the_sample_is_large_enough() -> None:
-    assert len(SAMPLE) * (STOPS + CUTS) >= 500
+    if set(PLAYED) != set(SAMPLE):
+        pytest.skip("only a part of the sample was played: how many stops there are was not counted")
+    assert sum(PLAYED.values()) >= 500
 
 
 @pytest.fixture(scope="module")
