@@ -18,7 +18,7 @@ from .engine.portion import Portion
 from .engine.resume import visit_reason
 from .engine.tours import TourReport, tour_folders
 from .engine.tree import synchronize_tree
-from .errors import Cancelled, SourceError, UnknownItem
+from .errors import Cancelled, ErrorKind, SourceError, UnknownItem
 from .events import ItemStatus
 from .phases import Phase
 from .preview import preview
@@ -279,4 +279,8 @@ class Rounds:
             if not view.awaits(folder.id):
                 return
         with self._context.store.write("not found", run=self._context.run) as tx:
-            tx.settle.never_found(folder.id)
+            lost = tx.settle.never_found(folder.id)
+        if lost:
+            mail = "1 message" if lost == 1 else f"{lost:,} messages"
+            text = f"The server took {mail} from here into {folder.path}, and has them no more: they go here, too."
+            self._context.warn(ErrorKind.MESSAGE_MISSING, text, folder=str(folder.path))

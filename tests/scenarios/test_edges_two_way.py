@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from provider import Counts, MailStoreProvider
-from provider.testing import MemoryServer
+from provider import Counts, ErrorKind, MailStoreProvider, SyncRequest
+from provider.testing import MemoryServer, RecordingCallback
 from store.mail import FolderPath, Uid
 
 from .rig import HANG_SECONDS, checked_store
@@ -42,6 +42,39 @@ class Sparing(MemoryServer):
             if one.octets == octets:
                 return one.uid
         return super().append(path, octets, flags=flags, internal_date=internal_date, uid=uid, size=size)
+
+
+class Deaf(MemoryServer):
+    """Says OK to new mail, and stores nothing (H81)."""
+
+    def append(
+        self,
+        path: FolderPath | str,
+        octets: bytes,
+        *,
+        flags: Iterable[str] = (),
+        internal_date: datetime | None = None,
+        uid: int | None = None,
+        size: int | None = None,
+    ) -> Uid:
+        return Uid(1)
+
+
+def test_new_mail_that_the_server_took_and_does_not_have_is_told_and_not_sent_for_ever(tmp_path: Path) -> None:
+    server = Deaf(tells_places=False)
+    with checked_store(tmp_path / "mail.db") as store, MailStoreProvider(store, [server.account()]) as provider:
+        provider.SynchronizeInBackground().wait(HANG_SECONDS)
+        with store.read() as view:
+            inbox = view.folders()[0].id
+        with store.edit("add it") as edit:
+            edit.append(inbox, LETTER)
+        heard = RecordingCallback()
+        for _ in range(2):
+            provider.SynchronizeInBackground(SyncRequest(callback=heard)).wait(HANG_SECONDS)
+        with store.read() as view:
+            assert view.operations() == ()
+    assert sum(call.startswith("append") for call in server.calls) == 1
+    assert [error.kind for error in heard.errors] == [ErrorKind.MESSAGE_MISSING]
 
 
 def test_e38_a_flag_that_the_server_drops_is_not_sent_again_for_ever(tmp_path: Path) -> None:

@@ -153,7 +153,6 @@ class MemoryWriter:
                 yield told
 
     def _append(self, target: bytes, upload: Upload, octets: bytes) -> Appended:
-        self._server.note(f"append {self._text(target)}")
         folder = self._server.named(target)
         error = self._refusal(target, folder, len(octets))
         if folder is None or error is not None:
