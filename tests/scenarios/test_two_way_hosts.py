@@ -335,6 +335,47 @@ def test_mail_marked_for_download_comes_whatever_the_policy(tmp_path: Path) -> N
             assert view.operations() == ()
 
 
+def test_mail_that_waits_for_room_and_is_moved_meanwhile_is_not_given_up(desk: Desk) -> None:
+    desk.server.quota_octets = desk.server.octets()
+    with desk.store.edit("save") as edit:
+        key = edit.append(desk.folder("Drafts"), letter(20))
+    desk.synchronize()
+    with desk.store.edit("move it") as edit:
+        edit.move([key], desk.folder("Work"))
+
+    desk.synchronize()
+
+    assert desk.subjects("Work") == ["20"]
+    assert OperationState.LATER in desk.states()
+
+
+def test_only_some_folders_asked_for_never_tear_what_is_wanted_of_one_message(desk: Desk) -> None:
+    keys = desk.keys("INBOX")[:1]
+    with desk.store.edit("there") as edit:
+        edit.move(keys, desk.folder("Work"))
+    with desk.store.edit("and on") as edit:
+        edit.move(keys, desk.folder("Other"))
+
+    desk.synchronize(flags=SyncFlags.ALL_DIRECTIONS | SyncFlags.SYNC_THESE_FOLDERS, folders=("Other",))
+    desk.synchronize()
+
+    assert (desk.there("Work"), desk.there("Other")) == ([], ["1"])
+
+
+def test_what_is_still_to_be_copied_is_not_removed_before(desk: Desk) -> None:
+    desk.server.quota_octets = desk.server.octets()
+    keys = desk.keys("INBOX")[:1]
+    with desk.store.edit("copy") as edit:
+        edit.copy(keys, desk.folder("Other"))
+    desk.synchronize()
+    with desk.store.edit("remove") as edit:
+        edit.delete(keys, for_good=True)
+
+    desk.synchronize()
+
+    assert "1" in desk.there("INBOX")
+
+
 def test_a_mass_deletion_waits_for_a_person_and_goes_once_it_is_approved(desk: Desk) -> None:
     for number in range(100, 160):
         desk.server.append("Other", letter(number))
