@@ -129,9 +129,7 @@ class Resolving:
 
     def _out_of_the_set(self, message: MessageKey) -> None:
         """Forget this copy: nothing is sent, and what the server has is listed again as another message."""
-        twin = places.twin(self._w.connection, message)
-        if twin is not None:
-            places.remove(self._w, twin)
+        places.drop_twin(self._w, message)
         self._end([*operations.chain(self._w.connection, message), *self._log.beside(message)], "it was given up")
         rows.bury(self._w, [message])
 

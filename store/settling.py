@@ -178,9 +178,7 @@ class Settling(Resolving):
             self._arrived_somewhere(message, [one for one in pending if one.message == message])
 
     def _arrived_somewhere(self, message: MessageKey, mine: Sequence[Operation]) -> None:
-        twin = places.twin(self._w.connection, message)
-        if twin is not None:
-            places.remove(self._w, twin)
+        places.drop_twin(self._w, message)
         rest = [one for one in self._log.chain(message) if all(one.id != other.id for other in mine)]
         operations.set_twin(self._w, [one.id for one in rest], None)
         conflicts.close_of(self._w, [one.id for one in mine])
@@ -209,9 +207,8 @@ class Settling(Resolving):
     def deleted(self, ids: Iterable[OperationId]) -> None:
         """Deletions are done, or were done already: the twins go."""
         for one in self._log.pending(ids):
-            twin = None if one.message is None else places.twin(self._w.connection, one.message)
-            if twin is not None:
-                places.remove(self._w, twin)
+            if one.message is not None:
+                places.drop_twin(self._w, one.message)
             self._end([one.id, *([] if one.message is None else self._log.beside(one.message))])
 
     def gone(self, ids: Iterable[OperationId], reason: str) -> None:
@@ -231,9 +228,7 @@ class Settling(Resolving):
             if kept or (chain and all(other.id != mine.id for other in chain for mine in asked)):
                 self._end([one.id], reason)
                 continue
-            twin = places.twin(self._w.connection, one.message)
-            if twin is not None:
-                places.remove(self._w, twin)
+            places.drop_twin(self._w, one.message)
             over = [*(other.id for other in self._log.chain(one.message)), *self._log.beside(one.message)]
             self._end(over, reason)
             rows.bury(self._w, [one.message])

@@ -100,7 +100,7 @@ class Answers:
         counts = Counts(new=done) if not told.transfer.move else Counts(new=done, deleted=done)
         context.item_of(str(job.folder.path)).uploaded(counts)
         if told.lingering:
-            self._tell_lingering(job.folder, len(told.lingering))
+            context.tell_left_marked(str(job.folder.path), len(told.lingering))
         left = list(self._at(jobs, told.left))
         if left and told.error is not None:
             self._refused_jobs(left, target, told.error)
@@ -118,7 +118,7 @@ class Answers:
         self.changed = True
         context.item_of(str(job.folder.path)).uploaded(Counts(deleted=len(told.gone)))
         if told.left:
-            self._tell_lingering(job.folder, len(told.left))
+            context.tell_left_marked(str(job.folder.path), len(told.left))
         rest = [one for one in job.deletes if one.place and one.place.uid not in told.gone | told.left]
         if rest and told.error is not None:
             self._refused([id for one in rest for id in one.net.operations], job.folder, told.error)
@@ -288,14 +288,6 @@ class Answers:
         with self._context.store.read() as view:
             found = view.folder(folder)
         return FolderFact(id=found.id, name=found.name, path=found.path)
-
-    def _tell_lingering(self, folder: FolderFact, count: int) -> None:
-        mail = "1 message" if count == 1 else f"{count:,} messages"
-        text = (
-            f"{mail} of {folder.path}, marked as deleted and still there: the server can only remove all "
-            "that anybody marked, and that is never asked for."
-        )
-        self._context.warn(Notice(kind=ErrorKind.LEFT_MARKED.value, text=text, folder=str(folder.path)))
 
 
 def _without_effect(told: Marked) -> dict[Uid, frozenset[str]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from store.mail import FolderId, FolderPath, MessageKey, ModSeq, Uid, UidSet, UidValidity
 from store.mail.operations import FOLDER_KINDS, Net, Operation, OperationKind, OperationState, Source, net
 
-__all__ = ["FolderFact", "FolderJob", "Job", "Place", "ReplayPlan", "Wish", "plan_replay", "uids_of"]
+__all__ = ["FolderFact", "FolderJob", "Job", "Place", "ReplayPlan", "Wish", "chains_of", "plan_replay", "uids_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +109,7 @@ def plan_replay(
             jobs[folder] = FolderJob(folders[folder])
         return jobs[folder]
 
-    chains: dict[MessageKey, list[Operation]] = defaultdict(list)
-    for one in operations:
-        if one.message is not None and one.kind not in FOLDER_KINDS and _moves_mail(one):
-            chains[one.message].append(one)
-    for key, chain in chains.items():
+    for key, chain in chains_of(operations).items():
         if key in barred or any(one.state is not OperationState.QUEUED for one in chain):
             continue
         _place_job(plan, job_in, net(chain), places, folders)
@@ -132,8 +128,13 @@ def plan_replay(
     return plan
 
 
-def _moves_mail(one: Operation) -> bool:
-    return one.kind not in (OperationKind.FLAGS, OperationKind.DOWNLOAD)
+def chains_of(operations: Iterable[Operation]) -> dict[MessageKey, list[Operation]]:
+    """Return what says where a message is to be, by message, in the order of *operations*."""
+    chains: dict[MessageKey, list[Operation]] = defaultdict(list)
+    for one in operations:
+        if one.message is not None and one.kind not in FOLDER_KINDS | {OperationKind.FLAGS, OperationKind.DOWNLOAD}:
+            chains[one.message].append(one)
+    return chains
 
 
 def _place_job(

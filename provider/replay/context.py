@@ -65,6 +65,15 @@ class ReplayContext:
         )
         self.warn(Notice(kind=ErrorKind.CONFLICT.value, text=text, folder=folder or None))
 
+    def tell_left_marked(self, folder: str, count: int) -> None:
+        """Tell of messages that could only be marked, for nothing but a plain EXPUNGE would remove them."""
+        mail = "1 message" if count == 1 else f"{count:,} messages"
+        text = (
+            f"{mail} of {folder}, marked as deleted and still there: the server can only remove all "
+            "that anybody marked, and that is never asked for."
+        )
+        self.warn(Notice(kind=ErrorKind.LEFT_MARKED.value, text=text, folder=folder))
+
     def warn(self, notice: Notice) -> None:
         """Tell of something that stops nothing."""
         self.tell(notice, folder=notice.folder, severity=Severity.WARNING)

@@ -2,15 +2,14 @@
 gone. Writes to the store only; what has to be sent because of it, the next pass sends.
 """
 
-from collections import defaultdict
-
 from store import Arrival, Message, UnknownMessage
 from store.mail import FolderId, MessageKey, Role, UidSet
 from store.mail.conflicts import Choice, NewConflict, Side, Version
-from store.mail.operations import FOLDER_KINDS, Net, Operation, OperationKind, Source, net
+from store.mail.operations import Net, Operation, OperationKind, Source, net
 
 from ..errors import ErrorKind
 from ..sources.base import Notice
+from .collapse import chains_of
 from .conflicts import Case, Here, There, case_of
 from .context import ReplayContext, conflict_of
 from .facts import account_operations, due, place_of
@@ -25,19 +24,12 @@ def decide_lost(context: ReplayContext, *, everywhere: bool) -> bool:
     *everywhere*: the download looked at every folder, and well; else nothing is taken for gone. What is wanted of one
     message is judged as a whole, or not at all.
     """
-    chains: dict[MessageKey, list[Operation]] = defaultdict(list)
-    flags: list[Operation] = []
-    for one in account_operations(context):
-        if one.message is None or one.kind in FOLDER_KINDS:
-            continue
-        if one.kind is OperationKind.FLAGS:
-            flags.append(one)
-        elif one.kind is not OperationKind.DOWNLOAD:
-            chains[one.message].append(one)
     ready = False
     if everywhere:
-        for one in flags:
-            if one.message is not None and one.message not in chains and due(context, one):
+        pending = account_operations(context)
+        chains = chains_of(pending)
+        for one in pending:
+            if one.kind is OperationKind.FLAGS and one.message not in chains and due(context, one):
                 _flags(context, one)
         for chain in chains.values():
             if all(due(context, one) for one in chain):

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 
 from store import Arrival, BodyNotHere, StoreDamaged, StoreError, UnknownMessage
 from store.mail import FolderId, MessageKey, Uid, UidSet, UidValidity
-from store.mail.operations import Net, Operation, OperationId, OperationKind, OperationState, Source, net
+from store.mail.operations import Net, OperationId, OperationState, Source, net
 
 from ..errors import ErrorKind, FolderUnusable, SourceError
 from ..phases import Phase
 from ..sources.base import BodyWanted, IdentityRow, Notice, Opened, Session
 from ..sources.writing import Deleted, FolderWrite, WriteEnded, WritingSession
-from .collapse import FolderFact
+from .collapse import FolderFact, chains_of
 from .context import ReplayContext
 from .evidence import Evidence, alike, copies_found, newcomers, same_header, same_mail, worth_reading
 from .facts import doubt_counts, evidence_of, folder_facts
@@ -96,15 +96,11 @@ def _doubts(context: ReplayContext) -> tuple[list[_Doubt], list[OperationId]]:
     """Return the attempts of the whole account, whatever folders were asked for; and those that brought nothing
     anywhere: they are simply sent again.
     """
-    chains: dict[MessageKey, list[Operation]] = defaultdict(list)
     with context.store.read() as view:
-        pending = view.operations(context.account)
-    for one in pending:
-        if one.state is OperationState.ATTEMPTED and one.message is not None and one.kind is not OperationKind.FLAGS:
-            chains[one.message].append(one)
+        attempted = [one for one in view.operations(context.account) if one.state is OperationState.ATTEMPTED]
     doubts: list[_Doubt] = []
     unsent: list[OperationId] = []
-    for chain in chains.values():
+    for chain in chains_of(attempted).values():
         sent = net(chain)
         if sent.target is None:
             unsent.extend(sent.operations)
@@ -369,16 +365,7 @@ def _not_removed(context: ReplayContext, source: FolderFact, event: Deleted | Wr
         if event.left:
             with context.store.write("left behind", run=context.run) as tx:
                 doubt_counts(tx, source.id)
-            _tell_marked(context, source, len(event.left))
+            context.tell_left_marked(str(source.path), len(event.left))
     if left and event.error is not None:
         _tell(context, event.error, source)
     return left
-
-
-def _tell_marked(context: ReplayContext, source: FolderFact, count: int) -> None:
-    mail = "1 message" if count == 1 else f"{count:,} messages"
-    text = (
-        f"{mail} of {source.path}, marked as deleted and still there: the server can only remove all "
-        "that anybody marked, and that is never asked for."
-    )
-    context.warn(Notice(kind=ErrorKind.LEFT_MARKED.value, text=text, folder=str(source.path)))

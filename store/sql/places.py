@@ -37,6 +37,7 @@ __all__ = [
     "add",
     "at",
     "change",
+    "drop_twin",
     "grave",
     "leave_twin",
     "leaves",
@@ -232,10 +233,7 @@ def leaves(connection: sqlite3.Connection, one: Operation, folder: FolderId) -> 
 
 def unplace(work: Writing, key: MessageKey) -> None:
     """Forget the place that a message has by its twin or its tombstone."""
-    place = twin(work.connection, key)
-    if place is not None:
-        remove(work, place)
-    elif row(work.connection, key) is None:
+    if not drop_twin(work, key) and row(work.connection, key) is None:
         work.connection.execute(UNPLACE, (key, key))
 
 
@@ -275,6 +273,14 @@ def remove(work: Writing, one: Row) -> None:
     """Remove a row of which nobody has heard."""
     work.connection.execute(REMOVE, (one.key,))
     _tally(work, one, -1)
+
+
+def drop_twin(work: Writing, key: MessageKey) -> bool:
+    """Remove the row that keeps the place of the message *key*; False: there was none."""
+    kept = twin(work.connection, key)
+    if kept is not None:
+        remove(work, kept)
+    return kept is not None
 
 
 def pending_row(work: Writing, like: Row, folder: FolderId) -> Row:
