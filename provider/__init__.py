@@ -10,7 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .account import Account, Credential, CredentialSupplier, FolderPolicy, Keep, Login, Password, Security
+    from .account import (
+        Account,
+        Credential,
+        CredentialSupplier,
+        FolderPolicy,
+        Keep,
+        Login,
+        Password,
+        Security,
+        SentCopies,
+        Smtp,
+    )
     from .callback import CancelRequest, ProgressCallback
     from .clock import Clock, SystemClock
     from .entry import MailStoreProvider
@@ -44,6 +55,7 @@ if TYPE_CHECKING:
         SYNCMGR,
         Counts,
         Event,
+        ItemKind,
         ItemResult,
         ItemStatus,
         ResultStatus,
@@ -82,6 +94,7 @@ __all__ = [
     "FolderUnusable",
     "IncompleteAnswer",
     "InvalidRequest",
+    "ItemKind",
     "ItemResult",
     "ItemStatus",
     "Keep",
@@ -99,9 +112,11 @@ __all__ = [
     "Resolver",
     "ResultStatus",
     "Security",
+    "SentCopies",
     "ServerBusy",
     "Severity",
     "Shortcuts",
+    "Smtp",
     "SourceError",
     "SyncError",
     "SyncFlags",
@@ -130,6 +145,8 @@ _HOME = {
     "Login": "account",
     "Password": "account",
     "Security": "account",
+    "SentCopies": "account",
+    "Smtp": "account",
     "CancelRequest": "callback",
     "ProgressCallback": "callback",
     "Clock": "clock",
@@ -162,6 +179,7 @@ _HOME = {
     "SYNCMGR": "events",
     "Counts": "events",
     "Event": "events",
+    "ItemKind": "events",
     "ItemResult": "events",
     "ItemStatus": "events",
     "ResultStatus": "events",

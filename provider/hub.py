@@ -141,7 +141,9 @@ class Hub:
             feed._journal = self._journal.copy(lambda: None)
             seq, ends = self._seq, []
             for key in dict.fromkeys([*known, *told]):
-                end = known.get(key) or ItemResult(account=key[0], folder=key[1], item=key[2], status=ItemStatus.CANCELED)
+                end = known.get(key) or ItemResult(
+                    account=key[0], folder=key[1], item=key[2], status=ItemStatus.CANCELED
+                )
                 last = told.get(key)
                 if last is not None and last.status.terminal:
                     end = replace(end, status=last.status, counts=last.counts or end.counts)
