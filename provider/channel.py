@@ -26,13 +26,13 @@ from .cancel import Stop
 from .dial import READ, WRITE, Countdown, wait_ready
 from .errors import ConnectionLost, ErrorKind, LimitExceeded, SourceError, TlsRefused
 from .limits import Limits
-from .sources.base import Listener
+from .sources.base import Listener, Notice
 from .tls import not_spoken, refusal
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["Channel"]
+__all__ = ["Channel", "Deaf"]
 
 T = TypeVar("T")
 
@@ -53,6 +53,19 @@ class _Raw(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int | None:
         return self._receive(buffer)
+
+
+class Deaf:
+    """A listener where nobody draws what comes in: submission tells its progress otherwise."""
+
+    def received(self, octets: int) -> None:
+        """Hear nothing."""
+
+    def waiting(self, seconds: float) -> None:
+        """Hear nothing."""
+
+    def notice(self, notice: Notice) -> None:
+        """Hear nothing."""
 
 
 class Channel:
@@ -87,6 +100,14 @@ class Channel:
         except BaseException:
             self.close()
             raise
+
+    def local_host(self) -> str:
+        """Return the address that this end of the connection has; empty where it has none."""
+        try:
+            name = self._sock.getsockname()
+        except OSError:
+            return ""
+        return str(name[0]).partition("%")[0] if isinstance(name, tuple) else ""
 
     def deadline(self, seconds: float | None) -> None:
         """Give all that follows *seconds* in total; None: no deadline. The time of a pause does not count."""

@@ -16,6 +16,9 @@ __all__ = ["Words", "ask", "ask_again", "is_plain", "unsupported", "words"]
 CHARACTERS_MAX = 16_000
 """Tokens of several thousand characters are common; more than this is a mistake."""
 
+PREFIX_CHARACTERS = 48
+"""So much of a secret is looked for in what a server says: what is shown of it is cut, perhaps within the secret."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
@@ -36,7 +39,7 @@ class Words:
             base64.b64encode(self.first).decode("ascii"),
             base64.b64encode(self.secret.encode("utf-8", "replace")).decode("ascii"),
         )
-        return any(form and form in shown for form in forms)
+        return any(form and form[:PREFIX_CHARACTERS] in shown for form in forms)
 
 
 def ask(account: Account, supplier: CredentialSupplier | None, *, refused: bool) -> str:
