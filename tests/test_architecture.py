@@ -92,7 +92,7 @@ STORE_FORBIDDEN = {"socket", "ssl", "asyncio", "concurrent", "imaplib", "smtplib
 THREAD_STARTERS = {"Thread", "Timer", "ThreadPoolExecutor", "start_new_thread", "to_thread", "run_in_executor"}
 THREAD_ROOMS = (
     "provider.bridge",
-    "provider.sources.imap.dial",  # a name look-up cannot be stopped: its thread is left behind when we are
+    "provider.dial",  # a name look-up cannot be stopped: its thread is left behind when we are
     "provider.cli.demo_server",  # a server for people to try, not part of the provider
 )
 

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from provider import channel
 from provider.engine import bodies, folderrun, listing, pipe, portion, resume
 from provider.sources.imap import bodies as imap_bodies
-from provider.sources.imap import channel
 from provider.sources.imap.source import ImapSession
 from store import database
 

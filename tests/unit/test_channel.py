@@ -10,14 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from provider.account import Account
 from provider.cancel import Stop
+from provider.channel import Channel
 from provider.errors import Cancelled, ConnectionLost, ErrorKind, LimitExceeded, TimedOut, TlsRefused
 from provider.limits import Limits
 from provider.sources.base import Notice
-from provider.sources.imap.channel import Channel
-from provider.sources.imap.tls import make_context
-from store.mail import AccountId
+from provider.tls import make_context
 
 GUARD_SECONDS = 5
 
@@ -242,7 +240,7 @@ def test_cancel_ends_a_send_nobody_reads(line: Line) -> None:
 
 
 def test_cancel_ends_a_silent_tls_handshake(line: Line) -> None:
-    context = make_context(Account(id=AccountId("a"), host="h", user="u"))
+    context = make_context(None, "a")
     assert isinstance(end_of(lambda: line.channel.start_tls(context, "localhost"), line, line.stop.stop), Cancelled)
 
 
@@ -298,7 +296,7 @@ def test_a_closed_channel_leaves_no_hook_behind(line: Line) -> None:
 
 
 def test_tls_is_refused_when_octets_came_before_it(line: Line) -> None:
-    context = make_context(Account(id=AccountId("a"), host="h", user="u"))
+    context = make_context(None, "a")
     line.far.sendall(b"A1 OK begin\r\n* CAPABILITY EVIL\r\n")
     line.channel.readline()
     with pytest.raises(TlsRefused) as caught:
@@ -308,7 +306,7 @@ def test_tls_is_refused_when_octets_came_before_it(line: Line) -> None:
 
 
 def test_plain_text_in_place_of_a_handshake_is_named_and_shown(line: Line) -> None:
-    context = make_context(Account(id=AccountId("a"), host="h", user="u"))
+    context = make_context(None, "a")
     line.far.sendall(b"220 mail.example ESMTP\r\n")
     with pytest.raises(TlsRefused) as caught:
         line.channel.start_tls(context, "localhost")

@@ -12,9 +12,9 @@ import pytest
 
 from provider.account import Account, Credential, Login, Security
 from provider.cancel import Stop
+from provider.channel import Channel
 from provider.errors import Cancelled, ErrorKind, LoginRefused, Needs, ServerBusy, TooManyConnections
 from provider.limits import Limits
-from provider.sources.imap.channel import Channel
 from provider.sources.imap.connect import open_door
 from tests.servers.doorstep import (
     CAPABILITIES,
