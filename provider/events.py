@@ -1,7 +1,8 @@
 """What a callback hears: frozen, JSON-able values without secrets, subjects or bodies.
 
-An item is one account (``folder`` None), one folder of it, or its outbox. For one item: one STARTED, then progress, then exactly
-one terminal status; ``messages_done`` and ``octets_done`` never go down and never pass a known total; a total may grow.
+An item is one account (``folder`` None), one folder of it, or its outbox. For one item: one STARTED, then progress,
+then exactly one terminal status; ``messages_done`` and ``octets_done`` never go down and never pass a known total; a
+total may grow.
 """
 
 from dataclasses import asdict, dataclass

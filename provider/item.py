@@ -1,4 +1,4 @@
-"""How far one item is: an account, a folder of it or its outbox, as numbers that only go up. Pure; times are handed in."""
+"""How far one item is: an account, a folder or an outbox, as numbers that only go up. Pure; times are handed in."""
 
 from datetime import datetime
 

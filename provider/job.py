@@ -1,7 +1,8 @@
-"""One request at work: its accounts' legs (one that sends, one that synchronizes, or either alone), the handles that share it, and what they may do to it.
+"""One request at work: its accounts' legs, the handles that share it, and what they may do to it.
 
-Rules: a job is cancelled, and waits, when all of its handles ask for it; one handle of several that cancels leaves
-with an end of its own. Its hub is told the end once, after its last leg.
+A leg sends an account's outbox, or synchronizes it. Rules: a job is cancelled, and waits, when all of its handles ask
+for it; one handle of several that cancels leaves with an end of its own. Its hub is told the end once, after its last
+leg.
 """
 
 import threading

@@ -3,8 +3,8 @@
 Rules: SYNC_ON_DEMAND first, SYNC_BACKGROUND last, else first come, first served. A run whose turn is wanted by a more
 urgent leg may yield; its leg comes back to its old place. Legs in the quick lane run beside all that, one an account,
 take no place and ask nobody to yield, until a server shows that it takes one connection only (decision 8). So do legs
-that send; the account's synchronization in the same request begins when they are over. Only a request that waits as a whole is shared. Whatever a run does - return, raise, hang while the provider closes - its job
-hears an end.
+that send; the account's synchronization in the same request begins when they are over. Only a request that waits as a
+whole is shared. Whatever a run does - return, raise, hang while the provider closes - its job hears an end.
 """
 
 import itertools

@@ -40,7 +40,7 @@ class Verdict:
 
 
 def after_delivery(one: Submission, delivery: Delivery, now: datetime) -> Verdict:
-    """Return what follows from *delivery* of *one*, which has counted this try already."""
+    """Return what follows from *delivery* of *one*, as it was when it was claimed."""
     match delivery.ended:
         case Ended.ANSWERED:
             return _answered(one, delivery, now)
@@ -106,7 +106,7 @@ def _not_sent(
 
 
 def _wait(one: Submission, minutes: tuple[int, ...]) -> timedelta:
-    return timedelta(minutes=minutes[min(max(one.tries, 1), len(minutes)) - 1])
+    return timedelta(minutes=minutes[min(one.tries, len(minutes) - 1)])
 
 
 def _given_up_at(one: Submission) -> datetime:
