@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from ..encode import DIGEST_OCTETS, EncodedChunk, Encoder, expanded
 from ..errors import StoreDamaged
-from ..mail import BlobId, MessageKey, Uid, UidSet
+from ..mail import BlobId, HeaderId, MessageKey, Uid, UidSet
 from ..messages import BodiesStored
 from ..tables import BlobRow, ChunkRow, MessageRow, PartialRow, RunRow, table
 from .bulk import find_many, in_one_row, update_many, write_many
@@ -25,7 +25,17 @@ from .rows import Place, is_unseen
 from .statements import names, p, sql
 from .writing import Writing
 
-__all__ = ["add_chunks", "drop_left_partials", "drop_partials", "forget_partials", "keep", "raw_octets"]
+__all__ = [
+    "add_chunks",
+    "drop_left_partials",
+    "drop_partials",
+    "encoded",
+    "facts",
+    "forget_partials",
+    "keep",
+    "piece_of",
+    "raw_octets",
+]
 
 _t, _blobs, _chunks, _partials = table(MessageRow), table(BlobRow), table(ChunkRow), table(PartialRow)
 _runs = table(RunRow)
@@ -251,18 +261,22 @@ def _fill(work: Writing, at: Place, finished: list[tuple[_Target, EncodedChunk]]
     count(work, at.folder, messages=messages, unseen=unseen, bodies=len(finished))
 
 
-def keep(work: Writing, account: int, octets: bytes) -> tuple[int, int]:
-    """Store a whole content that is in memory; return the ids of its header and of its octets."""
-    chunks = Encoder().start(Uid(1)).chunk(octets, last=True)
+def encoded(octets: bytes) -> list[EncodedChunk]:
+    """Return a whole content that is in memory ready for ``keep``; no transaction need wait for it."""
+    return Encoder().start(Uid(1)).chunk(octets, last=True)
+
+
+def keep(work: Writing, account: int, chunks: Sequence[EncodedChunk]) -> tuple[HeaderId, BlobId]:
+    """Store a whole content; return the ids of its header and of its octets."""
     last = chunks[-1]
     assert last.digest is not None
     assert last.header is not None
     (header,) = header_ids(work, account, [last.header])
     known = list(find_many(work.connection, BY_DIGESTS, (account,), [last.digest]))
     if known:
-        return header, int(known[0][0])
-    blob = work.next_id("blobs")
-    write_many(work.connection, ADD, [(blob, account, last.digest, len(octets), len(chunks))])
+        return header, BlobId(known[0][0])
+    blob = BlobId(work.next_id("blobs"))
+    write_many(work.connection, ADD, [(blob, account, last.digest, last.octets_total, len(chunks))])
     for chunk in chunks:
         work.connection.execute(ADD_CHUNK, (account, blob, chunk.number, chunk.octets, chunk.data))
     return header, blob
@@ -300,6 +314,12 @@ def raw_octets(connection: sqlite3.Connection, blob: BlobId) -> Iterator[bytes]:
         yield piece
     if (seen, length) != (chunks, octets) or running.digest() != digest:
         raise StoreDamaged("the octets of a message are not those that were written; run a check")
+
+
+def facts(connection: sqlite3.Connection, blob: BlobId) -> tuple[bytes, int, int]:
+    """Return digest, octets and number of chunks of a whole content."""
+    digest, octets, chunks = connection.execute(BLOB, (blob,)).fetchone()
+    return digest, octets, chunks
 
 
 def piece_of(connection: sqlite3.Connection, blob: BlobId, number: int) -> bytes | None:
