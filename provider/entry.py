@@ -282,7 +282,10 @@ class MailStoreProvider:
             fetch = self._run_messages or _runs()[1]
             return fetch(store, source, account, leg.keys, request, reporter, turn)
         run = self._run or _runs()[0]
-        return run(store, source, account, request, reporter, turn)
+        outcome = run(store, source, account, request, reporter, turn)
+        if account.smtp is not None and outcome.status is ItemStatus.SUCCEEDED and not request.dry_run:
+            _learn()(store, account)
+        return outcome
 
 
 def _runs() -> tuple[AccountRun, FetchRun]:
@@ -296,6 +299,12 @@ def _send_run() -> SendRun:
     from .transport.sender import run_sending
 
     return run_sending
+
+
+def _learn() -> Callable[["MailStore", Account], None]:
+    from .transport.filing import learn
+
+    return learn
 
 
 def _transport_of() -> Callable[[Account], Transport]:

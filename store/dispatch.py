@@ -19,6 +19,7 @@ from .encode import DIGEST_OCTETS
 from .errors import LeaseLost, StoreDamaged, UnknownSubmission
 from .instants import micros_or_none
 from .mail import AccountId, FolderId, MessageKey
+from .mail.operations import OperationId
 from .mail.submission import (
     DOUBT_SECONDS,
     DOUBTS_MAX,
@@ -34,7 +35,8 @@ from .mail.submission import (
 from .mime import split_header
 from .mime.outbound import without_bcc
 from .readview import ReadView
-from .sql import accounts, blobs, outbox, places
+from .settling import Settling
+from .sql import accounts, blobs, cursors, outbox, places
 from .sql.outbox import Row
 from .sql.writing import Writing
 
@@ -214,8 +216,9 @@ class Dispatch:
     def filed(self, id_: SubmissionId, owner: str, *, folder: FolderId | None = None) -> MessageKey | None:
         """End a submission that was sent; in the same transaction its draft is deleted, and its copy appended.
 
-        *folder*: where the copy goes, as an ordinary new message that the next synchronization uploads; None: it is
-        filed already, or not wanted. Return the copy's key. Raises LeaseLost, UnknownFolder, FolderNotWritable.
+        *folder*: where the copy goes, as an ordinary new message that the next synchronization uploads, once it has
+        looked whether the provider put one there in the meantime; None: it is filed already, or not wanted. Return the
+        copy's key. Raises LeaseLost, UnknownFolder, FolderNotWritable.
         """
         with self._unit("file copy", durable=True) as work:
             row = self._held(work, id_, owner)
@@ -226,19 +229,27 @@ class Dispatch:
             if folder is not None:
                 _, octets, _ = blobs.facts(work.connection, row.blob_id)
                 copy = editing._append_kept(folder, row.header_id, row.blob_id, octets, frozenset({"\\Seen"}))
+                cursor = cursors.cursor_of(work.connection, folder)
+                # In doubt from the beginning: so it is looked for before it is sent.
+                Settling(work).attempt([OperationId(editing.batch)], cursor.epoch, cursor.uid_next)
             draft = None if row.draft is None else places.row(work.connection, row.draft)
             if draft is not None and draft.visible:
                 editing.delete([draft.key], for_good=True)
             editing._finish()
             free = row._replace(owner="", lease_until=None, lease_seconds=0, dot=0)
-            state = SubmissionState.FILED.value
-            outbox.change(work, free, state=state, draft=None, next_try=None, reason="", finished_at=work.now)
+            state, now = SubmissionState.FILED.value, work.now
+            outbox.change(work, free, state=state, draft=None, next_try=None, reason="", finished_at=now, filed_as=copy)
             return copy
 
     def filing(self, account: AccountId) -> Filing:
         """Return who was seen to file copies of what *account* sends."""
         with self._database.reading() as connection:
             return outbox.filing(connection, accounts.number_of(connection, account))
+
+    def is_copy(self, key: MessageKey) -> bool:
+        """Tell whether a message is the copy that was filed of something that was sent."""
+        with self._database.reading() as connection:
+            return outbox.is_copy(connection, key)
 
     def learn_filing(self, account: AccountId, who: Filing) -> bool:
         """Keep who files copies; False when that was known. Raises UnknownAccount."""
@@ -300,6 +311,7 @@ class Dispatch:
             reason=reason,
             tries=tries,
             doubts=row.doubts,
+            doubted_at=work.now if fresh else row.doubted_at,
             owner="",
             lease_until=None,
             lease_seconds=0,

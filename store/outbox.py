@@ -101,6 +101,8 @@ class Outbox(Dispatch):
                 lease_seconds=0,
                 dot=0,
                 finished_at=None,
+                doubted_at=None,
+                filed_as=None,
             )
             return self._value(work, outbox.add(work, row, made.recipients))
 

@@ -34,8 +34,10 @@ class Outgoing:
 class Watch(Protocol):
     """What a transport tells while it sends, and asks."""
 
-    stop: Stop
-    """Set: nothing more may go out, at once; the connection is torn down without flushing."""
+    @property
+    def stop(self) -> Stop:
+        """Set: nothing more may go out, at once; the connection is torn down without flushing."""
+        ...
 
     def sent(self, octets: int) -> None:
         """Take note that so many octets of the message are out. Never goes down within one message."""

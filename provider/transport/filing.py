@@ -11,7 +11,7 @@ from enum import Enum
 
 from store import Folder, FolderState, MailStore, Message, ReadView
 from store.mail import AccountId, FolderPath, Role
-from store.mail.submission import DOUBT_SECONDS, Filing, Submission, SubmissionState
+from store.mail.submission import Filing, Submission, SubmissionState
 
 from ..account import Account, SentCopies, Smtp
 
@@ -82,10 +82,9 @@ def learn(store: MailStore, account: Account) -> None:
         recent = [] if folder is None else view.submissions(account.id, [SubmissionState.FILED])
         extra = []
         for one in recent:
-            found = [] if folder is None else list(_copies(view, folder, one))
-            ours = [message for message in found if message.blob == one.blob]
-            if len(found) > len(ours) > 0:
-                extra += [message.key for message in ours]
+            keys = [] if folder is None or one.filed_as is None else [found.key for found in _copies(view, folder, one)]
+            if one.filed_as in keys and len(keys) > 1:
+                extra.append(one.filed_as)
     if extra:
         store.outbox.learn_filing(account.id, Filing.PROVIDER)
         with store.edit("second copies") as edit:
@@ -122,7 +121,7 @@ def _sent(view: ReadView, account: AccountId) -> Folder | None:
 
 
 def _copies(view: ReadView, folder: Folder, one: Submission) -> Iterator[Message]:
-    """Yield the messages of *folder* with the Message-ID of *one*, newest first; older ones than it cannot be copies."""
+    """Yield the messages of *folder* with the Message-ID of *one*, newest first; what is older cannot be a copy."""
     since, before = one.submitted_at - SPAN, None
     name = one.message_id.strip("<>")
     while True:

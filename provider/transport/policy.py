@@ -58,7 +58,8 @@ def after_failure(one: Submission, error: ProviderError, now: datetime) -> Verdi
 
 
 def _answered(one: Submission, delivery: Delivery, now: datetime) -> Verdict:
-    fates = [(address, Fate.ACCEPTED, delivery.reply) for address in one.waiting if address in delivery.accepted]
+    fates: list[tuple[str, Fate, Reply | None]] = []
+    fates += [(address, Fate.ACCEPTED, delivery.reply) for address in one.waiting if address in delivery.accepted]
     fates += [(address, Fate.REFUSED, reply) for address, reply in delivery.refused]
     if not delivery.later:
         reason = _told("refused", delivery.refused)
@@ -76,7 +77,8 @@ def _answered(one: Submission, delivery: Delivery, now: datetime) -> Verdict:
 
 def _in_doubt(one: Submission, delivery: Delivery, now: datetime) -> Verdict:
     settled = dict(delivery.refused) | dict(delivery.later)
-    fates = [(address, Fate.REFUSED, reply) for address, reply in delivery.refused]
+    fates: list[tuple[str, Fate, Reply | None]] = []
+    fates += [(address, Fate.REFUSED, reply) for address, reply in delivery.refused]
     fates += [(address, Fate.WAITING, reply) for address, reply in delivery.later]
     fates += [(address, Fate.UNKNOWN, None) for address in one.waiting if address not in settled]
     last = one.doubts + 1 >= DOUBTS_MAX

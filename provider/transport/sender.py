@@ -34,7 +34,7 @@ LOOK_AGAIN = timedelta(minutes=1)
 
 
 def run_sending(store: MailStore, transport: Transport, account: Account, reporter: Reporter) -> AccountOutcome:
-    """Send what is due in the outbox of *account*. Never raises: how it ended is in the outcome, and with *reporter*."""
+    """Send what is due in the outbox of *account*. Never raises: how it ended is in the outcome."""
     with owning() as owner:
         sending = _Sending(store, transport, account, reporter, owner)
         try:
@@ -132,7 +132,7 @@ class _Sending:
                 return True
 
     def _opened(self, one: Submission) -> TransportSession:
-        """Return the session, a new one where there is none. Raises what keeps it from opening, which is written down."""
+        """Return the session, a new one where there is none. Raises what keeps it from opening, once that is kept."""
         if self._session is None:
             self._item.phase(Phase.SEND, "Connecting")
             try:

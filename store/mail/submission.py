@@ -162,6 +162,10 @@ class Submission:
     """Until when somebody holds it."""
     finished_at: datetime | None = None
     """Since when it is FILED or REJECTED."""
+    doubted_at: datetime | None = None
+    """Since when it is in doubt, or was last."""
+    filed_as: MessageKey | None = None
+    """The copy that we filed."""
 
     @property
     def waiting(self) -> tuple[str, ...]:

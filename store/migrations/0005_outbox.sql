@@ -32,6 +32,8 @@ CREATE TABLE submissions (
     lease_seconds INTEGER DEFAULT 0 NOT NULL,
     dot INTEGER DEFAULT 0 NOT NULL,
     finished_at INTEGER,
+    doubted_at INTEGER,
+    filed_as INTEGER,
     FOREIGN KEY(account_id) REFERENCES accounts (id),
     FOREIGN KEY(header_id) REFERENCES headers (id),
     FOREIGN KEY(blob_id) REFERENCES blobs (id)
@@ -43,6 +45,7 @@ CREATE UNIQUE INDEX submissions_by_key ON submissions (account_id, "key") WHERE 
 CREATE INDEX submissions_by_age ON submissions (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX submissions_by_blob ON submissions (blob_id);
 CREATE INDEX submissions_by_header ON submissions (header_id);
+CREATE INDEX submissions_by_copy ON submissions (filed_as) WHERE filed_as IS NOT NULL;
 
 CREATE TABLE recipients (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,

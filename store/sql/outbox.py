@@ -35,6 +35,7 @@ __all__ = [
     "forget",
     "forget_account",
     "held",
+    "is_copy",
     "is_suspended",
     "of_account",
     "put_recipients",
@@ -48,7 +49,7 @@ _t, _to, _boxes = table(SubmissionRow), table(RecipientRow), table(OutboxRow)
 _COLUMNS = tuple(column.name for column in _t.c)
 _STANDING = (
     "state draft not_before next_try tries doubts reason reply_code reply_enhanced reply_text"
-    " owner lease_until lease_seconds dot finished_at"
+    " owner lease_until lease_seconds dot finished_at doubted_at filed_as"
 )
 _ADDRESSED = "account_id submission_id number address fate code enhanced text"
 _read = select(*(_t.c[name] for name in _COLUMNS))
@@ -87,6 +88,7 @@ _due = (
 )
 DUE = sql(_due, "account now doubt_now try_now")
 UNSENT_DUE = sql(_due.where(_t.c.state != literal_column("'sent'")), "account now doubt_now try_now")
+COPIES = sql(select(_t.c.id).where(_t.c.filed_as == p("of_copy"), _t.c.filed_as.is_not(None)), "of_copy")
 ADD = sql(insert(_t).values(**names(" ".join(_COLUMNS))), " ".join(_COLUMNS))
 CHANGE = sql(update(_t).where(_t.c.id == p("of_id")).values(**names(_STANDING)), f"{_STANDING} of_id")
 FORGET = sql(delete(_t).where(_t.c.id == p("of_id")), "of_id")
@@ -145,6 +147,8 @@ class Row(NamedTuple):
     lease_seconds: int
     dot: int
     finished_at: int | None
+    doubted_at: int | None
+    filed_as: MessageKey | None
 
 
 def row(connection: sqlite3.Connection, id_: SubmissionId) -> Row | None:
@@ -168,6 +172,11 @@ def by_key(connection: sqlite3.Connection, account: int, key: str) -> tuple[Subm
     """Return the submission that has the host's *key*, and the digest of what was given then."""
     found = connection.execute(BY_KEY, (account, key)).fetchone()
     return None if found is None else (SubmissionId(found[0]), found[1])
+
+
+def is_copy(connection: sqlite3.Connection, key: MessageKey) -> bool:
+    """Tell whether a message is the copy that we filed of something that was sent."""
+    return connection.execute(COPIES, (key,)).fetchone() is not None
 
 
 def recipients(connection: sqlite3.Connection, id_: SubmissionId) -> tuple[Recipient, ...]:
@@ -204,6 +213,8 @@ def value(connection: sqlite3.Connection, found: Row, accounts: dict[int, Accoun
         reply=_reply(found.reply_code, found.reply_enhanced, found.reply_text),
         lease_until=None if found.lease_until is None else from_micros(found.lease_until),
         finished_at=None if found.finished_at is None else from_micros(found.finished_at),
+        doubted_at=None if found.doubted_at is None else from_micros(found.doubted_at),
+        filed_as=found.filed_as,
     )
 
 

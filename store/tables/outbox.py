@@ -19,6 +19,7 @@ class SubmissionRow(StoreTable, table=True):
         Index("submissions_by_age", "finished_at", sqlite_where=text("finished_at IS NOT NULL")),
         Index("submissions_by_blob", "blob_id"),
         Index("submissions_by_header", "header_id"),
+        Index("submissions_by_copy", "filed_as", sqlite_where=text("filed_as IS NOT NULL")),
         {"sqlite_autoincrement": True},
     )
 
@@ -51,6 +52,8 @@ class SubmissionRow(StoreTable, table=True):
     lease_seconds: int = integer("for how long it was given")
     dot: int = integer("1: whoever holds it let the final dot go out, and wrote down no answer yet")
     finished_at: int | None = integer("when it was filed or rejected; NULL: something is still to happen", None)
+    doubted_at: int | None = integer("since when it is, or was last, in doubt; NULL: it never was", None)
+    filed_as: int | None = integer("MessageKey of the copy that we filed; NULL: none", None)
 
 
 class RecipientRow(StoreTable, table=True):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import imaplib
 import random
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -73,11 +75,11 @@ def mail_of(user: DovecotAccount, folder: str) -> dict[int, list[bytes]]:
     """Return what a plain client finds, by number, without what the servers wrote on top."""
     found: dict[int, list[bytes]] = {}
     with user.client() as plain:
-        if folder not in [path for path in _paths(plain)]:
+        if folder not in _paths(plain):
             return found
         plain.select(folder)
         for uid in plain.uids():
-            octets = TRACE.sub(b"", plain.octets(uid))
+            octets = TRACE.sub(b"", plain.octets(folder, uid))
             number = int(re.search(rb"^X-Number: (\d+)\r?$", octets, re.MULTILINE)[1])  # type: ignore[index]
             found.setdefault(number, []).append(octets)
     return found
@@ -162,7 +164,8 @@ def test_a_provider_that_files_sent_mail_itself_leaves_one_copy(house: MailHouse
         assert send_and_receive(store, provider, receive=False).ok
         with jo.client() as plain:  # what such a provider does: its own copy, with a header field more, without Bcc
             plain.create("Sent")
-            plain.append("Sent", b"X-Filed: yes\r\n" + b"".join(store.outbox.octets(one.id)), [])
+            now = imaplib.Time2Internaldate(time.time()).strip('"')
+            plain.append("Sent", b"X-Filed: yes\r\n" + b"".join(store.outbox.octets(one.id)), [], now)
         assert send_and_receive(store, provider).ok
         assert send_and_receive(store, provider).ok
         assert [len(found) for found in mail_of(jo, "Sent").values()] == [1]

@@ -67,6 +67,8 @@ def mail_house(certs: CertificateShop) -> Iterator[MailHouse]:
     dovecot, port = with_lmtp()
     with (
         dovecot,
-        Exim(lmtp_port=port, certificate=certs.good(), certificate_authority=certs.authority, password=PASSWORD) as exim,
+        Exim(
+            lmtp_port=port, certificate=certs.good(), certificate_authority=certs.authority, password=PASSWORD
+        ) as exim,
     ):
         yield MailHouse(dovecot=dovecot, exim=exim)
