@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from provider.account import Login, Security
 from provider.errors import LoginRefused
 from tests.servers.certs import CertificateShop
-from tests.servers.doorstep import Supplier
+from tests.servers.doorstep import SECRET, Supplier
 from tests.wire.smtp_rig import MESSAGE, TO, letter, sent
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH")  # it does not see that implicit TLS is TLS
@@ -43,7 +43,7 @@ class Keeper:
 
 
 def knows(server: object, session: object, envelope: object, mechanism: str, data: object) -> AuthResult:
-    good = isinstance(data, LoginPassword) and (data.login, data.password) == (b"somebody", b"secret")
+    good = isinstance(data, LoginPassword) and (data.login, data.password) == (b"somebody", SECRET.encode())
     return AuthResult(success=good, handled=False)
 
 

@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from tests.servers.doorstep import SECRET
+
 __all__ = ["Answer", "Delivered", "FakeSmtp", "Manners"]
 
 HANG_GUARD_SECONDS = 5.0
@@ -64,7 +66,7 @@ class Manners:
     answers: Mapping[str, Answer] = field(default_factory=dict)
     holds: Mapping[str, threading.Event] = field(default_factory=dict)
     logins: bytes = LOGINS
-    users: Mapping[str, str] = field(default_factory=lambda: {"somebody": "secret"})
+    users: Mapping[str, str] = field(default_factory=lambda: {"somebody": SECRET})
     delivers_what_it_cuts: bool = False
     """True: a message whose answer is None was delivered before the cut."""
     before_reading: Callable[[int], None] | None = None
