@@ -125,6 +125,14 @@ class FakeSmtp:
         if self._faults and kind is None:
             raise self._faults[0]
 
+    def interject(self, octets: bytes) -> None:
+        """Say *octets* on the newest connection without being asked; nobody else may speak meanwhile."""
+        self._socks[-1].sendall(octets)
+
+    def hang_up(self) -> None:
+        """End the newest connection."""
+        self._socks[-1].shutdown(socket.SHUT_RDWR)
+
     def settle(self) -> None:
         """Wait until every connection whose client has left came to its end."""
         for thread in self._threads[1:]:
@@ -173,7 +181,7 @@ class _Visit:
     """One connection."""
 
     def __init__(self, server: FakeSmtp, sock: socket.socket) -> None:
-        self.server, self.manners, self.sock = server, server.manners, sock
+        self.server, self.sock = server, sock
         self.user = ""
         self._rest = b""
         self._forget()
@@ -277,6 +285,11 @@ class _Visit:
         return False
 
     # -- octets ---------------------------------------------------------------------------------
+
+    @property
+    def manners(self) -> Manners:
+        """A test may change them between two commands."""
+        return self.server.manners
 
     @property
     def _secure(self) -> bool:
