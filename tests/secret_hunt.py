@@ -33,8 +33,8 @@ FIXTURE_SECRETS = ("correct horse", "pass: word", "pass word")
 SECRET_CHARACTERS_MIN = 9
 """Shorter ones are words that texts may contain by themselves."""
 
-_SERVERS = frozenset({"pymap"})
-"""Loggers of servers that run in the test's own process: they may tell what was sent to them."""
+_SERVERS = frozenset({"pymap", "mail"})
+"""Loggers of servers that run in the test's own process: they may tell what was sent to them. (mail: aiosmtpd.)"""
 _SECRET_VALUES = (account.Credential, account.Password)
 _SHOWN_VALUES = (
     *(account.Account, request.SyncRequest, handle.SyncHandle, entry.MailStoreProvider),

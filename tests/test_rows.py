@@ -19,7 +19,7 @@ from .twoway.notation import grid, scenarios
 
 TESTS = Path(__file__).parent
 EDGES = [f"E{number}" for number in (*range(1, 53), 54, *range(56, 60), 65, 66)]
-HOSTILE = [f"H{number}" for number in range(1, 92)]
+HOSTILE = [f"H{number}" for number in (*range(1, 92), *range(93, 100))]
 
 ELSEWHERE = {
     "E50": (

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from provider.account import Login, Security
 from provider.errors import LoginRefused
 from tests.servers.certs import CertificateShop
-from tests.servers.doorstep import Supplier
+from tests.servers.doorstep import SECRET, Supplier
 from tests.wire.smtp_rig import MESSAGE, TO, letter, sent
+
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH")  # it does not see that implicit TLS is TLS
 
 LARGE = b"Subject: s\r\n\r\n" + b"".join(b".%06d" % number + b"x" * 60 + b"\r\n" for number in range(20_000))
 
@@ -40,32 +43,48 @@ class Keeper:
 
 
 def knows(server: object, session: object, envelope: object, mechanism: str, data: object) -> AuthResult:
-    good = isinstance(data, LoginPassword) and (data.login, data.password) == (b"somebody", b"secret")
-    return AuthResult(success=good)
+    good = isinstance(data, LoginPassword) and (data.login, data.password) == (b"somebody", SECRET.encode())
+    return AuthResult(success=good, handled=False)
 
 
 @contextmanager
 def serving(keeper: Keeper, context: ssl.SSLContext, security: Security) -> Iterator[int]:
+    """Serve on a loop of its own thread; aiosmtpd's own controller wants to know its port before."""
     implicit = security is Security.TLS
-    controller = Controller(
-        keeper,
-        hostname="127.0.0.1",
-        port=0,
-        ssl_context=context if implicit else None,
-        tls_context=None if implicit else context,
-        require_starttls=not implicit,
-        auth_required=True,
-        auth_require_tls=not implicit,
-        authenticator=knows,
-        data_size_limit=40_000_000,
-        enable_SMTPUTF8=True,
-        decode_data=False,
-    )
-    controller.start()
+    loop = asyncio.new_event_loop()
+
+    def make() -> SMTP:
+        return SMTP(
+            keeper,
+            tls_context=None if implicit else context,
+            require_starttls=not implicit,
+            auth_required=True,
+            auth_require_tls=not implicit,
+            authenticator=knows,
+            data_size_limit=40_000_000,
+            enable_SMTPUTF8=True,
+            hostname="mail.example.org",
+            loop=loop,
+        )
+
+    server = loop.run_until_complete(loop.create_server(make, "127.0.0.1", 0, ssl=context if implicit else None))
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
     try:
-        yield controller.server.sockets[0].getsockname()[1]
+        yield server.sockets[0].getsockname()[1]
     finally:
-        controller.stop()
+        asyncio.run_coroutine_threadsafe(_end(server), loop).result(5)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()
+
+
+async def _end(server: asyncio.Server) -> None:
+    server.close()
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
 
 
 @pytest.mark.parametrize("security", [Security.TLS, Security.STARTTLS], ids=lambda security: security.value)

@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from tests.servers.doorstep import SECRET
+
 __all__ = ["Answer", "Delivered", "FakeSmtp", "Manners"]
 
 HANG_GUARD_SECONDS = 5.0
@@ -64,7 +66,7 @@ class Manners:
     answers: Mapping[str, Answer] = field(default_factory=dict)
     holds: Mapping[str, threading.Event] = field(default_factory=dict)
     logins: bytes = LOGINS
-    users: Mapping[str, str] = field(default_factory=lambda: {"somebody": "secret"})
+    users: Mapping[str, str] = field(default_factory=lambda: {"somebody": SECRET})
     delivers_what_it_cuts: bool = False
     """True: a message whose answer is None was delivered before the cut."""
     before_reading: Callable[[int], None] | None = None
@@ -123,6 +125,14 @@ class FakeSmtp:
         if self._faults and kind is None:
             raise self._faults[0]
 
+    def interject(self, octets: bytes) -> None:
+        """Say *octets* on the newest connection without being asked; nobody else may speak meanwhile."""
+        self._socks[-1].sendall(octets)
+
+    def hang_up(self) -> None:
+        """End the newest connection."""
+        self._socks[-1].shutdown(socket.SHUT_RDWR)
+
     def settle(self) -> None:
         """Wait until every connection whose client has left came to its end."""
         for thread in self._threads[1:]:
@@ -171,7 +181,7 @@ class _Visit:
     """One connection."""
 
     def __init__(self, server: FakeSmtp, sock: socket.socket) -> None:
-        self.server, self.manners, self.sock = server, server.manners, sock
+        self.server, self.sock = server, sock
         self.user = ""
         self._rest = b""
         self._forget()
@@ -275,6 +285,11 @@ class _Visit:
         return False
 
     # -- octets ---------------------------------------------------------------------------------
+
+    @property
+    def manners(self) -> Manners:
+        """A test may change them between two commands."""
+        return self.server.manners
 
     @property
     def _secure(self) -> bool:

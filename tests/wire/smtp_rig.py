@@ -76,7 +76,7 @@ def sender_at(
         authenticate=authenticate,
         user=user,
         login=login,
-        credentials=credentials or Supplier("secret"),
+        credentials=credentials or Supplier(),
         ca_file=ca_file,
         plaintext_host=plaintext_host,
     )

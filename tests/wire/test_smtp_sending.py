@@ -10,7 +10,7 @@ from provider.transport.base import Ended
 from provider.transport.smtp import smtp_transport
 from store.mail import AccountId
 from tests.servers.certs import CertificateShop
-from tests.servers.doorstep import Supplier
+from tests.servers.doorstep import SECRET, Supplier
 from tests.servers.fakesmtp import FakeSmtp, Manners
 from tests.wire.smtp_rig import MESSAGE, TO, Watching, letter, opened, sent
 
@@ -100,7 +100,7 @@ def test_without_a_login_none_is_sent() -> None:
 
 
 def test_a_refused_token_is_asked_for_once_more() -> None:
-    supplier = Supplier("old", "secret")
+    supplier = Supplier("an-old-and-expired-token", SECRET)
     with FakeSmtp() as server:
         assert sent(server.port, login=Login.XOAUTH2, credentials=supplier).accepted
     assert supplier.asked == [False, True]

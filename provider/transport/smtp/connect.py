@@ -33,7 +33,7 @@ __all__ = ["smtp_transport"]
 
 PORT_TLS, PORT_PLAIN = 465, 587
 
-READY = 220
+READY, COMPLETED = 220, 250
 
 
 def smtp_transport(account: Account, *, name: str = "") -> Transport:
@@ -134,20 +134,20 @@ def _greeted(speaker: Speaker, line: bytes) -> None:
 def _introduced(speaker: Speaker) -> bool:
     """Say EHLO, or HELO where that is not known; return whether the server told what it can.
 
-    Raises ServerBusy, CommandRefused, WrongProtocol.
+    Raises ServerBusy, ProtocolBroken, WrongProtocol.
     """
-    said = speaker.ask(speaker.ehlo())
-    told = verdict(said.reply)
-    if told is Verdict.TAKEN:
-        return True
-    speaker.esmtp_extensions, speaker.server_auth_methods = {}, []
-    if told is Verdict.REFUSED:
-        said = speaker.ask(speaker.helo())
+    for hello, tells in ((speaker.ehlo, True), (speaker.helo, False)):
+        said = speaker.ask(hello())
+        if said.code == COMPLETED:
+            return tells
+        speaker.esmtp_extensions, speaker.server_auth_methods = {}, []
         told = verdict(said.reply)
-        if told is Verdict.TAKEN:
-            return False
+        if told is not Verdict.REFUSED:
+            break
     if told is Verdict.LATER:
         raise ServerBusy("The server does not want us now.", response_code=str(said.code), server_text=said.reply.text)
+    if told is not Verdict.REFUSED:
+        raise ProtocolBroken("The server's answer to EHLO makes no sense.", server_text=said.reply.text)
     raise WrongProtocol("What answers on this port takes no mail.", server_text=said.reply.text)
 
 

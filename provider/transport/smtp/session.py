@@ -12,7 +12,7 @@ from dataclasses import replace
 from store.mail.submission import Reply
 
 from ...channel import Channel
-from ...errors import Cancelled, ProtocolBroken, ProviderError, SourceError
+from ...errors import Cancelled, ConnectionLost, ProtocolBroken, ProviderError, SourceError
 from ...limits import Limits
 from ..base import Delivery, Ended, Outgoing, Watch
 from .data import END, BareLineEnd, blocks
@@ -29,9 +29,6 @@ LINE_OCTETS_MAX = 400
 
 LEAVE_SECONDS = 1.0
 """For QUIT: nobody waits long for a goodbye."""
-
-EXTRA_SECONDS = 1.0
-"""For the rest of a second answer whose beginning is here."""
 
 
 class _Interrupted(Exception):
@@ -219,10 +216,9 @@ class SmtpSession:
 
     def _alone(self, delivery: Delivery) -> Delivery:
         """Return *delivery* if its answer was the only one. Of two, nobody knows which was meant for the message."""
-        self._channel.deadline(EXTRA_SECONDS)
         try:
             second = self._speaker.listen()
-        except (Hangup, SourceError):
+        except (Hangup, ConnectionLost):
             return replace(delivery, broken=True)  # it has answered, and goes
         if second is None:
             return delivery

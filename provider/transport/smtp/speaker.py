@@ -33,6 +33,9 @@ CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 LATER_SECONDS = 300.0
 """When a server sends us away without saying for how long."""
 
+REST_SECONDS = 1.0
+"""For the rest of an answer that nobody asked for."""
+
 CHALLENGE = 334
 
 
@@ -114,8 +117,14 @@ class Speaker(SMTP):
         return said
 
     def listen(self) -> Said | None:
-        """Return what the server said unasked, if it did. Never waits for more than the rest of it."""
-        return self.read() if self._channel.arrived() else None
+        """Return what the server said unasked, if it did. Waits for nothing but the rest of it, and not for long.
+
+        Then the deadline is another one; nobody goes on after that.
+        """
+        if not self._channel.arrived():
+            return None
+        self._channel.deadline(REST_SECONDS)
+        return self.read()
 
     def _finish(self, command: Command, arm: Callable[[], None]) -> Said:
         while True:
