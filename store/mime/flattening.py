@@ -150,7 +150,8 @@ def _parts(message: _Message, depth: int = 0, signed: bool = False) -> Iterator[
     if message.is_multipart():
         below = signed or message.get_content_type() == "multipart/signed"
         for part in message.get_payload():
-            assert isinstance(part, Message)
+            if not isinstance(part, Message):
+                raise BadMessage("a multipart holds something that is no message part")
             yield from _parts(part, depth + 1, below)
 
 
@@ -175,6 +176,10 @@ def _base64(raw: bytes) -> bytes:
 
 
 def _content(part: _Message) -> bytes:
+    """Return the decoded octets of a leaf. Raises ValueError where its text was never encoded in a charset."""
+    payload = getattr(part, "_payload", None)  # the public way guesses at charsets
+    if isinstance(payload, str):
+        payload.encode("ascii", "surrogateescape")  # the library would write octets of a charset that nobody named
     content = part.get_payload(decode=True)
     return content if isinstance(content, bytes) else b""
 
@@ -183,7 +188,8 @@ def _people(message: _Message) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield name and addresses of each address field of the header."""
     for name, value in message.raw_items():
         if name.lower() in _ADDRESSED:
-            header = default.header_factory(name, "".join(str(value).splitlines()))
+            text = "".join(str(value).splitlines()).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            header = default.header_factory(name, text)
             yield name.lower(), tuple(one.addr_spec for one in header.addresses)
 
 

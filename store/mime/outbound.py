@@ -34,7 +34,8 @@ _ONCE = _ADDRESSED_ONCE | {"message-id", "in-reply-to", "references", "subject",
 _ONCE |= {"mime-version", "content-type", "content-transfer-encoding"}
 _TO = ("to", "cc", "bcc")
 _FIELD = re.compile(rb"([!-9;-~]+):(.*)", re.DOTALL)
-_STRAY = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+_END = re.compile(rb"\r\n?|\n")
+_ENDS = {b"\r\n": "a CRLF", b"\n": "a bare LF", b"\r": "a bare CR"}
 _TOO_LONG = re.compile(rb"[^\r\n]{%d}" % (LINE_OCTETS_MAX + 1))
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MESSAGE_ID = re.compile(r"<[^\s<>@]+@[^\s<>@]+>")
@@ -89,7 +90,9 @@ def composed(
     >>> made.sender, made.recipients, made.message_id
     ('a@example.org', ('b@example.org',), '<x1@example.org>')
     """
-    octets = flattened(message) if isinstance(message, EmailMessage) else _with_crlf(bytes(message))
+    if not isinstance(message, (EmailMessage, bytes)):
+        raise TypeError("a message is an EmailMessage, or octets")
+    octets = flattened(message) if isinstance(message, EmailMessage) else _with_crlf(message)
     octets = _whole(octets)
     block, _ = split_header(octets)
     fields = _fields(block)
@@ -141,17 +144,15 @@ def without_bcc(block: bytes) -> bytes:
 
 def _with_crlf(octets: bytes) -> bytes:
     """Return *octets* with CRLF line ends, where they have one kind throughout. Raises BadMessage for a mixture."""
-    returns, feeds = octets.count(b"\r"), octets.count(b"\n")
-    if not returns:
-        return octets.replace(b"\n", b"\r\n") if feeds else octets
-    if not feeds:
-        return octets.replace(b"\r", b"\r\n")
-    stray = _STRAY.search(octets)
-    if stray is None:
-        return octets
-    mark = "CR" if stray[0] == b"\r" else "LF"
-    line = len(re.findall(rb"\r\n?|\n", octets[: stray.start()])) + 1
-    raise BadMessage(f"a bare {mark} among other line ends; write all of them as CRLF, or all of them as LF", line)
+    both = octets.count(b"\r\n")
+    counts = {b"\r\n": both, b"\n": octets.count(b"\n") - both, b"\r": octets.count(b"\r") - both}
+    most = max(counts, key=counts.__getitem__)
+    if counts[most] == sum(counts.values()):
+        return octets if most == b"\r\n" else octets.replace(most, b"\r\n")
+    for line, end in enumerate(_END.finditer(octets), 1):
+        if end[0] != most:
+            raise BadMessage(f"{_ENDS[end[0]]} among other line ends; write all as CRLF, or all as LF", line)
+    raise AssertionError("there are ends of two kinds")
 
 
 def _whole(octets: bytes) -> bytes:
