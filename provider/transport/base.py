@@ -70,7 +70,8 @@ class Delivery:
     accepted: frozenset[str] = frozenset()
     """Recipients the server answers for: only with ANSWERED."""
     later: tuple[tuple[str, Reply], ...] = ()
-    """Refused for now (4xx), by recipient; also every one when the message as a whole was refused for now."""
+    """Refused for now (4xx), by recipient; also every one when the message as a whole was refused for now. With
+    IN_DOUBT: those that were never in doubt; so in ``refused``."""
     refused: tuple[tuple[str, Reply], ...] = ()
     """Refused for good (5xx, or a need that this server does not meet), by recipient."""
     reply: Reply | None = None

@@ -82,6 +82,7 @@ class SmtpSession:
         self._limits = limits
         self._broken = False
         self._dot_out = False
+        self._envelope = _Envelope()
 
     def send(self, mail: Outgoing, watch: Watch) -> Delivery:
         """Send one message; see ``TransportSession``.
@@ -93,10 +94,10 @@ class SmtpSession:
             return Delivery(
                 ended=Ended.ANSWERED, refused=tuple((one, trouble) for one in mail.recipients), reply=trouble
             )
-        self._dot_out = False
+        self._dot_out, self._envelope = False, _Envelope()
         try:
             with watch.stop.waking(self._channel.abort):
-                delivery = self._transact(mail, watch)
+                delivery = self._transact(mail, self._envelope, watch)
         except Hangup as end:
             delivery = self._broken_off(str(end), end.reply)
         except SourceError as error:
@@ -127,8 +128,7 @@ class SmtpSession:
 
     # -- the transaction ------------------------------------------------------------------------
 
-    def _transact(self, mail: Outgoing, watch: Watch) -> Delivery:
-        envelope = _Envelope()
+    def _transact(self, mail: Outgoing, envelope: _Envelope, watch: Watch) -> Delivery:
         refusal = self._say_envelope(mail, envelope)
         if refusal is not None:
             envelope.taken = [one for one in mail.recipients if not address_trouble(one)]
@@ -237,8 +237,10 @@ class SmtpSession:
         self._channel.deadline(self._limits.envelope_seconds)
 
     def _broken_off(self, reason: str, reply: Reply | None) -> Delivery:
-        ended = Ended.IN_DOUBT if self._dot_out else Ended.NOT_SENT
-        return Delivery(ended=ended, reply=reply, reason=reason, broken=True)
+        if not self._dot_out:
+            return Delivery(ended=Ended.NOT_SENT, reply=reply, reason=reason, broken=True)
+        later, refused = tuple(self._envelope.later), tuple(self._envelope.refused)  # of those there is no doubt
+        return Delivery(ended=Ended.IN_DOUBT, later=later, refused=refused, reply=reply, reason=reason, broken=True)
 
     def _tear_down(self) -> None:
         """Let go without sending what is still on its way: an octet more could be the one that delivers."""
