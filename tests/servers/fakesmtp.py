@@ -67,6 +67,8 @@ class Manners:
     holds: Mapping[str, threading.Event] = field(default_factory=dict)
     logins: bytes = LOGINS
     users: Mapping[str, str] = field(default_factory=lambda: {"somebody": SECRET})
+    leaves_after: str = ""
+    """The state whose answer is the last that is said."""
     delivers_what_it_cuts: bool = False
     """True: a message whose answer is None was delivered before the cut."""
     before_reading: Callable[[int], None] | None = None
@@ -324,6 +326,8 @@ class _Visit:
         if answer is None:
             raise _Cut
         self._say(answer)
+        if state == self.manners.leaves_after:
+            raise _Cut
         return answer
 
     def _challenge(self, text: bytes) -> bytes:
