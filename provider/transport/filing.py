@@ -45,8 +45,9 @@ def look_in_sent(store: MailStore, account: Account, one: Submission) -> Look:
     """Look for the copy of *one*, which is in doubt, among what the last synchronization brought of Sent."""
     with store.read() as view:
         folder = _sent(view, account.id)
-        if folder is None:
-            return Look.MISSING  # nobody files anything, as far as we can see
+        if folder is None or folder.state is FolderState.LOCAL:  # there is none on the server, as far as we can see
+            seen = any(other.state is FolderState.ACTIVE for other in view.folders(account.id))
+            return Look.MISSING if seen or not _receives(account) else Look.NOT_YET
         if next(_copies(view, folder, one), None) is not None:
             return Look.FOUND
         looked, since = view.cursor(folder.id).checked_at, one.doubted_at
@@ -95,7 +96,7 @@ def _ours(store: MailStore, account: Account, one: Submission) -> bool:
     """Tell whether we are the ones to file."""
     smtp = account.smtp
     assert smtp is not None, "who has no way out has sent nothing"
-    if account.kind != "imap" and account.kind != "memory":
+    if not _receives(account):
         return False
     match smtp.sent_copies:
         case SentCopies.APPEND:
@@ -104,6 +105,11 @@ def _ours(store: MailStore, account: Account, one: Submission) -> bool:
             return False
         case SentCopies.AUTO:
             return not _known_to_file(smtp) and store.outbox.filing(account.id) is not Filing.PROVIDER
+
+
+def _receives(account: Account) -> bool:
+    """Tell whether there is a server where copies can be: local mail is read only, and some accounts only send."""
+    return account.kind == "imap" or account.option("server") is not None
 
 
 def _known_to_file(smtp: Smtp) -> bool:

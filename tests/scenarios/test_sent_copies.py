@@ -1,4 +1,4 @@
-"""Exactly one copy in Sent, whoever puts it there, and the one place where it is looked for before a second try (O3, O6).
+"""Exactly one copy in Sent, whoever puts it there; and where one in doubt is looked for before a second try (O3, O6).
 
 The account's mail is on a server in memory, its way out on a real socket; time is turned by hand.
 """
