@@ -14,8 +14,9 @@ import pytest
 
 from .dovecot import DOVECOT
 from .dovecot_socketpair import IMAP_BINARY
+from .keyring_daemon import PROGRAMS
 
-__all__ = ["require_dovecot", "require_dovecot_socketpair", "require_mbsync", "require_pymap"]
+__all__ = ["require_dovecot", "require_dovecot_socketpair", "require_keyring", "require_mbsync", "require_pymap"]
 
 
 def require_dovecot() -> None:
@@ -31,6 +32,11 @@ def require_dovecot_socketpair() -> None:
 def require_mbsync() -> None:
     """Skip, or fail with CI=true, when mbsync is not installed."""
     _require(shutil.which("mbsync") is not None, "mbsync (Debian: isync)")
+
+
+def require_keyring() -> None:
+    """Skip, or fail with CI=true, when there is no GNOME Keyring or no bus for it."""
+    _require(all(map(shutil.which, PROGRAMS)), "GNOME Keyring (Debian: gnome-keyring, dbus)")
 
 
 def require_pymap() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ...account import Account, Login
-from ...errors import Cancelled, ErrorKind, LoginRefused, Needs, SourceError, printable
+from ...errors import ErrorKind, LoginRefused, Needs, ProviderError, SourceError, printable
 from .porter import PorterClient, guarded
 
 __all__ = ["log_in"]
@@ -59,8 +59,8 @@ class _Attempt:
 def log_in(account: Account, client: PorterClient, port: int, arm: Callable[[], None]) -> None:
     """Log in to *account*; *arm* starts the deadline of each attempt.
 
-    Raises LoginRefused (kinds LOGIN_REFUSED, LOGIN_UNSUPPORTED, CREDENTIALS_MISSING), ServerBusy, and what the channel
-    raises.
+    Raises LoginRefused (kinds LOGIN_REFUSED, LOGIN_UNSUPPORTED, CREDENTIALS_MISSING, SIGN_IN_AGAIN), ServerBusy, what
+    the channel raises, and any ProviderError of the supplier.
     """
     mechanism = _choose(account, frozenset(client.porter.capabilities))
     attempt = _attempt(account, mechanism, port, _ask(account, refused=False))
@@ -99,7 +99,7 @@ def _ask(account: Account, *, refused: bool) -> str:
         raise _missing(f"Account {account.id} has nobody to ask for its password or token.")
     try:
         secret = account.credentials(account, refused=refused).secret
-    except (LoginRefused, Cancelled):
+    except ProviderError:  # the supplier's own words: a vault that is locked, a token server that is away
         raise
     except Exception as error:
         failure = type(error).__name__
@@ -113,8 +113,10 @@ def _ask(account: Account, *, refused: bool) -> str:
 def _ask_again(account: Account) -> str | None:
     try:
         return _ask(account, refused=True)
-    except LoginRefused:  # it has no other one: then the server's refusal says more
-        return None
+    except LoginRefused as error:
+        if error.kind is ErrorKind.SIGN_IN_AGAIN:
+            raise
+        return None  # it has no other one: then the server's refusal says more
 
 
 def _attempt(account: Account, mechanism: Login, port: int, secret: str) -> _Attempt:
