@@ -22,10 +22,10 @@ from ..errors import ProviderError, SourceError
 from .found import Found, FoundServer, How, MailAddress, is_host_name
 from .isp_xml import OCTETS_MAX, BadConfig, parse
 from .isps import isp_of_domain, isp_of_mx, oauth_of_host
-from .names import Names, Service
-from .web import Http, tls_context
+from .names import DnsNames, Names, Service
+from .web import Http, HttpClient, tls_context
 
-__all__ = ["Greets", "Search", "TlsGreeting", "Tried", "find"]
+__all__ = ["Greets", "Search", "TlsGreeting", "Tried", "find_servers"]
 
 ISPDB = "https://autoconfig.thunderbird.net/v1.1/"
 FILE = "mail/config-v1.1.xml"
@@ -92,9 +92,22 @@ class _Place:
     """Returns what is there; raises _Nothing, BadConfig or a ProviderError."""
 
 
-def find(text: str, *, http: Http, names: Names, greets: Greets, stage_seconds: float = STAGE_SECONDS) -> Search:
-    """Return what can be found out about the address *text*. Raises InvalidRequest when it is none."""
+def find_servers(
+    text: str,
+    *,
+    http: Http | None = None,
+    names: Names | None = None,
+    greets: Greets | None = None,
+    ca_file: Path | None = None,
+    stage_seconds: float = STAGE_SECONDS,
+) -> Search:
+    """Return what can be found out about the address *text*; takes half a minute at most, and next to nothing mostly.
+
+    *http*, *names* and *greets* take the place of our own; *ca_file*: certificates to trust in place of the system's.
+    Raises InvalidRequest when *text* is no address.
+    """
     address = MailAddress.of(text)
+    http, names, greets = http or HttpClient(ca_file), names or DnsNames(), greets or TlsGreeting(ca_file)
     known = isp_of_domain(address.domain)
     if known is not None:
         return Search(found=known.found(address, How.TABLE))

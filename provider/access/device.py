@@ -11,7 +11,7 @@ from ..errors import InvalidRequest, LoginRefused, Needs, ServerBusy, SourceErro
 from .oauth import Grant, OAuthClient, ask, credentials_of, refusal, seconds_of, told_in
 from .web import Http, checked_url
 
-__all__ = ["DeviceCode", "begin", "finish"]
+__all__ = ["DeviceCode", "begin_device_sign_in", "finish_device_sign_in"]
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 INTERVAL_SECONDS = 5.0
@@ -23,7 +23,7 @@ CODE_CHARACTERS_MAX = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceCode:
-    """What to show: open *address* anywhere and type in *user_code*. The rest is for ``finish``."""
+    """What to show: open *address* anywhere and type in *user_code*. The rest is for ``finish_device_sign_in``."""
 
     address: str
     user_code: str
@@ -33,7 +33,7 @@ class DeviceCode:
     device_code: str = field(repr=False)
 
 
-def begin(client: OAuthClient, http: Http) -> DeviceCode:
+def begin_device_sign_in(client: OAuthClient, http: Http) -> DeviceCode:
     """Ask for a code to show. Raises InvalidRequest, LoginRefused, ServerBusy, and what *http* raises."""
     if not client.device_url:
         raise InvalidRequest("This provider has no sign-in by device code for mail.", needs=Needs.USER)
@@ -57,7 +57,9 @@ def begin(client: OAuthClient, http: Http) -> DeviceCode:
     )
 
 
-def finish(client: OAuthClient, http: Http, device: DeviceCode, clock: Clock, wait: Callable[[float], object]) -> Grant:
+def finish_device_sign_in(
+    client: OAuthClient, http: Http, device: DeviceCode, clock: Clock, wait: Callable[[float], object]
+) -> Grant:
     """Ask until the person has signed in; *wait* sleeps, and may raise Cancelled.
 
     Raises LoginRefused when the person refused, TimedOut when the code expired, and what ``ask`` raises for good.

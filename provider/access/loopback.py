@@ -18,7 +18,7 @@ from ..errors import InvalidRequest, LoginRefused, Needs, TimedOut
 from .oauth import Authorization, Grant, OAuthClient, authorize, exchange
 from .web import Http
 
-__all__ = ["Loopback", "sign_in"]
+__all__ = ["Loopback", "sign_in_with_browser"]
 
 WAIT_SECONDS = 300.0
 TICK_SECONDS = 0.2
@@ -141,7 +141,7 @@ def _answer(connection: socket.socket, status: str, text: str) -> None:
         connection.shutdown(socket.SHUT_WR)
 
 
-def sign_in(
+def sign_in_with_browser(
     client: OAuthClient,
     http: Http,
     show: Callable[[str], object],

@@ -87,6 +87,7 @@ class KeyringVault:
     backend: "KeyringBackend | None" = field(default=None, repr=False)
 
     def get(self, account: str, name: str) -> str | None:
+        """Return a secret, None when there is none."""
         backend = self._safe()
         try:
             return backend.get_password(_service(account), name)
@@ -94,6 +95,7 @@ class KeyringVault:
             raise _unusable("read", error) from None
 
     def put(self, account: str, name: str, secret: str) -> None:
+        """Keep a secret in the place of an older one; it is read back before this returns."""
         backend = self._safe()
         try:
             backend.set_password(_service(account), name, secret)
@@ -104,6 +106,7 @@ class KeyringVault:
             raise VaultUnusable(f"The keyring did not keep what it was given. {HELP}")
 
     def delete(self, account: str, name: str) -> None:
+        """Forget a secret; nothing happens when there is none."""
         backend = self._safe()
         try:
             if backend.get_password(_service(account), name) is not None:
@@ -112,6 +115,7 @@ class KeyringVault:
             raise _unusable("written", error) from None
 
     def alone(self, account: str) -> AbstractContextManager[object]:
+        """While inside, nobody else is for that account, in any thread or process."""
         return Locks(self.locks).alone(account)
 
     def check(self) -> None:

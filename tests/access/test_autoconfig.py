@@ -15,7 +15,7 @@ import dns.rrset
 import pytest
 
 from provider import InvalidRequest, Login, Security
-from provider.access.autoconfig import Search, TlsGreeting, find
+from provider.access.autoconfig import Search, TlsGreeting, find_servers
 from provider.access.found import FoundServer, How, MailAddress
 from provider.access.isp_xml import OCTETS_MAX, BadConfig, parse
 from provider.access.isps import ISPS, files_sent_copies, isp_of_domain, oauth_of_host
@@ -140,7 +140,7 @@ class Internet:
 
     def find(self, address: str = str(JO), *, stage_seconds: float = HANG_SECONDS) -> Search:
         authority = self.certs.authority
-        return find(
+        return find_servers(
             address,
             http=HttpClient(authority),
             names=self.names,

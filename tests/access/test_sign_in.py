@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from provider.access import device
-from provider.access.loopback import STRAY_REQUESTS_MAX, Loopback, sign_in
+from provider.access.loopback import STRAY_REQUESTS_MAX, Loopback, sign_in_with_browser
 from provider.access.oauth import OAUTH_PROVIDERS, Grant, OAuthClient, authorize
 from provider.access.web import HttpClient
 from provider.cancel import Stop
@@ -63,7 +63,7 @@ class Browser:
 def test_a_person_signs_in_with_a_browser(server: OAuthServer) -> None:
     browser = Browser()
 
-    grant = sign_in(server.client(), HTTP, browser, user="jo@example.org")
+    grant = sign_in_with_browser(server.client(), HTTP, browser, user="jo@example.org")
     browser.close()
 
     assert server.use(grant.access_token) == "jo@example.org"
@@ -98,7 +98,7 @@ def test_a_person_who_refuses_is_told_so_and_so_are_we(server: OAuthServer) -> N
     browser = Browser()
 
     with pytest.raises(LoginRefused, match="refused in the browser") as told:
-        sign_in(server.client(), HTTP, browser)
+        sign_in_with_browser(server.client(), HTTP, browser)
     browser.close()
 
     assert told.value.response_code == "access_denied"
@@ -127,7 +127,7 @@ def test_strangers_at_the_port_are_sent_away_and_do_not_end_the_sign_in(server: 
         answers.append(get(port, "http://evil.example/?code=x"))
 
     browser = Browser(strangers)
-    grant = sign_in(server.client(), HTTP, browser)
+    grant = sign_in_with_browser(server.client(), HTTP, browser)
     browser.close()
 
     assert {answer.partition(b"\r\n")[0] for answer in answers} == {b"HTTP/1.1 404 Not Found"}
@@ -209,7 +209,7 @@ def test_a_grant_without_a_refresh_token_is_refused(server: OAuthServer, monkeyp
     monkeypatch.setattr(server, "granted", lambda user: (200, {"access_token": "access-without-more"}))
     browser = Browser()
     with pytest.raises(LoginRefused, match="no refresh token"):
-        sign_in(server.client(), HTTP, browser)
+        sign_in_with_browser(server.client(), HTTP, browser)
     browser.close()
 
 
@@ -255,7 +255,7 @@ class Waiting:
 
 def device_grant(server: OAuthServer, *states: str | Fault) -> tuple[Grant, list[float]]:
     """Sign in by device code; *states* are what the server meets at each request."""
-    shown = device.begin(server.client(), HTTP)
+    shown = device.begin_device_sign_in(server.client(), HTTP)
     code = next(iter(server.devices))
     clock = ManualClock()
 
@@ -266,7 +266,7 @@ def device_grant(server: OAuthServer, *states: str | Fault) -> tuple[Grant, list
             server.devices[code] = state
 
     waiting = Waiting(clock, [lambda state=state: into(state) for state in states])  # type: ignore[misc]
-    return device.finish(server.client(), HTTP, shown, clock, waiting), waiting.waits
+    return device.finish_device_sign_in(server.client(), HTTP, shown, clock, waiting), waiting.waits
 
 
 def test_a_person_signs_in_on_another_device(server: OAuthServer) -> None:
@@ -277,7 +277,7 @@ def test_a_person_signs_in_on_another_device(server: OAuthServer) -> None:
 
 
 def test_what_is_shown_is_an_address_and_a_code(server: OAuthServer) -> None:
-    shown = device.begin(server.client(), HTTP)
+    shown = device.begin_device_sign_in(server.client(), HTTP)
 
     assert (shown.user_code, shown.address) == ("ABCD-EFGH", f"{server.url}/activate")
     assert shown.device_code not in repr(shown)
@@ -306,4 +306,4 @@ def test_a_code_that_nobody_takes_ends(server: OAuthServer, state: str, error: t
 
 def test_a_provider_without_a_device_flow_says_so() -> None:
     with pytest.raises(InvalidRequest, match="device code"):
-        device.begin(OAuthClient.of("google", "c"), HTTP)
+        device.begin_device_sign_in(OAuthClient.of("google", "c"), HTTP)
