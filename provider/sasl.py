@@ -9,7 +9,7 @@ import base64
 from dataclasses import dataclass, field
 
 from .account import Account, CredentialSupplier, Login
-from .errors import Cancelled, ErrorKind, LoginRefused, Needs
+from .errors import ErrorKind, LoginRefused, Needs, ProviderError
 
 __all__ = ["Words", "ask", "ask_again", "is_plain", "unsupported", "words"]
 
@@ -45,13 +45,13 @@ class Words:
 def ask(account: Account, supplier: CredentialSupplier | None, *, refused: bool) -> str:
     """Return a secret from the supplier. Whatever it raises may hold the secret: only its class is told.
 
-    Raises LoginRefused (kind CREDENTIALS_MISSING, or the supplier's own), Cancelled.
+    Raises LoginRefused (kind CREDENTIALS_MISSING), and any ProviderError of the supplier.
     """
     if supplier is None:
         raise _missing(f"Account {account.id} has nobody to ask for its password or token.")
     try:
         secret = supplier(account, refused=refused).secret
-    except (LoginRefused, Cancelled):
+    except ProviderError:  # the supplier's own words: a vault that is locked, a token server that is away
         raise
     except Exception as error:
         failure = type(error).__name__
@@ -66,8 +66,10 @@ def ask_again(account: Account, supplier: CredentialSupplier | None) -> str | No
     """Return another secret after the first was refused; None: there is no other."""
     try:
         return ask(account, supplier, refused=True)
-    except LoginRefused:  # it has no other one: then the server's refusal says more
-        return None
+    except LoginRefused as error:
+        if error.kind is ErrorKind.SIGN_IN_AGAIN:
+            raise
+        return None  # it has no other one: then the server's refusal says more
 
 
 def words(mechanism: Login, *, user: str, secret: str, host: str, port: int) -> Words:

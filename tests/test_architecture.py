@@ -39,6 +39,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "provider.engine": ("store", "leaves", *SEAM, "provider.bridge"),
     "provider.replay": ("store", "leaves", *SEAM),
     "provider.transport": ("store", "leaves"),
+    "provider.access": ("store.mail", "store.filelock", "store.errors", "leaves", "provider.bridge"),
     "provider.preview": ("store", "leaves", *SEAM, "provider.engine", "provider.replay"),
     "provider.rounds": ("store", "leaves", *SEAM, "provider.engine", "provider.replay", "provider.preview"),
     "provider.run": ("store", "leaves", *SEAM, "provider.engine", "provider.rounds"),
@@ -55,7 +56,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "provider.testing": ("store.mail", "leaves", "provider.sources.memory", *SEAM),
     "provider.monitor": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
     "provider.cli": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
-    "provider": ("leaves", "provider.entry"),
+    "provider": ("leaves", "provider.entry", "provider.access"),
 }
 
 PURE = (
@@ -86,6 +87,10 @@ LIBRARY_ROOMS: dict[str, tuple[str, ...]] = {
     "typer": ("provider.cli",),
     "rich": ("provider.cli",),
     "pymap": ("provider.cli.demo_server",),
+    "keyring": ("provider.access.vault",),
+    "httpx2": ("provider.access.web",),
+    "dns": ("provider.access.names",),
+    "xml": ("provider.access.isp_xml",),
 }
 STORE_FORBIDDEN = {"socket", "ssl", "asyncio", "concurrent", "imaplib", "smtplib", "http", "urllib.request"}
 
@@ -263,6 +268,9 @@ PLANTED = [
     (foreign_imports, "provider.engine.planted", "from provider.replay import runner"),
     (foreign_imports, "provider.replay.planted", "from provider.engine.plan import plan"),
     (foreign_imports, "provider.transport.planted", "from ..entry import MailStoreProvider"),
+    (foreign_imports, "provider.access.planted", "from store import open_store"),
+    (foreign_imports, "provider.access.planted", "from ..sources.imap.tls import make_context"),
+    (misplaced_libraries, "provider.access.planted", "def late():\n    import keyring"),
     (foreign_imports, "provider.errors", "from store.errors import StoreError"),
     (foreign_imports, "provider.run", "from .cli import app"),
     (foreign_imports, "provider.testing.planted", "from ..sources.imap import source"),

@@ -40,7 +40,15 @@ class Trouble(Exception):
         self.hint = hint
 
 
-LOGIN_KINDS = frozenset({ErrorKind.LOGIN_REFUSED, ErrorKind.LOGIN_UNSUPPORTED, ErrorKind.CREDENTIALS_MISSING})
+LOGIN_KINDS = frozenset(
+    {
+        ErrorKind.LOGIN_REFUSED,
+        ErrorKind.LOGIN_UNSUPPORTED,
+        ErrorKind.CREDENTIALS_MISSING,
+        ErrorKind.SIGN_IN_AGAIN,
+        ErrorKind.VAULT,
+    }
+)
 STORE_KINDS = frozenset({ErrorKind.STORE, ErrorKind.STORE_BUSY, ErrorKind.STORE_FULL, ErrorKind.LEASE_LOST})
 USAGE_KINDS = frozenset({ErrorKind.INVALID_REQUEST, ErrorKind.UNKNOWN_ITEM})
 REACH_KINDS = frozenset(
@@ -65,6 +73,7 @@ HINTS = {
     ErrorKind.LOGIN_UNSUPPORTED: "Choose another mechanism: maildock account set {account} --login plain",
     ErrorKind.CREDENTIALS_MISSING: "Say where the password is: maildock account set {account} --password-env VAR "
     "(or sync with --password-stdin)",
+    ErrorKind.SIGN_IN_AGAIN: "Sign in again: maildock account login {account}",
     ErrorKind.UNRESOLVED_HOST: "Check the spelling and the network: maildock account set {account} --host H",
     ErrorKind.CONNECTION_REFUSED: "Check host and port: maildock account set {account} --host H --port P",
     ErrorKind.UNREACHABLE: "Check the network; what is in the store can be read without it.",

@@ -15,8 +15,16 @@ import pytest
 from .dovecot import DOVECOT
 from .dovecot_socketpair import IMAP_BINARY
 from .exim import EXIM
+from .keyring_daemon import PROGRAMS
 
-__all__ = ["require_dovecot", "require_dovecot_socketpair", "require_exim", "require_mbsync", "require_pymap"]
+__all__ = [
+    "require_dovecot",
+    "require_dovecot_socketpair",
+    "require_exim",
+    "require_keyring",
+    "require_mbsync",
+    "require_pymap",
+]
 
 
 def require_dovecot() -> None:
@@ -38,6 +46,11 @@ def require_exim() -> None:
     """Skip, or fail with CI=true, when there is no Exim, no LMTP of Dovecot's, or nobody who may start them."""
     _require(EXIM is not None and os.geteuid() == 0, "Exim (Debian: exim4-daemon-light; as root)")
     _require(Path("/usr/lib/dovecot/lmtp").exists(), "Dovecot's LMTP (Debian: dovecot-lmtpd)")
+
+
+def require_keyring() -> None:
+    """Skip, or fail with CI=true, when there is no GNOME Keyring or no bus for it."""
+    _require(all(map(shutil.which, PROGRAMS)), "GNOME Keyring (Debian: gnome-keyring, dbus)")
 
 
 def require_pymap() -> None:

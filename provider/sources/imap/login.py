@@ -17,8 +17,8 @@ __all__ = ["log_in"]
 def log_in(account: Account, client: PorterClient, port: int, arm: Callable[[], None]) -> None:
     """Log in to *account*; *arm* starts the deadline of each attempt.
 
-    Raises LoginRefused (kinds LOGIN_REFUSED, LOGIN_UNSUPPORTED, CREDENTIALS_MISSING), ServerBusy, and what the channel
-    raises.
+    Raises LoginRefused (kinds LOGIN_REFUSED, LOGIN_UNSUPPORTED, CREDENTIALS_MISSING, SIGN_IN_AGAIN), ServerBusy, what
+    the channel raises, and any ProviderError of the supplier.
     """
     mechanism = _choose(account, frozenset(client.porter.capabilities))
     said = _words(account, mechanism, port, ask(account, account.credentials, refused=False))
