@@ -32,7 +32,7 @@ _OURS = frozenset({"content-type", "content-transfer-encoding"})
 _NAME = re.compile(r"[!-9;-~]+")
 _ENDS = re.compile(rb"\r\n?|\n")
 _SPLITS = re.compile(r"\r\n?(?![ \t\n])|(?<!\r)\n(?![ \t])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_HARD = re.compile(rb"[^\x01-\x0c\x0e-\x7f]|[^\n]{998}")
+_HARD = re.compile(rb"[^\x01-\x0c\x0e-\x7f]|(?:^|\n)[^\n]{999}")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/^_`{|}~-]{1,60}(?: [A-Za-z0-9!#$%&'*+/^_`{|}~-]{1,60}){0,5}")
 _SPACES = re.compile(r"(?<=[^ ])(?= )")
 _NAME_MAX = 500
