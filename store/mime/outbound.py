@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 from ..errors import BadMessage
 from .addresses import parse_addresses
-from .flattening import flattened
+from .flattening import LINE_OCTETS_MAX, flattened, long_line
 from .header import scan_header, split_header
 from .limits import DEFAULT_LIMITS
 
@@ -24,8 +24,6 @@ __all__ = ["LINE_OCTETS_MAX", "RECIPIENTS_MAX", "Composed", "Letter", "composed"
 
 Letter: TypeAlias = EmailMessage | bytes
 """What can be submitted."""
-LINE_OCTETS_MAX = 998
-"""Without its CRLF (RFC 5322 §2.1.1)."""
 ADDRESS_OCTETS_MAX = 254
 """RFC 5321 §4.5.3.1.3: a path has 256, its angle brackets among them."""
 RECIPIENTS_MAX = 10_000
@@ -36,8 +34,6 @@ _TO = ("to", "cc", "bcc")
 _FIELD = re.compile(rb"([!-9;-~]+):(.*)", re.DOTALL)
 _END = re.compile(rb"\r\n?|\n")
 _ENDS = {b"\r\n": "a CRLF", b"\n": "a bare LF", b"\r": "a bare CR"}
-_TOO_LONG = re.compile(rb"(?:^|\n)[^\r\n]{%d}" % (LINE_OCTETS_MAX + 1))  # anchored, else every octet is tried
-_NUL = re.compile(rb"\0")
 _HIGH = re.compile(rb"[^\0-\x7f]")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MESSAGE_ID = re.compile(r"<[^\s<>@]+@[^\s<>@]+>")
@@ -167,13 +163,12 @@ def _whole(octets: bytes) -> bytes:
 
     Raises BadMessage for what no line of mail may hold.
     """
-    for pattern, what in (
-        (_NUL, "a NUL; encode this part as base64"),
-        (_TOO_LONG, f"more than {LINE_OCTETS_MAX} octets; fold the field, or encode the part as quoted-printable"),
-    ):
-        found = pattern.search(octets)
-        if found is not None:
-            raise BadMessage(f"it has {what}", octets.count(b"\n", 0, found.end()) + 1)
+    nul, long = octets.find(b"\0"), long_line(octets)
+    if nul >= 0:
+        raise BadMessage("a NUL; encode this part as base64", octets.count(b"\n", 0, nul) + 1)
+    if long is not None:
+        what = f"more than {LINE_OCTETS_MAX} octets; fold the field, or encode the part as quoted-printable"
+        raise BadMessage(what, octets.count(b"\n", 0, long) + 1)
     if not octets or octets.isspace():
         raise BadMessage("the message is empty")
     if not octets.endswith(b"\r\n"):
