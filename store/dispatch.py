@@ -40,7 +40,7 @@ from .sql import accounts, blobs, cursors, outbox, places
 from .sql.outbox import Row
 from .sql.writing import Writing
 
-__all__ = ["Dispatch"]
+__all__ = ["Dispatch", "IsGone", "is_left", "unknown"]
 
 _SECOND = 1_000_000
 IsGone = Callable[[str], bool]
@@ -86,7 +86,7 @@ class Dispatch:
             if outbox.is_suspended(work.connection, number):
                 return None
             for row in outbox.held(work.connection, number):
-                if not holds(work, row) or (is_gone is not None and is_gone(row.owner)):
+                if is_left(work, row, is_gone):
                     self._take_over(work, row)
             id_ = outbox.due(work.connection, number, work.now, sent=filing)
             found = None if id_ is None else outbox.row(work.connection, id_)
@@ -339,9 +339,13 @@ def _span(row: Row) -> int:
     return (row.lease_seconds + (DOUBT_SECONDS if row.dot else 0)) * _SECOND
 
 
-def holds(work: Writing, row: Row) -> bool:
-    """Tell whether a lease holds. One that reaches further than it may was given before the clock stepped back."""
-    return row.lease_until is not None and work.now < row.lease_until <= work.now + _span(row)
+def is_left(work: Writing, row: Row, is_gone: IsGone | None) -> bool:
+    """Tell whether who held *row* holds it no longer, or is gone for certain.
+
+    A lease that reaches further than it may was given before the clock stepped back, and is over.
+    """
+    holds = row.lease_until is not None and work.now < row.lease_until <= work.now + _span(row)
+    return not holds or (is_gone is not None and is_gone(row.owner))
 
 
 def unknown(id_: SubmissionId) -> UnknownSubmission:

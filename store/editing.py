@@ -114,7 +114,7 @@ class Editing(FolderEdits):
         self._writable(folder, [])
         old = self._rows([] if replaces is None else [replaces])
         account = folders.account_of(self._w.connection, folder)
-        header, blob = blobs.keep(self._w, account, blobs.encoded(octets))
+        header, blob = blobs.keep(self._w, account, [octets])
         made = self._new(folder, header, blob, len(octets), wanted, instant, offset_minutes(at))
         for one in old:
             earlier = operations.replaced_by(self._w.connection, one.key, self._log.names)

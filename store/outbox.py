@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from .dispatch import Dispatch, holds, unknown
+from .dispatch import Dispatch, IsGone, is_left, unknown
 from .errors import KeyTaken, NotHere, UnknownMessage
 from .instants import from_micros, micros_or_none
 from .mail import AccountId, MessageKey
@@ -58,7 +58,6 @@ class Outbox(Dispatch):
             raise ValueError("an account needs a name")
         at, later = int(self._clock() * 1_000_000), micros_or_none(not_before)
         made = composed(message, at=from_micros(at), token=secrets.token_hex(16), sender=sender, recipients=recipients)
-        chunks = blobs.encoded(made.octets)
         with self._unit("submit", durable=True) as work:
             number = accounts.ensure_account(work, account)
             known = outbox.by_key(work.connection, number, key)
@@ -70,7 +69,7 @@ class Outbox(Dispatch):
                 return self._value(work, first)
             if draft is not None:
                 _look_at_draft(work, number, draft)
-            header, blob = blobs.keep(work, number, chunks)
+            header, blob = blobs.keep(work, number, made.pieces)
             row = Row(
                 id=SubmissionId(0),
                 account_id=number,
@@ -106,13 +105,14 @@ class Outbox(Dispatch):
             )
             return self._value(work, outbox.add(work, row, made.recipients))
 
-    def cancel(self, id_: SubmissionId) -> Cancelled:
+    def cancel(self, id_: SubmissionId, *, is_gone: IsGone | None = None) -> Cancelled:
         """Take a submission back (IMsgStore::AbortSubmit): it is gone, and its draft stays.
 
         Where some recipients have it already, REMOVED means that no other one gets it any more; it counts as SENT.
+        What somebody holds who *is_gone* for certain, or whose lease has expired, is not being sent.
         """
         with self._unit("cancel", durable=True) as work:
-            row = self._free(work, id_)
+            row = self._free(work, id_, is_gone)
             if row is None:
                 return Cancelled.NOT_IN_QUEUE
             if row.lease_until is not None:
@@ -127,13 +127,13 @@ class Outbox(Dispatch):
                 outbox.forget(work, id_)
             return Cancelled.REMOVED
 
-    def retry(self, id_: SubmissionId) -> bool:
+    def retry(self, id_: SubmissionId, *, is_gone: IsGone | None = None) -> bool:
         """Let a submission that waits, is in doubt or was rejected be tried at once, for those who do not have it.
 
         One in doubt is looked for in Sent first. False: it is being sent, or was. Raises UnknownSubmission.
         """
         with self._unit("retry", durable=True) as work:
-            row = self._free(work, id_)
+            row = self._free(work, id_, is_gone)
             if row is None:
                 raise unknown(id_)
             if row.lease_until is not None or row.state == SubmissionState.FILED.value:
@@ -162,10 +162,10 @@ class Outbox(Dispatch):
 
     # --- how -----------------------------------------------------------------------------------------------------
 
-    def _free(self, work: Writing, id_: SubmissionId) -> Row | None:
-        """Return a row; taken over when whoever held it let the lease expire. None: there is none."""
+    def _free(self, work: Writing, id_: SubmissionId, is_gone: IsGone | None) -> Row | None:
+        """Return a row; taken over when whoever held it is gone. None: there is none."""
         row = outbox.row(work.connection, id_)
-        if row is not None and row.lease_until is not None and not holds(work, row):
+        if row is not None and row.lease_until is not None and is_left(work, row, is_gone):
             return self._take_over(work, row)
         return row
 

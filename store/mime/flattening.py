@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 from ..errors import BadMessage
 from .limits import DEFAULT_LIMITS
 
-__all__ = ["flattened"]
+__all__ = ["LINE_OCTETS_MAX", "flattened", "long_line"]
 
 _ADDRESSED = ("from", "sender", "reply-to", "to", "cc", "bcc", "resent-from", "resent-to", "resent-cc", "resent-bcc")
 _OURS = frozenset({"content-type", "content-transfer-encoding"})
@@ -32,7 +32,9 @@ _OURS = frozenset({"content-type", "content-transfer-encoding"})
 _NAME = re.compile(r"[!-9;-~]+")
 _ENDS = re.compile(rb"\r\n?|\n")
 _SPLITS = re.compile(r"\r\n?(?![ \t\n])|(?<!\r)\n(?![ \t])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_HARD = re.compile(rb"[^\x01-\x0c\x0e-\x7f]|[^\n]{998}")
+_HARD = re.compile(rb"[^\x01-\x0c\x0e-\x7f]")
+LINE_OCTETS_MAX = 998
+"""Without its CRLF (RFC 5322 §2.1.1)."""
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/^_`{|}~-]{1,60}(?: [A-Za-z0-9!#$%&'*+/^_`{|}~-]{1,60}){0,5}")
 _SPACES = re.compile(r"(?<=[^ ])(?= )")
 _NAME_MAX = 500
@@ -162,13 +164,29 @@ def _make_passable(part: _Message) -> None:
         return
     raw = _content(part)
     lines = raw.replace(b"\r\n", b"\n")
-    if encoding != "binary" and _HARD.search(lines) is None:
+    if encoding != "binary" and _HARD.search(lines) is None and long_line(lines) is None:
         return
     text = part.get_content_maintype() == "text" and encoding != "binary" and b"\r" not in lines
     encoded = b2a_qp(lines, istext=True) if text else _base64(raw)
     del part["Content-Transfer-Encoding"]
     part["Content-Transfer-Encoding"] = "quoted-printable" if text else "base64"
     part.set_payload(encoded.decode("ascii"))
+
+
+def long_line(octets: bytes) -> int | None:
+    """Return where the first line begins that has more than 998 octets; None: there is none.
+
+    Looks for an end in the last of so many octets first: a step a kilobyte, not one a line.
+    """
+    at, size = 0, len(octets)
+    while at < size:
+        end = octets.rfind(b"\n", at, at + LINE_OCTETS_MAX + 2)
+        if end < 0 or octets[end - 1 : end] != b"\r":
+            end = octets.rfind(b"\n", at, at + LINE_OCTETS_MAX + 1)
+        if end < 0:
+            return at if size - at > LINE_OCTETS_MAX else None
+        at = end + 1
+    return None
 
 
 def _base64(raw: bytes) -> bytes:

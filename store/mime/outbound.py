@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 from ..errors import BadMessage
 from .addresses import parse_addresses
-from .flattening import flattened
+from .flattening import LINE_OCTETS_MAX, flattened, long_line
 from .header import scan_header, split_header
 from .limits import DEFAULT_LIMITS
 
@@ -24,8 +24,6 @@ __all__ = ["LINE_OCTETS_MAX", "RECIPIENTS_MAX", "Composed", "Letter", "composed"
 
 Letter: TypeAlias = EmailMessage | bytes
 """What can be submitted."""
-LINE_OCTETS_MAX = 998
-"""Without its CRLF (RFC 5322 §2.1.1)."""
 ADDRESS_OCTETS_MAX = 254
 """RFC 5321 §4.5.3.1.3: a path has 256, its angle brackets among them."""
 RECIPIENTS_MAX = 10_000
@@ -36,7 +34,7 @@ _TO = ("to", "cc", "bcc")
 _FIELD = re.compile(rb"([!-9;-~]+):(.*)", re.DOTALL)
 _END = re.compile(rb"\r\n?|\n")
 _ENDS = {b"\r\n": "a CRLF", b"\n": "a bare LF", b"\r": "a bare CR"}
-_TOO_LONG = re.compile(rb"[^\r\n]{%d}" % (LINE_OCTETS_MAX + 1))
+_HIGH = re.compile(rb"[^\0-\x7f]")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MESSAGE_ID = re.compile(r"<[^\s<>@]+@[^\s<>@]+>")
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\x80-\U0010ffff-]+"
@@ -50,8 +48,9 @@ _BCC = re.compile(rb"(?:resent-)?bcc[ \t]*:", re.IGNORECASE)
 class Composed:
     """A message that can be sent, with its envelope."""
 
-    octets: bytes
-    """CRLF line ends throughout, the last line included; Bcc and all: the copy that is kept."""
+    pieces: tuple[bytes, ...]
+    """CRLF line ends throughout, the last line included; Bcc and all: the copy that is kept. Large ones are not copied
+    for the sake of what is added to them."""
     size: int
     """Octets that go out: without Bcc."""
     message_id: str
@@ -64,6 +63,11 @@ class Composed:
     utf8: bool
     digest: bytes
     """Of what was given: the same message with the same envelope has the same one, whatever was added to it."""
+
+    @property
+    def octets(self) -> bytes:
+        """The kept copy, whole."""
+        return b"".join(self.pieces)
 
 
 class _Field(NamedTuple):
@@ -108,16 +112,15 @@ def composed(
     to = _recipients(by_name) if recipients is None else _given(recipients)
     digest = _digest(octets, sender, to)
     added, message_id = _added(by_name, origin, at, token)
-    octets = added + octets if added else octets
     out = without_bcc(added + block)
     return Composed(
-        octets=octets,
-        size=len(octets) - len(added) - len(block) + len(out),
+        pieces=(added, octets) if added else (octets,),
+        size=len(octets) - len(block) + len(out),
         message_id=message_id,
         sender=sender,
         recipients=to,
         subject=scan_header(block).subject,
-        eight_bit=not (out.isascii() and octets[len(added) + len(block) :].isascii()),
+        eight_bit=not out.isascii() or _HIGH.search(octets, len(block)) is not None,
         utf8=not (out.isascii() and sender.isascii() and all(one.isascii() for one in to)),
         digest=digest,
     )
@@ -160,14 +163,13 @@ def _whole(octets: bytes) -> bytes:
 
     Raises BadMessage for what no line of mail may hold.
     """
-    for pattern, what in (
-        (re.compile(rb"\0"), "a NUL; encode this part as base64"),
-        (_TOO_LONG, f"more than {LINE_OCTETS_MAX} octets; fold the field, or encode the part as quoted-printable"),
-    ):
-        found = pattern.search(octets)
-        if found is not None:
-            raise BadMessage(f"it has {what}", octets.count(b"\n", 0, found.start()) + 1)
-    if not octets.strip():
+    nul, long = octets.find(b"\0"), long_line(octets)
+    if nul >= 0:
+        raise BadMessage("a NUL; encode this part as base64", octets.count(b"\n", 0, nul) + 1)
+    if long is not None:
+        what = f"more than {LINE_OCTETS_MAX} octets; fold the field, or encode the part as quoted-printable"
+        raise BadMessage(what, octets.count(b"\n", 0, long) + 1)
+    if not octets or octets.isspace():
         raise BadMessage("the message is empty")
     if not octets.endswith(b"\r\n"):
         octets += b"\r\n"

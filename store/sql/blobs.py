@@ -9,14 +9,25 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import chain, repeat
 from typing import NamedTuple
 
 from sqlalchemy import delete, func, insert, select, update
 
-from ..encode import DIGEST_OCTETS, EncodedChunk, Encoder, expanded
+from ..encode import (
+    CHUNK_OCTETS,
+    DIGEST_OCTETS,
+    HEADER_OCTETS_MAX,
+    EncodedChunk,
+    Encoder,
+    HeaderBlock,
+    digest_of,
+    expanded,
+)
 from ..errors import StoreDamaged
 from ..mail import BlobId, HeaderId, MessageKey, Uid, UidSet
 from ..messages import BodiesStored
+from ..mime import split_header
 from ..tables import BlobRow, ChunkRow, MessageRow, PartialRow, RunRow, table
 from .bulk import find_many, in_one_row, update_many, write_many
 from .folders import count
@@ -29,7 +40,6 @@ __all__ = [
     "add_chunks",
     "drop_left_partials",
     "drop_partials",
-    "encoded",
     "facts",
     "forget_partials",
     "keep",
@@ -261,24 +271,29 @@ def _fill(work: Writing, at: Place, finished: list[tuple[_Target, EncodedChunk]]
     count(work, at.folder, messages=messages, unseen=unseen, bodies=len(finished))
 
 
-def encoded(octets: bytes) -> list[EncodedChunk]:
-    """Return a whole content that is in memory ready for ``keep``; no transaction need wait for it."""
-    return Encoder().start(Uid(1)).chunk(octets, last=True)
+def keep(work: Writing, account: int, pieces: Sequence[bytes]) -> tuple[HeaderId, BlobId]:
+    """Store a whole content that is in memory; return the ids of its header and of its octets.
 
-
-def keep(work: Writing, account: int, chunks: Sequence[EncodedChunk]) -> tuple[HeaderId, BlobId]:
-    """Store a whole content; return the ids of its header and of its octets."""
-    last = chunks[-1]
-    assert last.digest is not None
-    assert last.header is not None
-    (header,) = header_ids(work, account, [last.header])
-    known = list(find_many(work.connection, BY_DIGESTS, (account,), [last.digest]))
+    Compressed piece by piece, so it is here once and not once more.
+    """
+    digest, head = blake2b(digest_size=DIGEST_OCTETS), b""
+    for piece in pieces:
+        digest.update(piece)
+        head += piece[: HEADER_OCTETS_MAX - len(head)]
+    block, _ = split_header(head)
+    (header,) = header_ids(work, account, [HeaderBlock(digest=digest_of(block), block=block)])
+    known = list(find_many(work.connection, BY_DIGESTS, (account,), [digest.digest()]))
     if known:
         return header, BlobId(known[0][0])
-    blob = BlobId(work.next_id("blobs"))
-    write_many(work.connection, ADD, [(blob, account, last.digest, last.octets_total, len(chunks))])
-    for chunk in chunks:
-        work.connection.execute(ADD_CHUNK, (account, blob, chunk.number, chunk.octets, chunk.data))
+    blob, total, count = BlobId(work.next_id("blobs")), sum(map(len, pieces)), 0
+    work.connection.execute(ADD, (blob, account, None, 0, 0))
+    encoder = Encoder().start(Uid(1))
+    slices = (piece[at : at + CHUNK_OCTETS] for piece in pieces for at in range(0, len(piece), CHUNK_OCTETS))
+    for octets, last in chain(zip(slices, repeat(False)), [(b"", True)]):
+        for chunk in encoder.chunk(octets, last):
+            work.connection.execute(ADD_CHUNK, (account, blob, chunk.number, chunk.octets, chunk.data))
+            count += 1
+    work.connection.execute(GROW, (digest.digest(), total, count, blob))
     return header, blob
 
 

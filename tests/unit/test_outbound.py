@@ -13,7 +13,7 @@ import pytest
 
 from store import BadMessage
 from store.mime import scan_header, split_header
-from store.mime.flattening import flattened
+from store.mime.flattening import flattened, long_line
 from store.mime.outbound import LINE_OCTETS_MAX, Composed, composed, without_bcc
 
 from ..servers.injections import INJECTIONS
@@ -147,9 +147,25 @@ def test_the_same_message_with_the_same_envelope_has_the_same_digest_whatever_is
     assert compose(HEAD + b"\r\nHi\r\n", recipients=["a@b.org"]).digest != first.digest
 
 
-def test_the_longest_line_is_taken() -> None:
+def test_the_longest_line_is_taken_and_one_more_octet_is_not() -> None:
     line = b"x" * LINE_OCTETS_MAX
     assert compose(HEAD + b"\r\n" + line + b"\r\n").octets.endswith(line + b"\r\n")
+    assert compose(HEAD + b"\r\n" + line).octets.endswith(line + b"\r\n")
+    for bad in (line + b"x\r\n", line + b"x", b"a\r\n" + line + b"x\r\nb\r\n"):
+        with pytest.raises(BadMessage, match="998"):
+            compose(HEAD + b"\r\n" + bad)
+
+
+def test_long_lines_are_found_wherever_they_begin() -> None:
+    chance = Random(1)
+    for _ in range(2000):
+        sizes = [chance.choice((0, 1, 76, 500, 997, 998, 999, 1000, 2100)) for _ in range(chance.randint(1, 6))]
+        end = chance.choice((b"\n", b"\r\n"))
+        octets = end.join(b"x" * size for size in sizes) + (end if chance.random() < 0.5 else b"")
+        lines = octets.replace(b"\r\n", b"\n").split(b"\n")
+        first = next((number for number, one in enumerate(lines) if len(one) > 998), None)
+        found = long_line(octets)
+        assert (None if found is None else octets.count(b"\n", 0, found)) == first, (sizes, end)
 
 
 def test_eight_bit_bodies_and_utf8_headers_are_told_apart() -> None:

@@ -505,6 +505,10 @@ def test_cancel_takes_what_an_expired_owner_left(post: Post) -> None:
     assert post.outbox.cancel(made.id) is Cancelled.REMOVED
     with pytest.raises(LeaseLost):
         post.outbox.about_to_end(made.id, MINE)
+    held = post.submit()
+    post.claim(seconds=3600)
+    assert post.outbox.cancel(held.id, is_gone=lambda owner: owner == YOURS) is Cancelled.BEING_SENT
+    assert post.outbox.cancel(held.id, **GONE) is Cancelled.REMOVED
     assert post.all() == ()
 
 
@@ -533,6 +537,8 @@ def test_retry_makes_due_what_waits_and_nothing_else(post: Post) -> None:
     assert post.outbox.retry(made.id)
     assert post.claim() is not None
     assert not post.outbox.retry(made.id), "it is being sent"
+    assert post.outbox.retry(made.id, **GONE), "whoever was sending it is gone"
+    assert post.claim() is not None
     post.outbox.settle(made.id, MINE, fates(YOU, fate=Fate.WAITING), next_try=post.after(30))
     assert post.outbox.retry(made.id)
     assert post.claim() is not None
