@@ -215,8 +215,6 @@ _HOME = {
     "Login": "account",
     "Password": "account",
     "Security": "account",
-    "SentCopies": "account",
-    "Smtp": "account",
     "CancelRequest": "callback",
     "ProgressCallback": "callback",
     "Clock": "clock",

@@ -69,6 +69,9 @@ PURE = (
     "provider.replay.guard",
     "provider.replay.refusals",
     "provider.sources.imap.translate",
+    "provider.transport.smtp.data",
+    "provider.transport.smtp.envelope",
+    "provider.transport.smtp.replies",
     "provider.backoff",
     "provider.phases",
 )

@@ -24,7 +24,10 @@ class Outgoing:
     recipients: tuple[str, ...]
     """Those that are still to be sent to, at least one."""
     octets: Callable[[], Iterator[bytes]]
-    """Gives the message in pieces, CRLF line ends, no Bcc, not dot-stuffed. May be asked for once only."""
+    """Gives the message in pieces, CRLF line ends, no Bcc, not dot-stuffed. May be asked for once only.
+
+    Asked for only when the server waits for it. What it raises comes out of ``send``; nothing is delivered then.
+    """
     size: int
     """Octets of all the pieces."""
     eight_bit: bool = False
@@ -46,7 +49,9 @@ class Watch(Protocol):
     def about_to_end(self) -> None:
         """Called once, before the octets of the final dot are handed to the socket: journal it durably.
 
-        May raise; then the dot does not go out and the message is not delivered.
+        May raise; then the dot does not go out, the message is not delivered, and what was raised comes out of
+        ``send``. NOT_SENT and Cancelled may still follow: when the line had broken, or the stop had come, before an
+        octet of it was out.
         """
         ...
 

@@ -174,6 +174,39 @@ def test_buffered_tells_what_was_received_but_not_read_without_waiting(line: Lin
     assert line.channel.buffered() == 0
 
 
+def test_arrived_looks_into_the_socket_and_waits_for_nothing(line: Line) -> None:
+    assert not line.channel.arrived()
+    line.far.sendall(b"unasked")
+    assert line.channel.arrived()
+    assert line.channel.read(7) == b"unasked"
+    assert not line.channel.arrived()
+
+
+def test_arrived_tells_the_end_of_the_stream(line: Line) -> None:
+    line.far.close()
+    with pytest.raises(ConnectionLost):
+        line.channel.arrived()
+
+
+def test_arrived_on_a_closed_channel_is_a_lost_connection(line: Line) -> None:
+    line.channel.close()
+    with pytest.raises(ConnectionLost):
+        line.channel.arrived()
+
+
+def test_what_has_not_left_is_thrown_away_when_a_channel_is_discarded() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+        channel = Channel(near, stop=Stop(), listener=Ear(), limits=Limits())
+        assert channel.local_host() == "127.0.0.1"
+        channel.send(b"x" * 1_000)
+        channel.discard()
+        with far, pytest.raises(ConnectionResetError):
+            list(iter(lambda: far.recv(65_536), b""))
+        channel.discard()  # twice harms nobody
+
+
 def test_a_silent_peer_meets_the_deadline(line: Line) -> None:
     line.channel.deadline(0.05)
     with pytest.raises(TimedOut, match=r"0\.05 seconds"):

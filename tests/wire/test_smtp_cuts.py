@@ -7,39 +7,60 @@ the text of a failure.
 from __future__ import annotations
 
 import random
+import ssl
 from collections import Counter
 from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from provider.account import Security
 from provider.cancel import Stop
-from provider.errors import ConnectionLost, ProviderError
+from provider.errors import ConnectionLost, ProviderError, TlsRefused
 from provider.transport.base import Delivery, Ended
 from provider.transport.smtp import smtp_transport
+from tests.servers.certs import CertificateShop
 from tests.servers.fakesmtp import FakeSmtp, Manners
 from tests.servers.relay import Fault, Relay, Way
 from tests.wire.smtp_rig import MESSAGE, TO, Watching, letter, sender_at
 
+
+@dataclass(frozen=True)
+class Protection:
+    """A server's TLS, and what a client trusts."""
+
+    context: ssl.SSLContext
+    authority: Path
+
+
 SAMPLE = 300
-FAULTS = (Fault.CUT, Fault.RESET)
+FAULTS = (Fault.CUT, Fault.RESET, Fault.HALF_CLOSE)
 EXTENSIONS = (b"SIZE 60000000", b"8BITMIME", b"ENHANCEDSTATUSCODES")
 BOTH_WAYS = {"pipelining": (*EXTENSIONS, b"PIPELINING"), "one by one": EXTENSIONS}
 
 
-def whole(extensions: tuple[bytes, ...]) -> dict[Way, int]:
+def whole(extensions: tuple[bytes, ...], tls: Protection | None = None) -> dict[Way, int]:
     """Return how many octets an undisturbed submission has in each direction."""
-    with FakeSmtp(Manners(extensions=extensions)) as server, Relay(server.port) as relay:
-        assert submit(relay.port)[0] is not None
+    with _serving(extensions, tls) as server, Relay(server.port) as relay:
+        assert submit(relay.port, tls)[0] is not None
     assert len(server.delivered) == 1
     return {Way.UP: relay.counts.up, Way.DOWN: relay.counts.down}
 
 
-def submit(port: int) -> tuple[Delivery | None, Watching]:
+def _serving(extensions: tuple[bytes, ...], tls: Protection | None) -> FakeSmtp:
+    manners = Manners(extensions=extensions)
+    return FakeSmtp(manners) if tls is None else FakeSmtp(manners, tls=tls.context, implicit_tls=True)
+
+
+def submit(port: int, tls: Protection | None = None) -> tuple[Delivery | None, Watching]:
     """Submit one message; no delivery: the door stayed shut."""
     watch = Watching()
+    security = Security.NONE if tls is None else Security.TLS
     try:
-        session = smtp_transport(sender_at(port)).open(Stop())
-    except ConnectionLost:
+        account = sender_at(port, security=security, ca_file=None if tls is None else tls.authority)
+        session = smtp_transport(account).open(Stop())
+    except (ConnectionLost, TlsRefused):
         return None, watch
     with closing(session):
         return session.send(letter(), watch), watch
@@ -66,24 +87,24 @@ def judge(delivery: Delivery | None, watch: Watching, server: FakeSmtp, where: s
     return f"{delivery.ended.value}, {delivered}"
 
 
-def play(way: Way, at: int, fault: Fault, extensions: tuple[bytes, ...]) -> str:
+def play(way: Way, at: int, fault: Fault, extensions: tuple[bytes, ...], tls: Protection | None = None) -> str:
     where = f"{fault} {way.value} at octet {at}"
-    with FakeSmtp(Manners(extensions=extensions)) as server:
+    with _serving(extensions, tls) as server:
         with Relay(server.port, fault=fault, way=way, at=at) as relay:
-            delivery, watch = submit(relay.port)
+            delivery, watch = submit(relay.port, tls)
         server.settle()
         outcome = judge(delivery, watch, server, where)
         # What was not delivered is sent again, and is there once.
         if delivery is None or delivery.ended is Ended.NOT_SENT:
-            again, _ = submit(server.port)
+            again, _ = submit(server.port, tls)
             assert again is not None, where
             assert again.accepted == set(TO), where
             assert len(server.delivered) == 1, where
     return outcome
 
 
-def cuts(extensions: tuple[bytes, ...]) -> list[tuple[Way, int, Fault]]:
-    lengths = whole(extensions)
+def cuts(extensions: tuple[bytes, ...], tls: Protection | None = None) -> list[tuple[Way, int, Fault]]:
+    lengths = whole(extensions, tls)
     return [(way, at, fault) for way, octets in lengths.items() for at in range(octets) for fault in FAULTS]
 
 
@@ -94,6 +115,23 @@ def test_a_submission_cut_at_any_octet_is_told_as_it_was(speaking: str) -> None:
     outcomes = Counter(play(*one, BOTH_WAYS[speaking]) for one in chosen)
     # A run that met no fault proves nothing: the kinds of ends are all there.
     assert set(outcomes) >= {"shut", "not sent, 0", "in doubt, 1", "answered, 1"}, outcomes
+
+
+def test_a_submission_under_tls_cut_anywhere_is_told_as_it_was(certs: CertificateShop) -> None:
+    tls = Protection(certs.good().server_context(), certs.authority)
+    extensions = BOTH_WAYS["pipelining"]
+    chosen = random.Random(6).sample(cuts(extensions, tls), 100)
+    outcomes = Counter(play(*one, extensions, tls) for one in chosen)
+    assert set(outcomes) >= {"shut", "not sent, 0"}, outcomes
+
+
+@pytest.mark.parametrize("octets", [1, 7])
+def test_a_line_that_carries_an_octet_at_a_time_carries_all(octets: int) -> None:
+    with FakeSmtp() as server, Relay(server.port, slice_octets=octets) as relay:
+        delivery, _ = submit(relay.port)
+    assert delivery is not None
+    assert delivery.accepted == set(TO)
+    assert server.delivered[0].octets == MESSAGE
 
 
 @pytest.mark.soak

@@ -28,6 +28,7 @@ from provider.transport.base import Ended
 from provider.transport.smtp import smtp_transport
 from tests.servers.doorstep import SECRET, Supplier
 from tests.servers.fakesmtp import Answer, FakeSmtp, Manners
+from tests.servers.scripted import Expect, Say, ScriptedServer, Step
 from tests.wire.smtp_rig import TO, Watching, letter, opened, sender_at, sent
 
 QUICK = Limits(greeting_seconds=0.3, command_seconds=0.3)
@@ -170,6 +171,30 @@ def test_row_99_a_refused_token_is_asked_for_once_and_then_the_account_is_told()
         pass
     assert supplier.asked == [False, True]
     assert caught.value.needs is Needs.LOGIN
+
+
+@pytest.mark.parametrize(
+    ("login", "acknowledgement"), [(Login.XOAUTH2, b""), (Login.OAUTHBEARER, b"AQ==")], ids=lambda one: str(one)[:12]
+)
+def test_row_99_an_error_told_as_a_question_is_acknowledged(login: Login, acknowledgement: bytes) -> None:
+    """As Gmail and Outlook do it: 334 with JSON, an answer, and only then 535 (RFC 7628 §3.2.2)."""
+    attempt: list[Step] = [
+        Expect(b"AUTH {} {*}\r\n"),
+        Say(b"334 eyJzdGF0dXMiOiI0MDEifQ==\r\n"),
+        Expect(acknowledgement + b"\r\n"),
+        Say(b"535 5.7.8 expired\r\n"),
+    ]
+    script: list[Step] = [
+        Say(b"220 hi\r\n"),
+        Expect(b"EHLO {*}\r\n"),
+        Say(b"250-mail\r\n250 AUTH XOAUTH2 OAUTHBEARER\r\n"),
+        *attempt,
+        *attempt,
+    ]
+    supplier = Supplier("old-token-number-one", "old-token-number-two")
+    with ScriptedServer(script) as server, pytest.raises(LoginRefused) as caught:
+        smtp_transport(sender_at(server.port, login=login, credentials=supplier)).open(Stop())
+    assert (caught.value.response_code, supplier.asked) == ("535 5.7.8", [False, True])
 
 
 def test_a_token_of_the_account_is_said_as_a_token() -> None:

@@ -104,7 +104,7 @@ class SmtpSession:
             if watch.stop.stopped and not self._dot_out:
                 self._tear_down()
                 raise Cancelled("The sending was stopped; nothing was delivered.") from None
-            delivery = self._broken_off(str(error), None)
+            delivery = self._broken_off(str(error), Reply(text=error.server_text) if error.server_text else None)
         except Cancelled:
             self._tear_down()
             if not self._dot_out:
