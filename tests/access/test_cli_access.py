@@ -139,7 +139,8 @@ def test_an_address_whose_servers_cannot_be_found_says_what_was_tried(maildock: 
 
 def test_a_hostile_name_of_a_provider_cannot_move_the_cursor(maildock: Cli, online: Internet) -> None:
     file = b"""<clientConfig><emailProvider><displayName>Evil&#x9b;31m\xe2\x80\xae!</displayName>
-        <incomingServer type="imap"><hostname>imap.example.org</hostname><port>993</port><socketType>SSL</socketType></incomingServer>
+        <incomingServer type="imap"><hostname>imap.example.org</hostname><port>993</port>
+        <socketType>SSL</socketType></incomingServer>
         </emailProvider></clientConfig>"""
     online.web("autoconfig.example.org", {"/mail/config-v1.1.xml?emailaddress=jo%40example.org": file})
 
