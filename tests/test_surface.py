@@ -94,11 +94,14 @@ def test_a_planted_any_is_found() -> None:
     assert list(_any_in(source, "Box")) == ["line 2", "line 3"]
 
 
+ACCOUNT_OPTIONS = (
+    "--host --port --security --user --login --password-env --password-command --vault --ca-file --plaintext-host "
+    "--smtp-host --smtp-port --smtp-security --smtp-user --smtp-login --smtp-auth --sent-copies --oauth --client-id"
+)
 COMMANDS = {
-    "account add": "--host --port --security --user --login --password-env --password-command --ca-file "
-    "--plaintext-host --json",
-    "account set": "--host --port --security --user --login --password-env --password-command --ca-file "
-    "--plaintext-host --json",
+    "account add": f"{ACCOUNT_OPTIONS} --name --yes --json",
+    "account set": f"{ACCOUNT_OPTIONS} --json",
+    "account login": "--vault --password-stdin --device --client-secret-env --json",
     "account list": "--json",
     "account remove": "--json",
     "account test": "--json",

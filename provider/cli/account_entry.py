@@ -6,6 +6,7 @@ Says where a password or a sign-in comes from, never what it is.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from store.mail import AccountId
 
@@ -17,15 +18,15 @@ from .. import (
     Keep,
     Limits,
     Login,
-    OAuthClient,
     Security,
     SentCopies,
     Smtp,
-    Vault,
-    VaultPassword,
 )
 from .credentials import CommandPassword, EnvironmentPassword, NoPassword, SignIn, split_command, vault_in
 from .exits import ExitCode, Trouble
+
+if TYPE_CHECKING:
+    from .. import OAuthClient, Vault
 
 __all__ = ["AccountEntry", "OAuthEntry", "SmtpEntry", "number_in", "tables_in", "text_in"]
 
@@ -100,8 +101,10 @@ class OAuthEntry:
         words = ("provider", "client_id", "authorization_url", "token_url", "device_url")
         return cls(scopes=tuple(scopes), **{name: text_in(table, name) for name in words})
 
-    def client(self, secret: str = "") -> OAuthClient:
+    def client(self, secret: str = "") -> "OAuthClient":
         """Return the client. Raises InvalidRequest when something is missing."""
+        from .. import OAuthClient  # it brings TLS along: only when it is needed
+
         if self.provider:
             known = OAuthClient.of(self.provider, self.client_id, secret)
             return replace(known, scopes=self.scopes) if self.scopes else known
@@ -214,9 +217,15 @@ class AccountEntry:
         """True when a person signs in at the provider, and a vault keeps the tokens."""
         return bool(self.oauth.client_id) and not (self.password_env or self.password_command)
 
-    def kept_in(self) -> Vault:
-        """Return the vault of this account: the system's keyring unless another one was said. Raises Trouble."""
+    def kept_in(self) -> "Vault":
+        """Return the vault of this account: the system's keyring unless another one was said. Raises ValueError."""
         return vault_in(self.place, self.vault or "keyring")
+
+    def sign_in(self) -> SignIn:
+        """Return the supplier of this account's tokens. Raises ValueError."""
+        # The authority of a mail server of one's own says nothing of a large provider's token server.
+        own = Path(self.ca_file) if self.ca_file and not self.oauth.provider else None
+        return SignIn(self.kept_in(), self.oauth.client, own)
 
     def _supplier(self) -> CredentialSupplier:
         if self.password_env:
@@ -224,8 +233,12 @@ class AccountEntry:
         if self.password_command:
             return CommandPassword(split_command(self.password_command))
         if self.vault and self.uses_oauth:
-            return SignIn(self.kept_in(), self.oauth.client, Path(self.ca_file) if self.ca_file else None)
-        return VaultPassword(self.kept_in()) if self.vault else NoPassword()
+            return self.sign_in()
+        if not self.vault:
+            return NoPassword()
+        from .. import VaultPassword
+
+        return VaultPassword(self.kept_in())
 
     def as_toml(self) -> dict[str, object]:
         """Return what is written: only what was said."""

@@ -71,8 +71,10 @@ REACH_KINDS = frozenset(
 HINTS = {
     ErrorKind.LOGIN_REFUSED: "Check user and password: maildock account set {account} --user U --password-command CMD",
     ErrorKind.LOGIN_UNSUPPORTED: "Choose another mechanism: maildock account set {account} --login plain",
-    ErrorKind.CREDENTIALS_MISSING: "Say where the password is: maildock account set {account} --password-env VAR "
-    "(or sync with --password-stdin)",
+    ErrorKind.CREDENTIALS_MISSING: "Keep the password in a vault: maildock account login {account}; or say where "
+    "it is: maildock account set {account} --password-env VAR (or sync with --password-stdin)",
+    ErrorKind.VAULT: "Without a keyring, a file of yours can be the vault (not encrypted): "
+    "maildock account login {account} --vault file",
     ErrorKind.SIGN_IN_AGAIN: "Sign in again: maildock account login {account}",
     ErrorKind.UNRESOLVED_HOST: "Check the spelling and the network: maildock account set {account} --host H",
     ErrorKind.CONNECTION_REFUSED: "Check host and port: maildock account set {account} --host H --port P",

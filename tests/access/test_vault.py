@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,8 +25,6 @@ from provider.testing import MemoryVault
 from store.mail import AccountId
 
 from ..secret_hunt import SecretHunt
-from ..servers.keyring_daemon import KeyringDaemon
-from ..servers.require import require_keyring
 
 ROOT = Path(__file__).parent.parent.parent
 SECRET = "vault-s3cret-ä-\u4f1a"
@@ -35,14 +33,6 @@ SECRET = "vault-s3cret-ä-\u4f1a"
 @pytest.fixture(autouse=True)
 def hunted(secret_hunt: SecretHunt) -> None:
     secret_hunt.learn(SECRET)
-
-
-@pytest.fixture(scope="session")
-def keyring_daemon() -> Iterator[KeyringDaemon]:
-    """A real GNOME Keyring, unlocked."""
-    require_keyring()
-    with KeyringDaemon() as daemon:
-        yield daemon
 
 
 @pytest.fixture(params=["file", "memory", pytest.param("keyring", marks=pytest.mark.servers)])

@@ -87,6 +87,8 @@ class OAuthServer:
         """Authorization codes to what was asked for with them."""
         self.denies = False
         """Whether the person in the browser refuses."""
+        self.interval_seconds: float = 5
+        """How often a device may ask."""
         self.devices: dict[str, str] = {}
         """Device codes to "pending", "slow_down", "denied", "expired", or the user who signed in."""
         self._listener = _Listener(self)
@@ -269,7 +271,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 "user_code": "ABCD-EFGH",
                 "verification_uri": f"{owner.url}/activate",
                 "expires_in": 600,
-                "interval": 5,
+                "interval": owner.interval_seconds,
             },
         )
 
