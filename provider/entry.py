@@ -5,6 +5,7 @@ and is in the result.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -284,7 +285,7 @@ class MailStoreProvider:
         run = self._run or _runs()[0]
         outcome = run(store, source, account, request, reporter, turn)
         if account.smtp is not None and outcome.status is ItemStatus.SUCCEEDED and not request.dry_run:
-            _learn()(store, account)
+            _learn()(store, account, reporter.clock.now())
         return outcome
 
 
@@ -301,7 +302,7 @@ def _send_run() -> SendRun:
     return run_sending
 
 
-def _learn() -> Callable[["MailStore", Account], None]:
+def _learn() -> Callable[["MailStore", Account, datetime], None]:
     from .transport.filing import learn
 
     return learn

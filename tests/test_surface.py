@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 PROVIDER = """
     Account Brake Busy CancelRequest Cancelled Clock Closed CommandRefused ConnectionLost Counts Credential
     CredentialSupplier Deliver DeviceCode ErrorKind Event FileVault FolderPolicy FolderUnusable Found FoundServer
-    Grant HostTokens How Http HttpAnswer HttpClient IncompleteAnswer InvalidRequest ItemResult ItemStatus Keep
+    Grant HostTokens How Http HttpAnswer HttpClient IncompleteAnswer InvalidRequest ItemKind ItemResult ItemStatus Keep
     KeyringVault LimitExceeded Limits Login LoginRefused MOBSYNC MailAddress MailStoreProvider Names Needs
     OAUTH_PROVIDERS OAuthClient OAuthCredentials Password Phase ProgressCallback ProtocolBroken ProviderError
     Resolver ResultStatus SYNCMGR Search Security SentCopies ServerBusy Service Severity Shortcuts Smtp SourceError
@@ -106,6 +106,14 @@ COMMANDS = {
     "account remove": "--json",
     "account test": "--json",
     "sync": "--folder --headers-only --full --upload-only --download-only --dry-run --yes --json --password-stdin",
+    "send-receive": "--send-only --receive-only --json --password-stdin",
+    "send": "--account --from --to --cc --bcc --subject --attach --at --priority --key --queue --json --password-stdin",
+    "outbox": "--account --all --json",
+    "outbox show": "--raw --json",
+    "outbox cancel": "--json",
+    "outbox retry": "--json",
+    "outbox suspend": "",
+    "outbox resume": "",
     "folders": "--account --json",
     "list": "--all --account --limit --sha256 --json",
     "show": "--raw --headers --part --json",

@@ -23,6 +23,7 @@ app = typer.Typer(help="What is on its way out, and what became of it.", invoke_
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Of = Annotated[str | None, typer.Option("--account", metavar="A", help="Only this account.")]
 Id = Annotated[int, typer.Argument(metavar="ID", help="A message, by the id that `maildock outbox` prints.")]
+One = Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="This account; all when none is named.")]
 OVER = (SubmissionState.FILED, SubmissionState.SENT)
 MARKS = {SubmissionState.QUEUED: "waits", SubmissionState.SENDING: "being sent"}
 """States in the words of people, where the name of the state is not enough."""
@@ -107,13 +108,13 @@ def retry(context: typer.Context, id: Id, json: Json = False) -> None:
 
 
 @app.command()
-def suspend(context: typer.Context, account: Annotated[str | None, typer.Argument(metavar="[ACCOUNT]")] = None) -> None:
+def suspend(context: typer.Context, account: One = None) -> None:
     """Send nothing more of an account, or of all, until it is resumed."""
     _each(context, account, lambda store, name: store.outbox.suspend(name), "Suspended")
 
 
 @app.command()
-def resume(context: typer.Context, account: Annotated[str | None, typer.Argument(metavar="[ACCOUNT]")] = None) -> None:
+def resume(context: typer.Context, account: One = None) -> None:
     """Send again."""
     _each(context, account, lambda store, name: store.outbox.resume(name), "Resumed")
 

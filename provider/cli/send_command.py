@@ -46,7 +46,7 @@ def send(
     bcc: Annotated[
         list[str] | None, typer.Option("--bcc", metavar="ADDRESS", help="Unseen by the others; may be repeated.")
     ] = None,
-    subject: Annotated[str | None, typer.Option("--subject", metavar="TEXT")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", metavar="TEXT", help="What it is about.")] = None,
     attach: Annotated[
         list[str] | None, typer.Option("--attach", metavar="FILE", help="Attach a file; may be repeated.")
     ] = None,

@@ -10,26 +10,19 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from store import Folder, FolderState, MailStore, Message, ReadView
-from store.mail import AccountId, FolderPath, Role
+from store.mail import AccountId, FolderPath, MessageKey, Role
 from store.mail.submission import Filing, Submission, SubmissionState
 
-from ..account import Account, SentCopies, Smtp
+from ..access.isps import files_sent_copies
+from ..account import Account, SentCopies
 
 __all__ = ["Look", "file_copy", "learn", "look_in_sent"]
 
-FILES_ITSELF = (
-    "smtp.gmail.com",
-    "smtp.googlemail.com",
-    "smtp.office365.com",
-    "smtp-mail.outlook.com",
-    "outlook.office365.com",
-    "smtp.mail.me.com",
-)
-"""Ways out whose providers put a copy of everything into Sent."""
 SENT_PATH = FolderPath(("Sent",))
 SPAN = timedelta(days=1)
 """So much may the clocks of server and sender differ."""
-LEARN_DAYS = 7
+LEARN_FOR = timedelta(days=7)
+"""After the sending: a provider that files does so within seconds."""
 
 
 class Look(Enum):
@@ -72,20 +65,22 @@ def file_copy(store: MailStore, account: Account, one: Submission, owner: str) -
     store.outbox.filed(one.id, owner, folder=folder.id)
 
 
-def learn(store: MailStore, account: Account) -> None:
+def learn(store: MailStore, account: Account, now: datetime) -> None:
     """After a synchronization: where another copy has come beside ours, remember that, and remove ours."""
     if account.smtp is None or account.smtp.sent_copies is not SentCopies.AUTO:
         return
     with store.read() as view:
         if account.id not in view.accounts() or store.outbox.filing(account.id) is Filing.PROVIDER:
             return
-        folder = _sent(view, account.id)
-        recent = [] if folder is None else view.submissions(account.id, [SubmissionState.FILED])
-        extra = []
-        for one in recent:
-            keys = [] if folder is None or one.filed_as is None else [found.key for found in _copies(view, folder, one)]
-            if one.filed_as in keys and len(keys) > 1:
-                extra.append(one.filed_as)
+        folder, since = _sent(view, account.id), now - LEARN_FOR
+        filed = [one for one in view.submissions(account.id, [SubmissionState.FILED]) if one.submitted_at > since]
+        ours = {_name(one): one.filed_as for one in filed if one.filed_as is not None}
+        if folder is None or not ours:
+            return
+        found: dict[str, set[MessageKey]] = {}
+        for message in _since(view, folder, since):
+            found.setdefault(message.message_id, set()).add(message.key)
+    extra = [key for name, key in ours.items() if key in found.get(name, ()) and len(found[name]) > 1]
     if extra:
         store.outbox.learn_filing(account.id, Filing.PROVIDER)
         with store.edit("second copies") as edit:
@@ -104,16 +99,12 @@ def _ours(store: MailStore, account: Account, one: Submission) -> bool:
         case SentCopies.PROVIDER | SentCopies.NONE:
             return False
         case SentCopies.AUTO:
-            return not _known_to_file(smtp) and store.outbox.filing(account.id) is not Filing.PROVIDER
+            return not files_sent_copies(smtp.host) and store.outbox.filing(account.id) is not Filing.PROVIDER
 
 
 def _receives(account: Account) -> bool:
     """Tell whether there is a server where copies can be: local mail is read only, and some accounts only send."""
     return account.kind == "imap" or account.option("server") is not None
-
-
-def _known_to_file(smtp: Smtp) -> bool:
-    return smtp.host.rstrip(".").casefold() in FILES_ITSELF
 
 
 def _sent(view: ReadView, account: AccountId) -> Folder | None:
@@ -128,19 +119,23 @@ def _sent(view: ReadView, account: AccountId) -> Folder | None:
 
 def _copies(view: ReadView, folder: Folder, one: Submission) -> Iterator[Message]:
     """Yield the messages of *folder* with the Message-ID of *one*, newest first; what is older cannot be a copy."""
-    since, before = one.submitted_at - SPAN, None
-    name = one.message_id.strip("<>")
+    return (message for message in _since(view, folder, one.submitted_at) if message.message_id == _name(one))
+
+
+def _since(view: ReadView, folder: Folder, moment: datetime) -> Iterator[Message]:
+    """Yield the messages of *folder* that came after *moment*, or nearly, newest first."""
+    before = None
     while True:
         page = view.messages(folder.id, limit=200, before=before)
         for message in page.messages:
-            if _older(message.internal_date, since):
+            if message.internal_date is not None and message.internal_date < moment - SPAN:
                 return
-            if message.message_id == name:
-                yield message
+            yield message
         before = page.next
         if before is None:
             return
 
 
-def _older(date: datetime | None, since: datetime) -> bool:
-    return date is not None and date < since
+def _name(one: Submission) -> str:
+    """Return the Message-ID as a message's row has it."""
+    return one.message_id.strip("<>")
