@@ -75,8 +75,8 @@ class Dispatch:
 
         What others hold is taken over once their lease has expired, or *is_gone* says that they are gone for certain.
         """
-        if not owner or seconds < 1:
-            raise ValueError("a lease has an owner, and lasts a second at least")
+        if not (owner and owner.isprintable()) or seconds < 1:
+            raise ValueError("a lease has an owner with a printable name, and lasts a second at least")
         if not self._anything(account, filing):
             return None
         with self._unit("claim", durable=True) as work:
@@ -215,7 +215,8 @@ class Dispatch:
         """End a submission that was sent; in the same transaction its draft is deleted, and its copy appended.
 
         *folder*: where the copy goes, as an ordinary new message that the next synchronization uploads; None: it is
-        filed already, or not wanted. Return the copy's key. Raises LeaseLost, UnknownFolder, FolderNotWritable.
+        filed already, or not wanted. Return the copy's key. Raises LeaseLost, UnknownFolder, FolderNotWritable,
+        NotHere (a folder of another account).
         """
         with self._unit("file copy", durable=True) as work:
             row = self._held(work, id_, owner)
