@@ -191,9 +191,9 @@ class Dispatch:
 
         *recipients*: those of whom something became known; others stay as they are. *in_doubt*: the final dot went
         out and no answer came: others that waited are UNKNOWN from now on, and it is left alone for ten minutes at
-        least, the second time until a person decides. *next_try* None: at once. SENT stays with *owner* no longer
-        either: claim it again to file it. Raises LeaseLost; ValueError for who is no recipient, for a fate that takes
-        back ACCEPTED, and for a new UNKNOWN without doubt.
+        least, the second time until a person decides. Who is UNKNOWN and told to be WAITING stays UNKNOWN: a doubt ends
+        by an answer for or against. *next_try* None: at once. SENT: claim it again to file it. Raises LeaseLost;
+        ValueError for who is no recipient, for a fate that takes back ACCEPTED, for a new UNKNOWN without doubt.
         """
         told = {one.address: one for one in recipients}
         with self._unit("settle", durable=True) as work:
@@ -320,7 +320,10 @@ def _now(old: Recipient, told: Recipient | None, in_doubt: bool) -> Recipient:
         raise ValueError("what was accepted stays accepted")
     if told.fate is Fate.UNKNOWN and old.fate is not Fate.UNKNOWN and not in_doubt:
         raise ValueError("nobody knows of a recipient only where the whole is in doubt")
-    return replace(old, fate=told.fate, reply=old.reply if told.reply is None else told.reply)
+    fate = told.fate
+    if old.fate is Fate.UNKNOWN and fate is Fate.WAITING:
+        fate = Fate.UNKNOWN  # refused for now this time: nobody knows yet what became of it the first time
+    return replace(old, fate=fate, reply=old.reply if told.reply is None else told.reply)
 
 
 def _span(row: Row) -> int:

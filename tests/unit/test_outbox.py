@@ -477,8 +477,10 @@ def test_one_in_doubt_is_never_due_at_once_by_being_given_back(post: Post) -> No
     post.claim()
     assert post.outbox.release(made.id, MINE).next_try == first
     post.claim()
-    told = fates(YOU, fate=Fate.UNKNOWN, reply=LATER)
-    assert post.outbox.settle(made.id, MINE, told, next_try=post.after(30)).next_try == post.after(30)
+    told = fates(YOU, fate=Fate.WAITING, reply=LATER)
+    left = post.outbox.settle(made.id, MINE, told, next_try=post.after(30), reason="refused for now")
+    assert (left.state, left.next_try, left.doubts) == (S.IN_DOUBT, post.after(30), 1)
+    assert [(one.fate, one.reply) for one in left.recipients] == [(Fate.UNKNOWN, LATER)], "it is looked for again"
 
 
 # --- taking back -------------------------------------------------------------------------------------------------
