@@ -77,8 +77,8 @@ class Dispatch:
 
         What others hold is taken over once their lease has expired, or *is_gone* says that they are gone for certain.
         """
-        if not owner or seconds < 1:
-            raise ValueError("a lease has an owner, and lasts a second at least")
+        if not (owner and owner.isprintable()) or seconds < 1:
+            raise ValueError("a lease has an owner with a printable name, and lasts a second at least")
         if not self._anything(account, filing):
             return None
         with self._unit("claim", durable=True) as work:
@@ -193,9 +193,9 @@ class Dispatch:
 
         *recipients*: those of whom something became known; others stay as they are. *in_doubt*: the final dot went
         out and no answer came: others that waited are UNKNOWN from now on, and it is left alone for ten minutes at
-        least, the second time until a person decides. *next_try* None: at once. SENT stays with *owner* no longer
-        either: claim it again to file it. Raises LeaseLost; ValueError for who is no recipient, for a fate that takes
-        back ACCEPTED, and for a new UNKNOWN without doubt.
+        least, the second time until a person decides. Who is UNKNOWN and told to be WAITING stays UNKNOWN: a doubt ends
+        by an answer for or against. *next_try* None: at once. SENT: claim it again to file it. Raises LeaseLost;
+        ValueError for who is no recipient, for a fate that takes back ACCEPTED, for a new UNKNOWN without doubt.
         """
         told = {one.address: one for one in recipients}
         with self._unit("settle", durable=True) as work:
@@ -218,7 +218,8 @@ class Dispatch:
 
         *folder*: where the copy goes, as an ordinary new message that the next synchronization uploads, once it has
         looked whether the provider put one there in the meantime; None: it is filed already, or not wanted. Return the
-        copy's key. Raises LeaseLost, UnknownFolder, FolderNotWritable.
+        copy's key. Raises LeaseLost, UnknownFolder, FolderNotWritable, NotHere
+        (a folder of another account).
         """
         with self._unit("file copy", durable=True) as work:
             row = self._held(work, id_, owner)
@@ -331,7 +332,10 @@ def _now(old: Recipient, told: Recipient | None, in_doubt: bool) -> Recipient:
         raise ValueError("what was accepted stays accepted")
     if told.fate is Fate.UNKNOWN and old.fate is not Fate.UNKNOWN and not in_doubt:
         raise ValueError("nobody knows of a recipient only where the whole is in doubt")
-    return replace(old, fate=told.fate, reply=old.reply if told.reply is None else told.reply)
+    fate = told.fate
+    if old.fate is Fate.UNKNOWN and fate is Fate.WAITING:
+        fate = Fate.UNKNOWN  # refused for now this time: nobody knows yet what became of it the first time
+    return replace(old, fate=fate, reply=old.reply if told.reply is None else told.reply)
 
 
 def _span(row: Row) -> int:

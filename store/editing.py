@@ -124,8 +124,10 @@ class Editing(FolderEdits):
     def _append_kept(
         self, folder: FolderId, header: HeaderId, blob: BlobId, octets: int, flags: frozenset[str]
     ) -> MessageKey:
-        """Add a message whose octets are here already, now. Raises as ``append``."""
+        """Add a message whose octets are here already, in the same account, now. Raises as ``append``; NotHere."""
         self._writable(folder, [])
+        if folders.account_of(self._w.connection, folder) != blobs.account_of(self._w.connection, blob):
+            raise NotHere("this folder belongs to another account; append the message there instead")
         return self._new(folder, header, blob, octets, flags, self._w.now // 1_000_000 * 1_000_000, 0)
 
     def _new(

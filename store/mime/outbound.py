@@ -8,6 +8,7 @@ lengths), RFC 5322 §2.2, §3.6 (fields, and how often each may stand), RFC 6152
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -41,6 +42,9 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\x80-\U0010ffff-]+"
 _QUOTED = r'"(?:[ !#-\[\]-~\x80-\U0010ffff]|\\[ -~])*"'
 _DOMAIN = r"[A-Za-z0-9_\x80-\U0010ffff](?:[A-Za-z0-9._\x80-\U0010ffff-]*[A-Za-z0-9_\x80-\U0010ffff])?"
 _ADDRESS = re.compile(rf"(?:{_ATOM}|{_QUOTED})@(?:{_DOMAIN}|\[[0-9A-Za-z.:]+\])")
+_IN_QUOTES = re.compile(r'"(?:[^"\\]|\\.)*"')
+_COMMENT = re.compile(r"\((?:[^()\\]|\\.)*\)")
+_REPEATED = re.compile(r"([^\s<>,;:]{1,254})\s+<\1>")
 _BCC = re.compile(rb"(?:resent-)?bcc[ \t]*:", re.IGNORECASE)
 
 
@@ -48,7 +52,7 @@ _BCC = re.compile(rb"(?:resent-)?bcc[ \t]*:", re.IGNORECASE)
 class Composed:
     """A message that can be sent, with its envelope."""
 
-    pieces: tuple[bytes, ...]
+    pieces: tuple[bytes, ...] = attribute(repr=False)
     """CRLF line ends throughout, the last line included; Bcc and all: the copy that is kept. Large ones are not copied
     for the sake of what is added to them."""
     size: int
@@ -101,10 +105,10 @@ def composed(
     block, _ = split_header(octets)
     fields = _fields(block)
     by_name: dict[str, _Field] = {}
-    for field in fields:
-        if field.name in _ONCE and field.name in by_name:
-            raise BadMessage(f"the field {field.name.title()} stands twice; a message has it once", field.line)
-        by_name.setdefault(field.name, field)
+    for one in fields:
+        if one.name in _ONCE and one.name in by_name:
+            raise BadMessage(f"the field {one.name.title()} stands twice; a message has it once", one.line)
+        by_name.setdefault(one.name, one)
     if "from" not in by_name:
         raise BadMessage("a message needs a From field")
     origin = _sender(by_name)
@@ -255,11 +259,26 @@ def _addresses(field: _Field) -> Iterator[str]:
     found = parse_addresses(text, most + 1)
     if len(found) > most:
         raise BadMessage(f"the field {field.name.title()} has more than {most:,} addresses", field.line)
-    for one in found:
-        if one.address:
-            yield _checked(one.address, f"the field {field.name.title()}", field.line)
-        elif ":" not in text or ";" not in text:
-            raise BadMessage(f"the field {field.name.title()} has a name without an address", field.line)
+    addresses = [one.address for one in found if one.address]
+    bare = _bare(text)
+    if len(found) - len(addresses) > min(bare.count(":"), bare.count(";")):  # of a group without members, its name
+        raise BadMessage(f"the field {field.name.title()} has a name without an address", field.line)
+    yield from (_checked(one, f"the field {field.name.title()}", field.line) for one in addresses)
+    if bare.count("@") != len(addresses) or bare.count("<") != bare.count(">"):
+        what = "something that is no address, or two without a comma between them"
+        raise BadMessage(f"the field {field.name.title()} has {what}", field.line)
+
+
+def _bare(text: str) -> str:
+    """Return an address field without what is quoted and commented, and without names that repeat their address.
+
+    What reads addresses is patient and finds some in anything; here nothing may be passed over (a lost comma would be a
+    lost recipient).
+    """
+    text = _IN_QUOTES.sub("", text)
+    while (less := _COMMENT.sub("", text)) != text:  # from the innermost outwards
+        text = less
+    return _REPEATED.sub(r"<\1>", text)
 
 
 def _checked(address: str, where: str, line: int | None = None) -> str:

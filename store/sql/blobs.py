@@ -37,6 +37,7 @@ from .statements import names, p, sql
 from .writing import Writing
 
 __all__ = [
+    "account_of",
     "add_chunks",
     "drop_left_partials",
     "drop_partials",
@@ -91,6 +92,7 @@ CHUNK = sql(
     "blob piece",
 )
 BLOB = sql(select(_blobs.c.digest, _blobs.c.octets, _blobs.c.chunks).where(_blobs.c.id == p("blob")), "blob")
+OWNER = sql(select(_blobs.c.account_id).where(_blobs.c.id == p("blob")), "blob")
 PARTIAL = sql(
     select(_blobs.c.id, _blobs.c.octets, _blobs.c.chunks)
     .select_from(_partials.join(_blobs, _blobs.c.id == _partials.c.blob_id))
@@ -329,6 +331,11 @@ def raw_octets(connection: sqlite3.Connection, blob: BlobId) -> Iterator[bytes]:
         yield piece
     if (seen, length) != (chunks, octets) or running.digest() != digest:
         raise StoreDamaged("the octets of a message are not those that were written; run a check")
+
+
+def account_of(connection: sqlite3.Connection, blob: BlobId) -> int:
+    """Return our number of the account that a content belongs to."""
+    return int(connection.execute(OWNER, (blob,)).fetchone()[0])
 
 
 def facts(connection: sqlite3.Connection, blob: BlobId) -> tuple[bytes, int, int]:

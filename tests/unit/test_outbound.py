@@ -82,6 +82,13 @@ REFUSED: dict[str, tuple[bytes, int | None, str]] = {
     "an address with a dot too many": (b"From: a@b.org\r\nTo: <a@b..org>\r\n\r\n", 2, "no address"),
     "an address that turns around": ("From: a@b.org\r\nTo: <a\u202e@b.org>\r\n\r\n".encode(), 2, "no address"),
     "an address that is too long": (b"From: a@b.org\r\nTo: <" + b"a" * 250 + b"@b.org>\r\n\r\n", 2, "no address"),
+    "a comma that is missing": (b"From: a@b.org\r\nTo: a@b.org c@d.org\r\n\r\n", 2, "no address"),
+    "another one": (b"From: a@b.org\r\nTo: a@b.org <c@d.org>\r\n\r\n", 2, "comma"),
+    "a third": (b"From: a@b.org\r\nTo: <a@b.org> <c@d.org>, Bob x@y.org <z@y.org>\r\n\r\n", 2, "comma"),
+    "an open bracket": (b"From: a@b.org\r\nTo: Bob <a@b.org\r\n\r\n", 2, "no address"),
+    "an open quote": (b'From: a@b.org\r\nTo: "Bob <a@b.org>, c@d.org\r\n\r\n', 2, "address"),
+    "a route": (b"From: a@b.org\r\nTo: <@c.org:a@b.org>\r\n\r\n", 2, "no address"),
+    "a name beside a group": (b"From: a@b.org\r\nTo: friends:;, Bob Smith\r\n\r\n", 2, "without an address"),
     "a parameter in an address": (b"From: a@b.org\r\nTo: <a@b.org> SIZE=1\r\n\r\n", 2, "no address"),
     "nobody": (b"From: a@b.org\r\nSubject: s\r\n\r\nHi\r\n", None, "no recipients"),
     "an empty group": (b"From: a@b.org\r\nTo: undisclosed-recipients:;\r\n\r\n", None, "no recipients"),
@@ -184,7 +191,8 @@ def test_eight_bit_bodies_and_utf8_headers_are_told_apart() -> None:
 def test_the_envelope_comes_from_the_fields_each_address_once() -> None:
     made = compose(
         b'From: Me <me@example.org>, other@example.org\r\nSender: "Secr." <she@example.org>\r\n'
-        b"To: One <one@A.org>, friends: two@a.org, Three <three@a.org>;\r\nCC: one@a.ORG,\r\n One@a.org\r\n"
+        b"To: one@A.org <one@A.org> (a (b@c.org) d), friends: two@a.org, Three <three@a.org>;\r\n"
+        b"CC: one@a.ORG,\r\n One@a.org\r\n"
         b'bcc: "odd one"@a.org, [four@a.org]\r\n\r\n'.replace(b"[", b"").replace(b"]", b"")
     )
     assert made.sender == "she@example.org"

@@ -175,6 +175,8 @@ def test_arguments_that_make_no_sense_are_refused(post: Post, about: dict[str, o
     with pytest.raises(ValueError):
         post.claim(owner="")
     with pytest.raises(ValueError):
+        post.claim(owner="a\ud800")
+    with pytest.raises(ValueError):
         post.claim(seconds=0.5)
     assert post.store.commits == 0
 
@@ -475,8 +477,10 @@ def test_one_in_doubt_is_never_due_at_once_by_being_given_back(post: Post) -> No
     post.claim()
     assert post.outbox.release(made.id, MINE).next_try == first
     post.claim()
-    told = fates(YOU, fate=Fate.UNKNOWN, reply=LATER)
-    assert post.outbox.settle(made.id, MINE, told, next_try=post.after(30)).next_try == post.after(30)
+    told = fates(YOU, fate=Fate.WAITING, reply=LATER)
+    left = post.outbox.settle(made.id, MINE, told, next_try=post.after(30), reason="refused for now")
+    assert (left.state, left.next_try, left.doubts) == (S.IN_DOUBT, post.after(30), 1)
+    assert [(one.fate, one.reply) for one in left.recipients] == [(Fate.UNKNOWN, LATER)], "it is looked for again"
 
 
 # --- taking back -------------------------------------------------------------------------------------------------
@@ -619,11 +623,15 @@ def test_a_copy_that_cannot_be_filed_leaves_all_as_it_was(post: Post) -> None:
     post.claim()
     with post.store.write("gone") as tx:
         tx.set_folder_state(sent, FolderState.MISSING, post.now)
+        tx.ensure_account(AccountId("work"))
+        elsewhere = tx.add_folder(AccountId("work"), listed("Sent"))
     before = everything(post.store.path)
     with pytest.raises(FolderNotWritable):
         post.outbox.filed(made.id, MINE, folder=sent)
     with pytest.raises(UnknownFolder):
         post.outbox.filed(made.id, MINE, folder=FolderId(99))
+    with pytest.raises(NotHere):
+        post.outbox.filed(made.id, MINE, folder=elsewhere)
     assert everything(post.store.path) == before
     assert post.outbox.release(made.id, MINE, next_try=post.after(5), reason="Sent is missing").state is S.SENT
 
