@@ -55,6 +55,8 @@ def _attach(message: EmailMessage, name: str) -> None:
 def _addresses(given: Sequence[str]) -> tuple[Address, ...]:
     found = []
     for text in given:
+        if not text.isprintable():
+            raise Trouble(f"The address {one_line(text)!r} has control characters in it.", ExitCode.USAGE)
         for name, address in getaddresses([text]):
             if "@" not in address:
                 raise Trouble(

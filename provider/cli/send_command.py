@@ -140,7 +140,7 @@ def _flush(store: "MailStore", account: "Account") -> ExitCode:
 
 def _way_out(file: AccountsFile, name: str | None) -> AccountEntry:
     """Return the account that sends: the one named, or the only one that can. Raises Trouble."""
-    chosen = [entry for entry in chosen_accounts(file, [name] if name else []) if entry.smtp is not None]
+    chosen = [entry for entry in chosen_accounts(file, [name] if name else []) if entry.smtp.host]
     if len(chosen) == 1:
         return chosen[0]
     if chosen:
