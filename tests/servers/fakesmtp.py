@@ -148,8 +148,8 @@ class FakeSmtp:
 
     def _spawn(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True, name=f"fakesmtp-{len(self._threads)}")
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)  # only now: `settle` may run beside us, and joins what is listed
 
     def _accept_all(self) -> None:
         while True:

@@ -179,7 +179,7 @@ class SmtpSession:
         """Send all but the final dot. Raises _Interrupted, BareLineEnd, what the channel and the message raise."""
         limits, sent = self._limits, 0
         for block, octets in blocks(mail.octets()):
-            self._channel.deadline(limits.block_seconds + len(block) / limits.octets_per_second)
+            self._channel.deadline(limits.block_seconds + round(len(block) / limits.octets_per_second, 1))
             self._listen()
             self._channel.send(block)
             sent += octets
