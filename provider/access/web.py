@@ -131,7 +131,7 @@ def _read(
         for piece in answer.iter_raw():
             body += piece
             if len(body) > octets_max:
-                raise LimitExceeded(f"{host} answered with more than {octets_max} octets.")
+                raise LimitExceeded(f"{host} answered with more than {octets_max} octets.", needs=Needs.RETRY)
             if time.monotonic() > until:
                 raise TimedOut(f"{host} took too long to answer.", needs=Needs.RETRY)
         return HttpAnswer(
