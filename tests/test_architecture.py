@@ -72,6 +72,7 @@ PURE = (
     "provider.transport.smtp.data",
     "provider.transport.smtp.envelope",
     "provider.transport.smtp.replies",
+    "provider.transport.policy",
     "provider.backoff",
     "provider.phases",
 )

@@ -81,7 +81,7 @@ def finish_device_sign_in(
                     break
                 case _:
                     raise
-        except (ServerBusy, SourceError) as error:
+        except SourceError as error:
             if error.response_code == "slow_down":
                 interval += SLOWER_SECONDS
             elif error.retryable:

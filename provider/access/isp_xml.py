@@ -69,13 +69,13 @@ class _Reader:
             self.text += text[:TEXT_MAX]
 
     def end(self, tag: str) -> None:
-        place, text = self.path[2:], self.text.strip()
-        match place:
-            case ["domain"]:
+        text = self.text.strip()
+        match self.path:
+            case ["clientConfig", "emailProvider", "domain"]:
                 self.domains.append(text.lower())
-            case ["displayName"]:
+            case ["clientConfig", "emailProvider", "displayName"]:
                 self.name = self.name or text
-            case ["incomingServer" | "outgoingServer", _]:
+            case ["clientConfig", "emailProvider", "incomingServer" | "outgoingServer", _]:
                 self.servers[-1].values.setdefault(tag, []).append(text)
         self.path.pop()
         self.text = ""
@@ -113,7 +113,9 @@ def _read(octets: bytes) -> _Reader:
     parser.EntityDeclHandler = _refused
     try:
         parser.Parse(octets, True)
-    except expat.ExpatError:
+    except BadConfig:
+        raise
+    except (expat.ExpatError, LookupError, ValueError):  # the latter two for encodings
         raise BadConfig("The configuration file is not well-formed.") from None
     return reader
 

@@ -88,7 +88,8 @@ class Loopback:
         first, _, rest = head.partition("\r\n")
         words = first.split(" ")
         hosts = [line[5:].strip() for line in rest.split("\r\n") if line[:5].lower() == "host:"]
-        target = urlsplit(words[1]) if len(words) == 3 and words[1].startswith("/") else None
+        # A path, and not what may follow two slashes: the name of a host.
+        target = urlsplit(words[1]) if len(words) == 3 and words[1][:1] == "/" != words[1][1:2] else None
         if target is None or words[0] != "GET" or target.path != "/" or len(hosts) != 1 or hosts[0] not in self._hosts:
             _answer(connection, "404 Not Found", "There is nothing here.")
             return None

@@ -65,7 +65,7 @@ class DnsNames:
             return dns.resolver.resolve(f"{name}.", kind, lifetime=self._seconds, search=False)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return ()
-        except dns.exception.DNSException as error:
+        except (dns.exception.DNSException, OSError) as error:
             raise Unreachable("No name server answers.", kind=ErrorKind.UNRESOLVED_HOST) from error
 
 

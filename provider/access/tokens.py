@@ -10,7 +10,6 @@ person may have signed in again.
 
 import json
 import threading
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from random import Random
@@ -21,7 +20,7 @@ from store.mail import AccountId
 from ..account import Account, Credential
 from ..backoff import Backoff
 from ..clock import Clock, SystemClock
-from ..errors import ErrorKind, LoginRefused, Needs, ProviderError, ServerBusy, SourceError, VaultUnusable
+from ..errors import ErrorKind, LoginRefused, SourceError, VaultUnusable
 from .oauth import Grant, OAuthClient, refresh
 from .vault import Vault
 from .web import Http
@@ -181,7 +180,7 @@ class OAuthCredentials:
             if error.kind is ErrorKind.SIGN_IN_AGAIN:
                 self._dead.add(mark)
             raise
-        except (ServerBusy, SourceError) as error:
+        except SourceError as error:
             self._pause(account, error)
             raise
         self._pauses.pop(account, None)
@@ -193,21 +192,14 @@ class OAuthCredentials:
         """Raise what went wrong last while it is too early to ask again."""
         pause = self._pauses.get(account)
         if pause is not None and (rest := pause.until - self._clock.monotonic()) > 0:
-            raise pause.error(rest)
+            met = pause.error
+            raise type(met)(str(met), kind=met.kind, needs=met.needs, retry_after_seconds=rest)
 
-    def _pause(self, account: AccountId, error: ProviderError) -> None:
+    def _pause(self, account: AccountId, error: SourceError) -> None:
         before = self._pauses.get(account)
         failures = 1 if before is None else before.failures + 1
         seconds = self._backoff.delay(failures, self._random, error)
-        self._pauses[account] = _Pause(
-            failures=failures,
-            until=self._clock.monotonic() + seconds,
-            error=lambda rest: ServerBusy(
-                f"The token server was away a moment ago; it is asked again in {rest:.0f} seconds.",
-                needs=Needs.RETRY,
-                retry_after_seconds=rest,
-            ),
-        )
+        self._pauses[account] = _Pause(failures=failures, until=self._clock.monotonic() + seconds, error=error)
 
     def _read(self, account: AccountId) -> Tokens:
         text = self._vault.get(account, OAUTH)
@@ -228,7 +220,7 @@ class _Pause:
 
     failures: int
     until: float
-    error: Callable[[float], ProviderError]
+    error: SourceError
 
 
 def _hash(secret: str) -> bytes:

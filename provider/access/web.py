@@ -106,20 +106,28 @@ class HttpClient:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not used; it would trust nobody
         else:
             context = self._context = self._context or tls_context(self._ca_file)
-        request = httpx2.Request(
-            "GET" if form is None else "POST",
-            url,
-            headers={"Accept": "application/json, */*;q=0.5", "User-Agent": "maildock", "Accept-Encoding": "identity"}
-            | ({} if form is None else {"Content-Type": "application/x-www-form-urlencoded"}),
-            content=None if form is None else urlencode(form).encode("ascii"),
-            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), seconds)},
-        )
         try:
+            request = httpx2.Request(
+                "GET" if form is None else "POST",
+                url,
+                headers={
+                    "Accept": "application/json, */*;q=0.5",
+                    "User-Agent": "maildock",
+                    "Accept-Encoding": "identity",
+                }
+                | ({} if form is None else {"Content-Type": "application/x-www-form-urlencoded"}),
+                content=None if form is None else urlencode(form).encode("ascii"),
+                extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), seconds)},
+            )
             # The transport and not a client: a client logs each address at INFO, and those may name a person.
             with httpx2.HTTPTransport(verify=context) as transport:
                 return _read(transport, request, host, time.monotonic() + seconds, octets_max)
+        except SourceError:  # ours: some of them are OSErrors, too
+            raise
         except (httpx2.TransportError, httpx2.DecodingError, httpx2.StreamError, ssl.SSLError) as error:
             raise _fault(error, host) from None
+        except (httpx2.InvalidURL, ValueError, OSError):  # such as a label of a name that is too long
+            raise Unreachable("That web address leads nowhere.") from None
 
 
 def _read(
@@ -131,7 +139,7 @@ def _read(
         for piece in answer.iter_raw():
             body += piece
             if len(body) > octets_max:
-                raise LimitExceeded(f"{host} answered with more than {octets_max} octets.")
+                raise LimitExceeded(f"{host} answered with more than {octets_max} octets.", needs=Needs.RETRY)
             if time.monotonic() > until:
                 raise TimedOut(f"{host} took too long to answer.", needs=Needs.RETRY)
         return HttpAnswer(

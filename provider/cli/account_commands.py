@@ -12,7 +12,7 @@ from store.mail import AccountId
 
 from .. import Account, ErrorKind
 from .account_entry import AccountEntry
-from .account_login import login
+from .account_login import forget, login
 from .account_options import AccountOptions, with_account_options
 from .account_search import after_adding, as_said, find_and_confirm
 from .accounts_file import AccountsFile
@@ -90,8 +90,10 @@ def set_(context: typer.Context, name: Name, options: AccountOptions, json: Json
         raise Trouble("Nothing to change was given.", ExitCode.USAGE, "maildock account set --help")
     if options.password_env and options.password_command:
         raise Trouble("--password-env and --password-command exclude each other.", ExitCode.USAGE)
-    entry = _changed(entry, said)
+    before, entry = entry, _changed(entry, said)
     file.with_account(entry).write(home.accounts_path)
+    if entry.vault != before.vault:
+        forget(before)
     _try_two_connections_again(home, name)
     if json:
         put_json(_as_json(entry))
@@ -117,12 +119,13 @@ def list_(context: typer.Context, json: Json = False) -> None:
 
 @app.command()
 def remove(context: typer.Context, name: Name, json: Json = False) -> None:
-    """Forget an account. Its mail stays in the store, to be read."""
+    """Forget an account and its secrets. Its mail stays in the store, to be read."""
     home = home_of(context)
     file = AccountsFile.read(home.accounts_path)
-    if file.find_import(name) is None:
-        known_entry(file, name)
+    entry = None if file.find_import(name) else known_entry(file, name)
     file.without(name).write(home.accounts_path)
+    if entry is not None:
+        forget(entry)
     if json:
         put_json({"account": name, "removed": True})
     else:

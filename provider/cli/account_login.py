@@ -10,6 +10,7 @@ import typer
 
 from store.mail import AccountId
 
+from .. import ProviderError
 from .account_entry import AccountEntry
 from .account_options import VaultKind
 from .accounts_file import AccountsFile
@@ -21,9 +22,10 @@ from .session import home_of, known_entry
 if TYPE_CHECKING:
     from .. import Grant, HttpClient, OAuthClient, Vault
 
-__all__ = ["login"]
+__all__ = ["forget", "login"]
 
-PASSWORD = "password"
+PASSWORD, OAUTH = "password", "oauth"
+"""The names of secrets in a vault."""
 
 
 def login(
@@ -52,7 +54,8 @@ def login(
     file = AccountsFile.read(home.accounts_path)
     entry = known_entry(file, name)
     kind = vault.value if vault else entry.vault or VaultKind.KEYRING.value
-    entry = entry.with_said({"vault": kind})  # in the place of a variable or a command
+    before, entry = entry, entry.with_said({"vault": kind})  # in the place of a variable or a command
+    entry.account()  # or it cannot work
     kept_in = vault_in(home.path, kind)
     home.prepare()
     if client_secret_env and not os.environ.get(client_secret_env):
@@ -71,12 +74,24 @@ def login(
         if entry.uses_oauth:  # a password was meant, so that is how it logs in from now on
             entry = entry.with_said({"oauth": {"client_id": ""}, "login": "auto"})
         what = "password"
-    entry.account()
+    if before.vault not in ("", kind):
+        forget(before)
     file.with_account(entry).write(home.accounts_path)
     if json:
         put_json({"account": name, "kept": what, "vault": kind})
     else:
         put(f"The {what} of {name} is in the vault ({kind}). Try it: maildock account test {name}")
+
+
+def forget(entry: AccountEntry) -> None:
+    """Remove an account's secrets from its vault. A vault that cannot be used is told of and keeps them."""
+    if not entry.vault:
+        return
+    try:
+        for secret in (PASSWORD, OAUTH, CLIENT_SECRET):
+            entry.kept_in().delete(entry.name, secret)
+    except (ProviderError, ValueError):
+        hint(f"The secrets of {entry.name} could not be removed from the vault {entry.vault}.")
 
 
 def _signed_in(entry: AccountEntry, vault: "Vault", secret: str, *, device: bool, json: bool) -> None:

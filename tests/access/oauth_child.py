@@ -4,8 +4,10 @@ Room: tests/access. Run as a fork server (tests/crash/forks.py). A job: the vaul
 and at which `put` to die (0: never), before or behind it.
 """
 
+import json
 import os
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,31 @@ from ..crash.forks import STOPPED, serve
 THREADS = 2
 TRIES_MAX = 30
 ACCOUNT = Account(id=AccountId("work"), host="h", user="jo@example.org")
+
+
+class Unlocked(FileVault):
+    """A planted fault: nobody waits for anybody."""
+
+    def alone(self, account: str) -> AbstractContextManager[object]:
+        return nullcontext()
+
+
+class Forgetful(FileVault):
+    """A planted fault: what was put is not there afterwards."""
+
+    def put(self, account: str, name: str, secret: str) -> None:
+        """Keep nothing."""
+
+
+class Shortsighted(FileVault):
+    """A planted fault: what a refresh token took the place of is not kept."""
+
+    def put(self, account: str, name: str, secret: str) -> None:
+        """Keep the newest only."""
+        super().put(account, name, json.dumps(json.loads(secret) | {"refresh_token_before": ""}))
+
+
+PLANTED = {kind.__name__: kind for kind in (Unlocked, Forgetful, Shortsighted)}
 
 
 class DyingVault(FileVault):
@@ -50,7 +77,10 @@ def work(job: dict[str, Any]) -> dict[str, object]:
         client_id=job["client_id"], authorization_url=job["url"] + "/authorize", token_url=job["url"] + "/token"
     )
     clock, http = ManualClock(datetime.now(UTC) + timedelta(seconds=job["skew"])), HttpClient()
-    credentials = OAuthCredentials(DyingVault(Path(job["vault"]), job["put"], job["behind"]), client, http, clock=clock)
+    vault: FileVault = DyingVault(Path(job["vault"]), job["put"], job["behind"])
+    if planted := job.get("planted"):
+        vault = PLANTED[planted](Path(job["vault"]))
+    credentials = OAuthCredentials(vault, client, http, clock=clock)
     ends: list[str] = []
 
     def login() -> None:

@@ -9,9 +9,11 @@ import dns.rdatatype
 import dns.resolver
 import dns.rrset
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from provider import InvalidRequest, Login, Security
-from provider.access.found import FoundServer, How, MailAddress
+from provider.access.found import FoundServer, How, MailAddress, is_host_name
 from provider.access.isp_xml import OCTETS_MAX, BadConfig, parse
 from provider.access.isps import ISPS, files_sent_copies, isp_of_domain, oauth_of_host
 from provider.access.names import DnsNames, Service
@@ -264,6 +266,11 @@ HOSTILE = {
     "a user with controls": (config().replace(b"%EMAILLOCALPART%", b"a&#9;b&#10;c"), "no IMAP server"),
     "not well-formed": (config()[:-20], "not well-formed"),
     "no XML": (b"\xff\xfe\x00hello", "not well-formed"),
+    "a server in the wrong place": (
+        b"<clientConfig><x><incomingServer><hostname>h</hostname></incomingServer></x></clientConfig>",
+        "no IMAP server",
+    ),
+    "an unknown encoding": (b'<?xml version="1.0" encoding="klingon"?><x/>', "not well-formed"),
     "nothing": (b"", "not well-formed"),
     "a page": (b"<html><body>Not found</body></html>", "no IMAP server"),
 }
@@ -274,6 +281,25 @@ def test_a_hostile_file_is_refused_with_a_sentence(name: str) -> None:
     octets, says = HOSTILE[name]
     with pytest.raises(BadConfig, match=says):
         parse(octets, DOMAIN, JO)
+
+
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_a_file_that_was_damaged_anywhere_is_refused_or_safe(data: st.DataObject) -> None:
+    octets = bytearray(config())
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(octets) - 1))
+        piece = data.draw(
+            st.sampled_from([b"", b"<", b">", b"&", b"</", b"\0", b"%", b"<incomingServer>", b"\xff", b'"'])
+        )
+        octets[at : at + data.draw(st.integers(0, 40))] = piece
+    try:
+        read = parse(bytes(octets), DOMAIN, JO)
+    except BadConfig:
+        return
+    for server in filter(None, (read.imap, read.smtp)):
+        assert server.security in (Security.TLS, Security.STARTTLS)
+        assert is_host_name(server.host) and 0 < server.port < 65536 and server.user.isprintable()
 
 
 def test_a_server_without_tls_is_passed_over_for_one_with(internet: Internet) -> None:

@@ -217,6 +217,32 @@ def test_a_variable_takes_the_place_of_a_vault(maildock: Cli, monkeypatch: pytes
 
     entry = entry_of(maildock, "work")
     assert (entry.vault, entry.password_env) == ("", "V")
+    assert SECRET not in (maildock.home / "vault.json").read_text(), "and what was there is forgotten"
+
+
+def test_an_account_that_is_removed_takes_its_secrets_along(maildock: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("work", "home"):
+        maildock.add(1, name=name)
+        typed(monkeypatch, f"{SECRET} of {name}\n")
+        assert maildock("account", "login", name, "--vault", "file", "--password-stdin").code == 0
+    assert maildock("account", "remove", "work").code == 0
+
+    kept = (maildock.home / "vault.json").read_text()
+    assert f"{SECRET} of home" in kept and f"{SECRET} of work" not in kept
+
+
+def test_a_vault_that_cannot_be_used_is_told_of_when_an_account_goes(
+    maildock: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maildock.add(1)
+    typed(monkeypatch, SECRET + "\n")
+    assert maildock("account", "login", "work", "--vault", "file", "--password-stdin").code == 0
+    (maildock.home / "vault.json").chmod(0o644)
+
+    removed = maildock("account", "remove", "work")
+
+    assert removed.code == 0
+    assert "could not be removed from the vault file" in removed.err
 
 
 def test_a_vault_without_a_password_says_how_to_keep_one(maildock: Cli, fake_imap: FakeImap) -> None:

@@ -125,6 +125,9 @@ def test_strangers_at_the_port_are_sent_away_and_do_not_end_the_sign_in(server: 
         answers.append(get(port, "/"))
         answers.append(get(port, "/?code=stolen&state=x", host="evil.example"))
         answers.append(get(port, "http://evil.example/?code=x"))
+        answers.append(get(port, "//[/?code=x"))
+        answers.append(get(port, "/?code=x" + "&x" * 100))
+        answers.append(get(port, "/\xff\xfe?%00%ff"))
 
     browser = Browser(strangers)
     grant = sign_in_with_browser(server.client(), HTTP, browser)

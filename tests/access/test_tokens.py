@@ -158,6 +158,7 @@ def test_trouble_of_the_token_server_passes_and_it_is_not_asked_at_once_again(ri
     first, second = rig.fails(), rig.fails()
 
     assert (first.retryable, second.retryable, rig.http.asked) == (True, True, 1)
+    assert (str(first), first.kind) == (str(second), second.kind)
     assert second.retry_after_seconds is not None
     rig.clock.advance(second.retry_after_seconds + 1)
     assert rig.server.use(rig.token()) == "jo@example.org"

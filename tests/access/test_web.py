@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import pytest
 
 from provider.access.web import HttpClient
-from provider.errors import ErrorKind, InvalidRequest, LimitExceeded, TimedOut, TlsRefused, Unreachable
+from provider.errors import ErrorKind, InvalidRequest, LimitExceeded, ProviderError, TimedOut, TlsRefused, Unreachable
 
 from ..secret_hunt import SecretHunt
 from ..servers.certs import BadCertificate, Certificate, CertificateShop
@@ -136,6 +136,23 @@ def test_a_port_where_nobody_listens_is_an_error_that_passes() -> None:
     with pytest.raises(Unreachable) as told:
         HttpClient()(f"http://127.0.0.1:{port}/")
     assert told.value.retryable
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://{'a' * 64}.example.org/",
+        "https://a..b/",
+        "https://xn--/",
+        "https://[::1/",
+        "https://h/%zz%\\",
+        "https://[fe80::1%25eth0]/",
+        f"https://127.0.0.1:1/{'x' * 100_000}",
+    ],
+)
+def test_an_address_that_leads_nowhere_is_an_error_of_ours(url: str) -> None:
+    with pytest.raises(ProviderError):
+        HttpClient()(url, seconds=2)
 
 
 def test_what_is_asked_is_in_no_log_at_info_and_no_form_in_any(
