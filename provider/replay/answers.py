@@ -120,8 +120,12 @@ class Answers:
         if told.left:
             context.tell_left_marked(str(job.folder.path), len(told.left))
         rest = [one for one in job.deletes if one.place and one.place.uid not in told.gone | told.left]
+        ids = [id for one in rest for id in one.net.operations]
         if rest and told.error is not None:
-            self._refused([id for one in rest for id in one.net.operations], job.folder, told.error)
+            self._refused(ids, job.folder, told.error)
+        elif rest:
+            with context.store.write("not removed", run=context.run) as tx:
+                tx.settle.unsent(ids)
 
     def ended(self, job: FolderJob, told: WriteEnded) -> None:
         """A folder is through; or it could not be opened, and nothing was sent."""
