@@ -121,6 +121,15 @@ FAULTS = {
     "a target that is gone is not looked for": Fault(
         instead(runner, "renamed_there", lambda *about: None), "append: into a folder that others renamed"
     ),
+    "a folder is renamed to its last name at once": Fault(
+        instead(tree, "_next_step", lambda context, folder, facts: (folder.path, None)),
+        "folders: two names exchanged here",
+    ),
+    "a removal in doubt is taken for failed": Fault(
+        instead(recover, "look_for_removed", lambda *about: ([], [id for one in about[-1] for id in one.operations])),
+        "append: a draft replaced",
+        stopped=True,
+    ),
     "undo does nothing": Fault(instead(Editing, "undo", nothing), "chains: a move taken back"),
     "the trash is a folder like others": Fault(
         instead(lost, "_is_trash", lambda *about: False), "grid: trash x remove"
