@@ -225,7 +225,7 @@ class _Replay:
         for at in range(0, len(jobs), UPLOADS_PER_ATTEMPT):
             self._context.stop.checkpoint()
             if target in self._answers.full:
-                self._answers.deferred.update(job.net.message for job in jobs[at:])
+                self._answers.no_room(fact, jobs[at:])
                 return
             item.phase(Phase.UPLOAD_MESSAGE, f"Uploading to {fact.path}: {at:,} of {len(jobs):,}")
             page = jobs[at : at + UPLOADS_PER_ATTEMPT]
