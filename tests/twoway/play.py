@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from provider import MailStoreProvider, SyncResult
 from provider.request import SyncRequest
 from provider.testing import ManualClock, RecordingCallback
-from store import BodyState, Folder, FolderState, MailStore, open_store
+from store import BodyState, Folder, FolderState, MailStore, MessageAdded, open_store
 from store.mail import FolderPath
 
 from ..crash.judge import unlike
@@ -69,12 +70,15 @@ def play(scenario: Scenario, far: Far, path: Path, *, marked_stay: bool = False)
             played = Played(scenario, far, store, path, clock)
             begin(played)
             keys = take_steps(played, scenario.steps)
+            with store.read() as view:
+                seen = view.cursor_seq()
             result = played.synchronize()
             assert result.status.value in ("complete", "complete-with-errors"), result.errors
             judge(played, marked_stay=marked_stay)
             alone = not any(step.there for step in scenario.steps) and not scenario.differs and not scenario.told
             if alone and not marked_stay:
                 assert _keys(store) == keys, "messages have other keys than those that a person saw"
+                assert _new_since(store, seen).isdisjoint(chain(*keys.values())), "what a person had is told as new"
     except Exception as error:
         raise AssertionError(f"{error}\n\n{scenario}") from error
 
@@ -204,6 +208,12 @@ def _labels(scenario: Scenario) -> set[str]:
         if step.words[0] in ("append", "replace"):
             found |= {token.label for token in tokens(step.words[1 if step.words[0] == "append" else 3])}
     return found
+
+
+def _new_since(store: MailStore, seen: int) -> set[int]:
+    """Return the keys that a host that knows everything up to *seen* is told as added."""
+    changes = store.changes(seen).changes
+    return {int(one.key) for one in changes if isinstance(one, MessageAdded)}
 
 
 def _keys(store: MailStore) -> dict[str, list[int]]:
