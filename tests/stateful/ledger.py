@@ -106,7 +106,9 @@ class Ledger:
 
     def _flag_faults(self, number: int, seen: MessageSnapshot) -> list[str]:
         flags = {flag.decode() for flag in seen.flags}
-        missing = self.added[number] - self.removed[number] - flags
+        # Whoever deletes for good gives up what they marked before, also where a move of somebody else wins.
+        given_up = self.may_be_lost[number] > 0
+        missing = set() if given_up else self.added[number] - self.removed[number] - flags
         alien = flags - self.added[number]
         faults = [f"message {number} has lost {flag}, which nobody removed" for flag in sorted(missing)]
         return faults + [f"message {number} has {flag}, which nobody set" for flag in sorted(alien)]
