@@ -49,7 +49,7 @@ class Ledger:
     """Appended and copied."""
     appended: Counter[int] = field(default_factory=Counter)
     may_be_lost: Counter[int] = field(default_factory=Counter)
-    """Deleted for good, by itself or with its folder; the same one may be counted twice."""
+    """Deleted for good, by itself or with its folder, or not told from another one; the same may be counted twice."""
     added: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     removed: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     octets: dict[int, bytes] = field(default_factory=dict)
@@ -80,6 +80,10 @@ class Ledger:
     def dropped(self, numbers: Iterable[int]) -> None:
         """These were thrown away for good."""
         self.may_be_lost.update(numbers)
+
+    def deceived(self, number: int) -> None:
+        """Others put it where one more of it was on its way, unseen: that may be taken for ours after a lost line."""
+        self.may_be_lost[number] += 1
 
     def marked(self, number: int, flag: str, on: bool) -> None:
         """Somebody set, or cleared, a flag."""
