@@ -106,13 +106,14 @@ class Editing(FolderEdits):
         """Add a message (a draft, a sent copy, an import) and return its key.
 
         *internal_date*: aware, kept to the second; None: now. *replaces*: the message whose newer version this is (a
-        draft that was edited); it is deleted for good. Raises UnknownFolder, UnknownMessage, FolderNotWritable.
+        draft that was edited), in the same account; it is deleted for good. Raises UnknownFolder, UnknownMessage,
+        FolderNotWritable, NotHere.
         """
         wanted = _flags(flags)
         at = from_micros(self._w.now) if internal_date is None else internal_date
         instant = micros(at) // 1_000_000 * 1_000_000  # as a server will tell it (RFC 9051 §9, date-time)
-        self._writable(folder, [])
         old = self._rows([] if replaces is None else [replaces])
+        self._writable(folder, old)
         account = folders.account_of(self._w.connection, folder)
         header, blob = blobs.keep(self._w, account, [octets])
         made = self._new(folder, header, blob, len(octets), wanted, instant, offset_minutes(at))

@@ -50,9 +50,10 @@ _blobs, _headers, _partials, _state = table(BlobRow), table(HeaderRow), table(Pa
 
 def _oldest(graves: Table, key: str) -> Select[tuple[int, int]]:
     found = select(graves.c[key], graves.c.seq).where(graves.c.removed_at <= p("before"))
-    if graves is _graves:  # what a pending operation is about may have to come back
+    if graves is _graves:  # what a pending operation is about, or one that was refused and kept, may have to come back
+        undecided = or_(_log.c.finished_at.is_(None), _log.c.kept == literal_column("1"))
         for about in (_log.c.message, _log.c.origin):
-            found = found.where(~exists().where(about == graves.c.key, _log.c.finished_at.is_(None)))
+            found = found.where(~exists().where(about == graves.c.key, undecided))
     return found.limit(p("rows"))
 
 

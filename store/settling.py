@@ -39,17 +39,21 @@ class Settling(Resolving):
 
     # --- before and after sending --------------------------------------------------------------------------------
 
-    def attempt(self, ids: Iterable[OperationId], epoch: UidValidity | None, uid_next: int | None) -> None:
+    def attempt(
+        self, ids: Iterable[OperationId], epoch: UidValidity | None, uid_next: int | None
+    ) -> frozenset[OperationId]:
         """Journal that these are about to be sent, with what their target had before. Must be durable before they are.
 
-        QUEUED and LATER become ATTEMPTED, ``tries`` counts. New mail has on the server, from now on, the flags that it
-        has here now: what is changed meanwhile is wanted beyond that.
+        QUEUED and LATER become ATTEMPTED, ``tries`` counts; return those: nobody can cancel them any more, and others
+        were cancelled meanwhile and must not be sent. New mail has on the server, from now on, the flags that it has
+        here now: what is changed meanwhile is wanted beyond that.
         """
-        for one in self._log.pending(ids):
-            if one.state in (OperationState.QUEUED, OperationState.LATER):
-                operations.put(self._w, [one.id], OperationState.ATTEMPTED, tried=True)
-                operations.attempt(self._w, one.id, epoch, uid_next)
-                self._base(one, sent=True)
+        taken = [one for one in self._log.pending(ids) if one.state in (OperationState.QUEUED, OperationState.LATER)]
+        for one in taken:
+            operations.put(self._w, [one.id], OperationState.ATTEMPTED, tried=True)
+            operations.attempt(self._w, one.id, epoch, uid_next)
+            self._base(one, sent=True)
+        return frozenset(one.id for one in taken)
 
     def unsent(self, ids: Iterable[OperationId]) -> None:
         """It is certain that the attempt had no effect: QUEUED again."""

@@ -122,7 +122,7 @@ COMMANDS = {
     "move": "--to --json",
     "copy": "--to --json",
     "delete": "--for-good --yes --json",
-    "append": "--to --account --flag --date --json",
+    "append": "--to --account --flag --date --replaces --json",
     "undo": "--json",
     "folder create": "--account --json",
     "folder rename": "--account --json",

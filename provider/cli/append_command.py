@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .change_commands import Json, flags_of
-from .changing import batch_rows, editing, put_batch
+from .changing import batch_rows, editing, found_messages, put_batch
 from .exits import ExitCode, Trouble
 from .files import octets_of, shown
 from .output import count, one_line
@@ -33,6 +33,10 @@ def append(
         str | None,
         typer.Option("--date", metavar="WHEN", help="When they arrived, as 2026-11-24T10:00:00+01:00; default: now."),
     ] = None,
+    replaces: Annotated[
+        int | None,
+        typer.Option("--replaces", metavar="ID", help="The draft whose newer version this is; it is removed for good."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Add messages to a folder: all of them, or none."""
@@ -40,10 +44,13 @@ def append(
     when = moment_of(date)
     if files.count("-") > 1:
         raise Trouble("The standard input is one message: - stands once.", ExitCode.USAGE)
+    if replaces is not None and len(files) > 1:
+        raise Trouble("One message replaces one: name one file with --replaces.", ExitCode.USAGE)
     octets = [_message(name) for name in files]
     with editing(home_of(context), "append") as batch:
         target = find_folder(batch.view, to, account)
-        keys = [batch.append(target.id, one, flags=flags, internal_date=when) for one in octets]
+        old = None if replaces is None else found_messages(batch.view, [replaces])[0].key
+        keys = [batch.append(target.id, one, flags=flags, internal_date=when, replaces=old) for one in octets]
         made = [one.id for one in batch_rows(batch, target.account)]
         number, path = batch.batch, str(target.path)
     ids = ", ".join(map(str, keys)) if len(keys) <= 20 else f"{keys[0]} to {keys[-1]}"
