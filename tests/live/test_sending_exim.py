@@ -18,6 +18,7 @@ from provider import MailStoreProvider, ResultStatus, SentCopies, SyncRequest, S
 from provider.testing import RecordingCallback
 from store import MailStore, open_store
 from store.mail.submission import Fate, SubmissionState
+from tests.scenarios.cli_rig import Cli
 from tests.servers.certs import CertificateShop
 from tests.servers.dovecot import DovecotAccount
 from tests.servers.mail_house import DOMAIN, MailHouse, mail_house
@@ -26,6 +27,7 @@ from tests.servers.require import require_exim
 
 pytestmark = pytest.mark.servers
 HANG_SECONDS = 60.0
+MESSAGES = 200
 TRACE = re.compile(rb"\A(?:(?:Return-Path|Delivered-To|Received):[^\n]*\n(?:[ \t][^\n]*\n)*)+")
 
 
@@ -80,63 +82,74 @@ def mail_of(user: DovecotAccount, folder: str) -> dict[int, list[bytes]]:
         plain.select(folder)
         for uid in plain.uids():
             octets = TRACE.sub(b"", plain.octets(folder, uid))
-            number = int(re.search(rb"^X-Number: (\d+)\r?$", octets, re.MULTILINE)[1])  # type: ignore[index]
-            found.setdefault(number, []).append(octets)
+            found.setdefault(number_of(octets), []).append(octets)
     return found
+
+
+def number_of(octets: bytes) -> int:
+    return int(re.search(rb"^X-Number: (\d+)\r?$", octets, re.MULTILINE)[1])  # type: ignore[index]
 
 
 def _paths(plain: PlainClient) -> list[str]:
     return [name.decode() if isinstance(name, bytes) else name for name in plain.folders()]
 
 
-def test_two_hundred_messages_arrive_once_and_whole_and_come_back(house: MailHouse, tmp_path: Path) -> None:
+def test_two_hundred_messages_are_sent_with_the_command_arrive_once_and_whole_and_come_back(
+    house: MailHouse, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     people = {name: house.add_user(f"trip-{name}") for name in ("jo", "ann", "bob", "eve")}
     names = {name: user.user for name, user in people.items()}
+    maildock = Cli(tmp_path / "home", capsys, monkeypatch, people["jo"].password)
+    out = [
+        "--smtp-host",
+        "localhost",
+        "--smtp-port",
+        house.exim.tls_port,
+        "--ca-file",
+        house.exim.certificate_authority,
+    ]
+    maildock.add(people["jo"].port, *out, user=names["jo"])
+    assert maildock("sync").code == 0
     expected: dict[str, Counter[int]] = {name: Counter() for name in people}
-    with open_store(tmp_path / "mail.db") as store:
-        account = house.account(people["jo"])
-        with MailStoreProvider(store, [account]) as provider:
-            for number in range(200):
-                to = ["ann"] if number % 4 else ["ann", "bob"]
-                cc, bcc = (["bob"] if number % 5 == 1 else []), (["eve"] if number % 7 == 0 else [])
-                message = letter(
-                    number, names["jo"], [names[n] for n in to], [names[n] for n in cc], [names[n] for n in bcc]
-                )
-                submitted = store.outbox.submit(account.id, message)
-                for name in {*to, *cc, *bcc}:
-                    expected[name][number] += 1
-                assert submitted.state is SubmissionState.QUEUED
-            result = send_and_receive(store, provider)
-            assert result.ok, result.errors
-            assert result.uploaded.sent == 200
-            house.deliver_all()
-            sent = {}
-            with store.read() as view:
-                for one in view.submissions(account.id):
-                    assert one.state is SubmissionState.FILED
-                    assert {recipient.fate for recipient in one.recipients} == {Fate.ACCEPTED}
-                    sent[one.subject] = b"".join(store.outbox.octets(one.id))
-            by_number = {
-                int(re.search(rb"^X-Number: (\d+)\r?$", octets, re.MULTILINE)[1]): octets  # type: ignore[index]
-                for octets in sent.values()
-            }
-            for name, user in people.items():
-                found = mail_of(user, "INBOX")
-                assert Counter({number: len(all_) for number, all_ in found.items()}) == expected[name], name
-                for number, copies in found.items():
-                    assert [_digest(copy) for copy in copies] == [_digest(by_number[number])], (name, number)
-                    assert b"\nbcc:" not in copies[0].lower()
-            copies = mail_of(people["jo"], "Sent")
-            assert sorted(copies) == list(range(200))
-            assert all(len(found) == 1 for found in copies.values())
-            assert send_and_receive(store, provider).ok
-        report = store.check(full=True)
-        assert report.problems == ()
-    with open_store(tmp_path / "ann.db") as store, MailStoreProvider(store, [house.account(people["ann"])]) as provider:
-        assert send_and_receive(store, provider, send=False).ok
+    for number in range(MESSAGES):
+        to = ["ann"] if number % 4 else ["ann", "bob"]
+        cc, bcc = (["bob"] if number % 5 == 1 else []), (["eve"] if number % 7 == 0 else [])
+        for name in {*to, *cc, *bcc}:
+            expected[name][number] += 1
+        message = letter(number, names["jo"], *([names[one] for one in some] for some in (to, cc, bcc)))
+        (tmp_path / "letter.eml").write_bytes(bytes(message))
+        now = () if number % 20 == 0 else ("--queue",)  # the others wait for Send/Receive
+        assert maildock("send", tmp_path / "letter.eml", *now).code == 0
+
+    assert maildock("send-receive").code == 0
+
+    house.deliver_all()
+    went_out: dict[int, bytes] = {}
+    with open_store(tmp_path / "home" / "mail.db") as store:
         with store.read() as view:
-            inbox = next(folder for folder in view.folders() if str(folder.path) == "INBOX")
-            assert len(view.messages(inbox.id, limit=500).messages) == sum(expected["ann"].values())
+            submissions = view.submissions()
+        assert len(submissions) == MESSAGES
+        for one in submissions:
+            assert one.state is SubmissionState.FILED
+            assert {recipient.fate for recipient in one.recipients} == {Fate.ACCEPTED}
+            octets = b"".join(store.outbox.octets(one.id))
+            went_out[number_of(octets)] = octets
+    for name, user in people.items():
+        found = mail_of(user, "INBOX")
+        assert Counter({number: len(copies) for number, copies in found.items()}) == expected[name], name
+        for number, copies in found.items():
+            assert [_digest(copy) for copy in copies] == [_digest(went_out[number])], (name, number)
+            assert b"\nbcc:" not in copies[0].lower()
+    copies_in_sent = mail_of(people["jo"], "Sent")
+    assert sorted(copies_in_sent) == list(range(MESSAGES))
+    assert {len(found) for found in copies_in_sent.values()} == {1}
+    assert maildock("sync").code == 0
+    assert maildock("check", "--full").code == 0
+
+    reader = Cli(tmp_path / "ann", capsys, monkeypatch, people["ann"].password)
+    reader.add(people["ann"].port, user=names["ann"])
+    assert reader("sync").code == 0
+    assert len(reader("list", "INBOX", "--limit", 500, "--json").rows) == MESSAGES
 
 
 def test_who_is_refused_is_told_and_the_others_get_their_mail_once(house: MailHouse, tmp_path: Path) -> None:
