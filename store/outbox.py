@@ -142,7 +142,8 @@ class Outbox(Dispatch):
                 self._turn(work, row, outbox.recipients(work.connection, id_), (Fate.REFUSED,), Fate.WAITING)
             state = SubmissionState.QUEUED.value if row.finished_at is not None else row.state
             at = work.now if state == SubmissionState.IN_DOUBT.value else None
-            outbox.change(work, row, state=state, finished_at=None, next_try=at, not_before=None)
+            # From now on its time counts anew: who gives up after some days counts from "not before".
+            outbox.change(work, row, state=state, finished_at=None, next_try=at, not_before=work.now)
             return True
 
     def suspend(self, account: AccountId) -> bool:

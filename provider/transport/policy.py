@@ -22,7 +22,7 @@ UNREACHED_MINUTES = (1, 2, 5, 10, 20, 30)
 LOGIN_MINUTES = 30
 """Wrong credentials do not become right by asking often."""
 GIVE_UP_AFTER = timedelta(days=5)
-"""Counted from when it was submitted, or from when it was to be sent at the earliest."""
+"""Counted from when it was submitted, was to be sent at the earliest, or a person last said that it is to be tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +61,8 @@ def _answered(one: Submission, delivery: Delivery, now: datetime) -> Verdict:
     fates: list[tuple[str, Fate, Reply | None]] = []
     fates += [(address, Fate.ACCEPTED, delivery.reply) for address in one.waiting if address in delivery.accepted]
     fates += [(address, Fate.REFUSED, reply) for address, reply in delivery.refused]
+    reason = _told("refused", delivery.refused)
     if not delivery.later:
-        reason = _told("refused", delivery.refused)
         return Verdict(fates=tuple(fates), next_try=None, reason=reason, reply=delivery.reply)
     when = now + _wait(one, REFUSED_MINUTES)
     if when > _given_up_at(one):
@@ -70,9 +70,8 @@ def _answered(one: Submission, delivery: Delivery, now: datetime) -> Verdict:
         reason = f"It was tried for {GIVE_UP_AFTER.days} days, and is not tried any more."
         return Verdict(fates=tuple(fates), next_try=None, reason=reason, reply=delivery.reply)
     fates += [(address, Fate.WAITING, reply) for address, reply in delivery.later]
-    return Verdict(
-        fates=tuple(fates), next_try=when, reason=_told("refused for now", delivery.later), reply=delivery.reply
-    )
+    reason = " ".join(filter(None, (reason, _told("refused for now", delivery.later))))
+    return Verdict(fates=tuple(fates), next_try=when, reason=reason, reply=delivery.reply)
 
 
 def _in_doubt(one: Submission, delivery: Delivery, now: datetime) -> Verdict:

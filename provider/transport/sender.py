@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from store import MailStore, StoreError
+from store import FolderExists, FolderNotWritable, MailStore, StoreDamaged, StoreError, UnknownFolder
 from store.mail.submission import Fate, Recipient, Submission, SubmissionState
 
 from ..account import Account
@@ -31,6 +31,8 @@ LEASE_SECONDS = 300.0
 BROKEN_MAX = 2
 """So many sessions in a row that broke off before anything was answered, and the run ends."""
 LOOK_AGAIN = timedelta(minutes=1)
+PUT_OFF = timedelta(hours=1)
+"""For what a person has to mend in the store."""
 
 
 def run_sending(store: MailStore, transport: Transport, account: Account, reporter: Reporter) -> AccountOutcome:
@@ -96,7 +98,7 @@ class _Sending:
 
     def _one(self, one: Submission, watch: "_Watch") -> None:
         if one.state is SubmissionState.SENT:
-            file_copy(self._store, self._account, one, self._owner)
+            self._file(one)
             return
         if one.state is SubmissionState.IN_DOUBT and not self._missing_from_sent(one):
             return
@@ -109,10 +111,27 @@ class _Sending:
             eight_bit=one.eight_bit,
             utf8=one.utf8,
         )
-        delivery = session.send(mail, watch)
+        try:
+            delivery = session.send(mail, watch)
+        except StoreDamaged as error:  # of this message; the others have octets of their own
+            self.close()
+            self._put_off(one, error, tried=True)
+            return
         if delivery.broken:
             self.close()
         self._settle(one, delivery)
+
+    def _file(self, one: Submission) -> None:
+        """See to the copy. Where that cannot be done now, it waits, and holds up nobody."""
+        try:
+            file_copy(self._store, self._account, one, self._owner)
+        except (FolderNotWritable, FolderExists, UnknownFolder) as error:
+            self._put_off(one, error, tried=False)
+
+    def _put_off(self, one: Submission, error: StoreError, *, tried: bool) -> None:
+        when = self._reporter.clock.now() + PUT_OFF
+        self._store.outbox.release(one.id, self._owner, next_try=when, reason=str(error), tried=tried)
+        self._reporter.error(error, next_try=when)
 
     def _missing_from_sent(self, one: Submission) -> bool:
         """Look for one in doubt; True: it is not in Sent, and goes out once more."""
@@ -226,5 +245,5 @@ class _Watch:
 
     def about_to_end(self) -> None:
         """Journal the final dot."""
-        self.dotted = True
         self.run._store.outbox.about_to_end(self.one.id, self.run._owner)
+        self.dotted = True

@@ -5,6 +5,7 @@ Time is turned by hand; the server is a real one on a loopback port. O1 to O5 of
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -271,6 +272,32 @@ def test_a_late_answer_is_waited_for(post: House) -> None:
     Timer(0.5, held.set).start()
     post.flush()
     assert (post.state(made), post.got(ANN)) == (S.FILED, 1)
+
+
+def test_a_person_who_tries_again_after_days_gives_it_days_again(post: House) -> None:
+    post.behave({"rcpt": b"550 5.1.1 nobody\r\n"})
+    made = post.submit()
+    post.flush()
+    post.wait(9 * DAY)
+    assert post.store.outbox.retry(made.id)
+    post.behave({"rcpt": LATER})
+    post.flush()
+    assert (post.state(made), post.minutes(made)) == (S.QUEUED, 60)
+
+
+def test_a_message_whose_octets_are_damaged_is_told_and_holds_up_nobody(tmp_path: Path) -> None:
+    with house(tmp_path) as post:
+        bad, good = post.submit(1), post.submit(2)
+        with sqlite3.connect(tmp_path / "mail.db") as raw:
+            raw.execute("UPDATE chunks SET data = zeroblob(8) WHERE blob_id = ?", (int(bad.blob),))
+        raw.close()
+        result = post.flush()
+        assert [error.kind for error in result.errors] == [ErrorKind.STORE]
+        assert (post.state(bad), post.minutes(bad)) == (S.QUEUED, 60)
+        assert (post.state(good), post.got(ANN)) == (S.FILED, 1)
+        assert [one.octets for one in post.server.delivered if b"X-Number: 1\r\n" in one.octets] == []
+        assert post.store.outbox.cancel(bad.id) is Cancelled.REMOVED
+        post.store.purge()
 
 
 # -- order, and times of one's own --------------------------------------------------------------------------

@@ -160,6 +160,27 @@ def test_a_rejected_message_leaves_its_draft(desk: Desk) -> None:
     assert (len(desk.far.messages("Drafts")), desk.copies()) == (1, 0)
 
 
+def test_a_copy_that_cannot_be_filed_waits_and_holds_up_nobody(tmp_path: Path) -> None:
+    far = MemoryServer()
+    far.add_folder(SENT, selectable=False)
+    with house(tmp_path) as post:
+        post.account = replace(far.account(post.account.id), smtp=post.account.smtp)
+        desk = Desk(post, far)
+        desk.press()
+        made = [desk.submit(number) for number in range(3)]
+        result = desk.press()
+        assert not result.ok
+        assert post.got(ANN) == 3
+        assert {post.state(one) for one in made} == {SubmissionState.SENT}
+        assert all(post.one(one).next_try for one in made)
+        far.delete_folder(SENT)
+        desk.press()
+        post.wait(60)
+        assert desk.press().ok
+        assert {post.state(one) for one in made} == {SubmissionState.FILED}
+        assert (post.got(ANN), desk.copies()) == (3, 3)
+
+
 # -- in doubt -------------------------------------------------------------------------------------------------
 
 
