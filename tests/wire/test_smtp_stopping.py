@@ -27,9 +27,20 @@ class Clock:
 
     def __init__(self) -> None:
         self._real, self.ahead = time.monotonic, 0.0
+        self._asked = 0
+        self._moved = threading.Condition()
 
     def monotonic(self) -> float:
+        with self._moved:
+            self._asked += 1
+            self._moved.notify_all()
         return self._real() + self.ahead
+
+    def wait_until_asked(self, times: int) -> None:
+        """Wait until somebody has looked at the clock so often from now on."""
+        with self._moved:
+            enough = self._asked + times
+            assert self._moved.wait_for(lambda: self._asked >= enough, 10)
 
 
 @pytest.fixture
@@ -191,9 +202,11 @@ def send_held_at_dot(clock: Clock, ahead: float, *, answer: bool) -> tuple[Deliv
 
         sender = in_thread(send)
         server.wait_for("dot")
+        clock.wait_until_asked(8)  # the deadline of the answer is set, and it waits for nothing else any more
         clock.ahead = ahead
         if answer:
-            assert not ends.wait(0.5)  # two looks at the clock: it has not given up
+            clock.wait_until_asked(4)
+            assert not ends.is_set()
             held.set()
         assert ends.wait(5)
         held.set()
