@@ -74,7 +74,11 @@ def add(
         put_json(_as_json(entry) | ({"found": found.how.value, "where": found.where} if found else {}))
         return
     put(f"Added {name}. Try it: maildock account test {name}")
-    if not (entry.password_env or entry.password_command or entry.vault):
+    if entry.password_env or entry.password_command:
+        return
+    if found and not yes and (entry.uses_oauth or found.password):  # somebody is there: it was they who agreed
+        login(context, name, options.vault)
+    else:
         hint(after_adding(name, found) if found else hint_of(ErrorKind.CREDENTIALS_MISSING, name))
 
 

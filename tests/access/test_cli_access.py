@@ -112,7 +112,34 @@ def test_nothing_is_used_before_somebody_agreed(
     assert not maildock.home.exists()
 
     typed(monkeypatch, "y\n", terminal=True)
-    assert maildock("account", "add", "jo@gmx.de").code == 0
+    assert maildock("account", "add", "jo@gmx.de", "--password-env", "V").code == 0
+
+
+def test_a_person_who_agrees_is_asked_for_the_password_at_once(
+    maildock: Cli, online: Internet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getpass", lambda prompt: SECRET)
+    typed(monkeypatch, "y\n", terminal=True)
+
+    added = maildock("account", "add", "jo@gmx.de", "--vault", "file")
+
+    assert added.code == 0
+    assert "The password of jo@gmx.de is in the vault (file)" in added.out
+    assert entry_of(maildock, "jo@gmx.de").vault == "file"
+
+
+def test_without_a_vault_the_account_is_there_and_what_helps_is_said(
+    maildock: Cli, online: Internet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyring, "get_keyring", fail.Keyring)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: SECRET)
+    typed(monkeypatch, "y\n", terminal=True)
+
+    added = maildock("account", "add", "jo@gmx.de")
+
+    assert added.code == ExitCode.LOGIN
+    assert "--vault file" in added.err
+    assert entry_of(maildock, "jo@gmx.de").vault == ""
 
 
 def test_what_dns_alone_says_of_other_domains_is_never_taken_unseen(
@@ -122,7 +149,8 @@ def test_what_dns_alone_says_of_other_domains_is_never_taken_unseen(
 
     unseen = maildock("account", "add", "jo@example.org", "--yes", "--ca-file", online.certs.authority)
     typed(monkeypatch, "y\n", terminal=True)
-    seen = maildock("account", "add", "jo@example.org", "--ca-file", online.certs.authority)
+    authority = online.certs.authority
+    seen = maildock("account", "add", "jo@example.org", "--ca-file", authority, "--password-env", "V")
 
     assert (unseen.code, seen.code) == (ExitCode.USAGE, 0)
     assert "--yes does not agree to that" in unseen.err
