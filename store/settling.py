@@ -39,17 +39,21 @@ class Settling(Resolving):
 
     # --- before and after sending --------------------------------------------------------------------------------
 
-    def attempt(self, ids: Iterable[OperationId], epoch: UidValidity | None, uid_next: int | None) -> None:
+    def attempt(
+        self, ids: Iterable[OperationId], epoch: UidValidity | None, uid_next: int | None
+    ) -> frozenset[OperationId]:
         """Journal that these are about to be sent, with what their target had before. Must be durable before they are.
 
-        QUEUED and LATER become ATTEMPTED, ``tries`` counts. New mail has on the server, from now on, the flags that it
-        has here now: what is changed meanwhile is wanted beyond that.
+        QUEUED and LATER become ATTEMPTED, ``tries`` counts; return those: nobody can cancel them any more, and others
+        were cancelled meanwhile and must not be sent. New mail has on the server, from now on, the flags that it has
+        here now: what is changed meanwhile is wanted beyond that.
         """
-        for one in self._log.pending(ids):
-            if one.state in (OperationState.QUEUED, OperationState.LATER):
-                operations.put(self._w, [one.id], OperationState.ATTEMPTED, tried=True)
-                operations.attempt(self._w, one.id, epoch, uid_next)
-                self._base(one, sent=True)
+        taken = [one for one in self._log.pending(ids) if one.state in (OperationState.QUEUED, OperationState.LATER)]
+        for one in taken:
+            operations.put(self._w, [one.id], OperationState.ATTEMPTED, tried=True)
+            operations.attempt(self._w, one.id, epoch, uid_next)
+            self._base(one, sent=True)
+        return frozenset(one.id for one in taken)
 
     def unsent(self, ids: Iterable[OperationId]) -> None:
         """It is certain that the attempt had no effect: QUEUED again."""
@@ -232,6 +236,15 @@ class Settling(Resolving):
             over = [*(other.id for other in self._log.chain(one.message)), *self._log.beside(one.message)]
             self._end(over, reason)
             rows.bury(self._w, [one.message])
+
+    def there_already(self, ids: Iterable[OperationId], reason: str) -> None:
+        """What these were to add is there by another hand: ours goes, and the next listing brings the other one."""
+        for one in self._log.pending(ids):
+            if one.message is not None:
+                self._end(
+                    [*(other.id for other in self._log.chain(one.message)), *self._log.beside(one.message)], reason
+                )
+                rows.bury(self._w, [one.message])
 
     def unplaced(self, messages: Iterable[MessageKey]) -> None:
         """They are not where they were when they, or their folders, were taken away here: their place is forgotten."""

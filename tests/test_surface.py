@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 PROVIDER = """
     Account Brake Busy CancelRequest Cancelled Clock Closed CommandRefused ConnectionLost Counts Credential
     CredentialSupplier Deliver DeviceCode ErrorKind Event FileVault FolderPolicy FolderUnusable Found FoundServer
-    Grant HostTokens How Http HttpAnswer HttpClient IncompleteAnswer InvalidRequest ItemResult ItemStatus Keep
+    Grant HostTokens How Http HttpAnswer HttpClient IncompleteAnswer InvalidRequest ItemKind ItemResult ItemStatus Keep
     KeyringVault LimitExceeded Limits Login LoginRefused MOBSYNC MailAddress MailStoreProvider Names Needs
     OAUTH_PROVIDERS OAuthClient OAuthCredentials Password Phase ProgressCallback ProtocolBroken ProviderError
     Resolver ResultStatus SYNCMGR Search Security SentCopies ServerBusy Service Severity Shortcuts Smtp SourceError
@@ -33,16 +33,17 @@ PROVIDER = """
     sign_in_with_browser
 """
 STORE = """
-    AccountId Address Arrival Assumed BodiesStored BodyEncoder BodyNeed BodyNotHere BodyState Change ChangePage
-    CheckReport Choice Conflict ConflictId ConflictKind CursorTooOld Editing EncodedChunk EncodedHeader Encoder
-    Envelope FlagCounts FlagWish Folder FolderAdded FolderChanged FolderCounts FolderCursor FolderExists FolderId
-    FolderNotWritable FolderPath FolderRemoved FolderState IdentityOfRow Lane LeaseLost Leased MailStore Message
-    MessageAdded MessageChanged MessageKey MessagePage MessageRemoved MimeLimit NewConflict NewMessage NotHere
-    NotUndoable OnServer Operation OperationId OperationKind OperationState PageKey Problem PurgeReport ReadView
-    RemoteFolderRow Role Run RunError RunId Settling Shared Side StoreBusy StoreClosed StoreDamaged StoreError
-    StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly ToUpload Trouble
+    AccountId Address Arrival Assumed BadMessage BodiesStored BodyEncoder BodyNeed BodyNotHere BodyState Cancelled
+    Change ChangePage CheckReport Choice Conflict ConflictId ConflictKind CursorTooOld Editing EncodedChunk
+    EncodedHeader Encoder Envelope Fate Filing FlagCounts FlagWish Folder FolderAdded FolderChanged FolderCounts
+    FolderCursor FolderExists FolderId FolderNotWritable FolderPath FolderRemoved FolderState IdentityOfRow KeyTaken
+    Lane LeaseLost Leased MailStore Message MessageAdded MessageChanged MessageKey MessagePage MessageRemoved
+    MimeLimit NewConflict NewMessage NotHere NotUndoable OnServer Operation OperationId OperationKind OperationState
+    Outbox PageKey Priority Problem PurgeReport ReadView Recipient RemoteFolderRow Reply Role Run RunError RunId
+    Settling Shared Side StoreBusy StoreClosed StoreDamaged StoreError StoreErrorKind StoreFailed StoreForeign
+    StoreFull StoreMissing StoreNewer StoreReadOnly Submission SubmissionId SubmissionState ToUpload Trouble
     TroubleKind Uid UidSet UidValidity UnknownAccount UnknownConflict UnknownFolder UnknownMessage UnknownOperation
-    UnknownPart Version WriteTransaction WrongEpoch open_store
+    UnknownPart UnknownSubmission Version WriteTransaction WrongEpoch open_store
 """
 STORE_MAIL = """
     AccountId Address BlobId Envelope FolderId FolderPath HeaderId MessageKey ModSeq Role SYSTEM_FLAGS Uid UidSet
@@ -105,6 +106,14 @@ COMMANDS = {
     "account remove": "--json",
     "account test": "--json",
     "sync": "--folder --headers-only --full --upload-only --download-only --dry-run --yes --json --password-stdin",
+    "send-receive": "--send-only --receive-only --json --password-stdin",
+    "send": "--account --from --to --cc --bcc --subject --attach --at --priority --key --queue --json --password-stdin",
+    "outbox": "--account --all --json",
+    "outbox show": "--raw --json",
+    "outbox cancel": "--json",
+    "outbox retry": "--json",
+    "outbox suspend": "",
+    "outbox resume": "",
     "folders": "--account --json",
     "list": "--all --account --limit --sha256 --json",
     "show": "--raw --headers --part --json",
@@ -113,7 +122,7 @@ COMMANDS = {
     "move": "--to --json",
     "copy": "--to --json",
     "delete": "--for-good --yes --json",
-    "append": "--to --account --flag --date --json",
+    "append": "--to --account --flag --date --replaces --json",
     "undo": "--json",
     "folder create": "--account --json",
     "folder rename": "--account --json",

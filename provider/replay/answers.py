@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from store import Arrival, FolderState, StoreError, WriteTransaction
 from store.mail import FolderId, MessageKey, Uid, UidSet
 from store.mail.merge import applied, delta
-from store.mail.operations import Operation, OperationId, OperationKind
+from store.mail.operations import Operation, OperationId, OperationKind, OperationState
 
 from ..errors import CommandRefused, ErrorKind, ProviderError, SourceError
 from ..events import Counts
@@ -17,7 +17,7 @@ from ..sources.writing import Appended, Deleted, Marked, Transferred, WriteEnded
 from .collapse import FolderFact, FolderJob, Job, uids_of
 from .context import ReplayContext
 from .facts import account_operations, doubt_counts
-from .refusals import Ruling, Verdict, ruling
+from .refusals import TABLE, Ruling, Verdict, ruling
 
 __all__ = ["Answers"]
 
@@ -39,7 +39,7 @@ class Answers:
         self._waiting: dict[FolderId, set[MessageKey]] = {}
         """For which folder, that was not there, which messages wait."""
         self._created: set[FolderId] = set()
-        self.full: set[FolderId] = set()
+        self.full: dict[FolderId, SourceError] = {}
         """Targets that take nothing for now."""
         self._came: list[tuple[Job, FolderFact, Appended]] = []
 
@@ -120,8 +120,12 @@ class Answers:
         if told.left:
             context.tell_left_marked(str(job.folder.path), len(told.left))
         rest = [one for one in job.deletes if one.place and one.place.uid not in told.gone | told.left]
+        ids = [id for one in rest for id in one.net.operations]
         if rest and told.error is not None:
-            self._refused([id for one in rest for id in one.net.operations], job.folder, told.error)
+            self._refused(ids, job.folder, told.error)
+        elif rest:
+            with context.store.write("not removed", run=context.run) as tx:
+                tx.settle.unsent(ids)
 
     def ended(self, job: FolderJob, told: WriteEnded) -> None:
         """A folder is through; or it could not be opened, and nothing was sent."""
@@ -154,6 +158,17 @@ class Answers:
         self.deferred.add(job.net.message)
         if self._rows(job.net.operations):
             self._context.tell(error, folder=str(target.path))
+
+    def no_room(self, target: FolderFact, jobs: Sequence[Job]) -> None:
+        """Leave *jobs* unsent, for *target* takes nothing for now; why was told already, of those before them."""
+        self.deferred.update(job.net.message for job in jobs)
+        error = self.full[target.id]
+        rule = TABLE.get(error.response_code or "")
+        if rule is None:
+            return  # it may be about those alone that were sent
+        with self._context.store.write("not sent", run=self._context.run) as tx:
+            ids = [id for one in jobs for id in one.net.operations]
+            tx.settle.later(ids, self._context.now() + rule.after, str(error), error.server_text)
 
     def flush(self) -> None:
         """Settle the answers to new mail that were gathered."""
@@ -242,7 +257,7 @@ class Answers:
             return
         self.deferred.update(one.net.message for one in jobs)
         if rule.verdict is Verdict.LATER:
-            self.full.add(target)
+            self.full[target] = error
         if rule.verdict is Verdict.GONE:  # it was just created, and still is not there
             error = CommandRefused(str(error), folder=str(facts.path), server_text=error.server_text)
         self._refused(ids, facts, error)
@@ -256,19 +271,21 @@ class Answers:
         later = rule.verdict is Verdict.LATER
         when = context.now() + rule.after if later else None
         context.tell(error, folder=str(folder.path), next_try=when)
+        if rule.verdict is Verdict.GONE:
+            self.deferred.update(one.message for one in self._rows(ids) if one.message is not None)
         with context.store.write("refused", run=context.run) as tx:
             if when is not None:
                 tx.settle.later(ids, when, str(error), error.server_text)
-            elif rule.verdict is Verdict.GONE:
-                tx.settle.unsent(ids)
+            elif rule.verdict is Verdict.GONE:  # a try counts: the server may say so of what is there
+                tx.settle.later(ids, context.now(), str(error), error.server_text)
             else:
                 tx.settle.refuse(ids, str(error), error.server_text, keep=context.keeps(self._rows(ids), error))
         return rule.verdict
 
     def _rule(self, error: ProviderError, ids: Iterable[OperationId]) -> Ruling:
-        wanted = set(ids)
-        tries = max((one.tries for one in account_operations(self._context) if one.id in wanted), default=1)
-        return ruling(error, max(tries, 1))
+        counted = OperationState.ATTEMPTED  # others are counted when it is settled
+        tries = (one.tries + (one.state is not counted) for one in self._rows(ids))
+        return ruling(error, max(tries, default=1))
 
     def _rows(self, ids: Iterable[OperationId]) -> list[Operation]:
         wanted = set(ids)

@@ -69,6 +69,9 @@ class FolderJob:
     moves: dict[FolderId, list[Job]] = field(default_factory=lambda: defaultdict(list))
     deletes: list[Job] = field(default_factory=list)
 
+    def __bool__(self) -> bool:
+        return bool(self.marks) or any(True for _ in self.jobs())
+
     def jobs(self) -> Iterable[Job]:
         """Yield everything but flags."""
         for group in (*self.copies.values(), *self.moves.values()):

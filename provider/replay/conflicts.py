@@ -149,10 +149,13 @@ def case_of(here: Here, there: There) -> Case:
 
 
 def worked_on(before: frozenset[str], now: frozenset[str]) -> bool:
-    """Tell whether somebody did more to a message than read it.
+    """Tell whether somebody did more to a message than read it, or mark it as deleted, too.
 
     >>> worked_on(frozenset(), frozenset({"\\\\Seen"})), worked_on(frozenset(), frozenset({"\\\\Flagged"}))
     (False, True)
+    >>> worked_on(frozenset(), frozenset({"\\\\Deleted"})), worked_on(frozenset({"\\\\Deleted"}), frozenset())
+    (False, True)
     """
-    reading = {"\\seen", "\\recent"}
-    return {f.casefold() for f in before} - reading != {f.casefold() for f in now} - reading
+    was = {flag.casefold() for flag in before}
+    no_work = {"\\seen", "\\recent"} | ({"\\deleted"} - was)
+    return was - no_work != {flag.casefold() for flag in now} - no_work

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from store import MailStore, RunId
@@ -46,6 +46,8 @@ class ReplayContext:
     only: frozenset[FolderId] | None = None
     """Nothing is sent of other folders than these; None: of all."""
     resolver: Resolver | None = None
+    unclear: set[MessageKey] = field(default_factory=set)
+    """In doubt until the download has shown what their folder is called now, or which numbers it has."""
 
     def keeps(self, operations: Sequence[Operation], error: ProviderError) -> bool:
         """Ask the host whether the local effect of finally refused *operations* stays."""

@@ -43,12 +43,11 @@ def plan_now(
 def something_to_send(context: ReplayContext) -> bool:
     """Tell whether another replay would find something to do in a folder that the server has.
 
-    Or could settle a doubt: the listing showed that the target of an attempt is gone.
+    Or could settle a doubt: the listing showed where the folder of an attempt is now, or that it is gone.
     """
-    plan, facts, _ = plan_now(context)
-    attempted = [one for one in account_operations(context) if one.state is OperationState.ATTEMPTED]
-    targets = [facts.get(one.target_id or one.folder_id) for one in attempted if one.message is not None]
-    return bool(plan.folders or plan.appends) or any(one is None or not one.name for one in targets)
+    plan, _, _ = plan_now(context)
+    attempted = {one.message for one in account_operations(context) if one.state is OperationState.ATTEMPTED}
+    return bool(plan.folders or plan.appends or attempted & context.unclear)
 
 
 def _as_queued(operations: Sequence[Operation]) -> list[Operation]:

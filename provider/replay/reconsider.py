@@ -29,7 +29,7 @@ def reconsider(context: ReplayContext, session: Session, plan: ReplayPlan) -> No
                 if error.drops_connection:
                     raise
                 folder_job.deletes.clear()  # what cannot be looked at is not removed either
-    plan.folders[:] = [job for job in plan.folders if job.marks or any(True for _ in job.jobs())]
+    plan.folders[:] = [job for job in plan.folders if job]
 
 
 def _look(context: ReplayContext, session: Session, job: FolderJob) -> None:
@@ -76,5 +76,6 @@ def _tell_drafts(context: ReplayContext, job: FolderJob, gone: UidSet) -> None:
         mine, theirs = Version(side=Side.MINE, place=place), Version(side=Side.THEIRS, place=place)
         found = conflict_of(context, case_of(Here.DRAFT, There.EXPUNGE), None, row.origin, (mine, theirs))
         with context.store.write("draft edited twice", run=context.run) as tx:
+            tx.settle.deleted(one.net.operations)  # it is gone: a run that is stopped here tells it once
             tx.settle.conflict(found)
         context.tell_conflict(found, place)

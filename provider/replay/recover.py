@@ -10,18 +10,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
-from store import Arrival, BodyNotHere, StoreDamaged, StoreError, UnknownMessage
-from store.mail import FolderId, MessageKey, Uid, UidSet, UidValidity
+from store import Arrival, BodyNotHere, StoreDamaged, UnknownMessage
+from store.mail import FolderId, MessageKey, Uid, UidSet
 from store.mail.operations import Net, OperationId, OperationState, Source, net
+from store.mail.submission import Filing
 
 from ..errors import ErrorKind, FolderUnusable, SourceError
 from ..phases import Phase
 from ..sources.base import BodyWanted, IdentityRow, Notice, Opened, Session
-from ..sources.writing import Deleted, FolderWrite, WriteEnded, WritingSession
 from .collapse import FolderFact, chains_of
 from .context import ReplayContext
+from .departures import finish_moves, look_for_removed, tell_doubt
 from .evidence import Evidence, alike, copies_found, newcomers, same_header, same_mail, worth_reading
-from .facts import doubt_counts, evidence_of, folder_facts
+from .facts import evidence_of, folder_facts
 
 __all__ = ["recover"]
 
@@ -55,6 +56,8 @@ class _Found:
 
     places: dict[MessageKey, Arrival] = field(default_factory=dict)
     unsure: set[MessageKey] = field(default_factory=set)
+    theirs: set[MessageKey] = field(default_factory=set)
+    """Copies of sent mail that the provider filed itself, in octets of its own."""
 
 
 def recover(context: ReplayContext, session: Session) -> None:
@@ -62,8 +65,9 @@ def recover(context: ReplayContext, session: Session) -> None:
 
     *session* is a WritingSession, too. Raises what ends the connection, and what a write of the store raises.
     """
-    doubts, unsent = _doubts(context)
-    if not doubts and not unsent:
+    context.unclear.clear()
+    doubts, removals, unsent = _doubts(context)
+    if not (doubts or removals or unsent):
         return
     context.item.phase(Phase.SYNC, "Looking what became of changes that were on their way")
     facts = folder_facts(context)
@@ -76,45 +80,48 @@ def recover(context: ReplayContext, session: Session) -> None:
         try:
             _look(context, session, facts.get(target), group, found)
         except COSTS_ONLY_ITSELF as error:
-            _tell(context, error, facts.get(target))
+            tell_doubt(context, error, facts.get(target))
             found.unsure.update(doubt.key for doubt in group if doubt.key not in found.places)
-    found.unsure |= _finish_moves(context, session, facts, [doubt for doubt in doubts if doubt.key in found.places])
+    found.unsure |= finish_moves(context, session, facts, [doubt.net for doubt in doubts if doubt.key in found.places])
     known = [doubt for doubt in doubts if doubt.key not in found.unsure]
-    if not known and not unsent:
+    removed, again = look_for_removed(context, session, facts, removals)
+    if not (known or removed or again or unsent):
         return
     with context.store.write("doubts", run=context.run, durable=True) as tx:
-        tx.settle.unsent(unsent)
+        tx.settle.unsent([*again, *unsent])
+        tx.settle.deleted(removed)
         for doubt in known:
             arrival = found.places.get(doubt.key)
-            if arrival is None:
+            if doubt.key in found.theirs:
+                tx.settle.there_already(doubt.net.operations, "the provider filed a copy itself")
+            elif arrival is None:
                 tx.settle.unsent(doubt.net.operations)
             else:
                 tx.settle.arrived(doubt.net.operations, [arrival])
+    if found.theirs:
+        context.store.outbox.learn_filing(context.account, Filing.PROVIDER)
 
 
-def _doubts(context: ReplayContext) -> tuple[list[_Doubt], list[OperationId]]:
-    """Return the attempts of the whole account, whatever folders were asked for; and those that brought nothing
-    anywhere: they are simply sent again.
+def _doubts(context: ReplayContext) -> tuple[list[_Doubt], list[Net], list[OperationId]]:
+    """Return the attempts of the whole account, whatever folders were asked for: those that bring something somewhere,
+    those that remove something, and those that do neither: they are simply sent again.
     """
     with context.store.read() as view:
         attempted = [one for one in view.operations(context.account) if one.state is OperationState.ATTEMPTED]
     doubts: list[_Doubt] = []
+    removals: list[Net] = []
     unsent: list[OperationId] = []
     for chain in chains_of(attempted).values():
         sent = net(chain)
+        if sent.deleted and sent.source is Source.SERVER:
+            removals.append(sent)
+            continue
         if sent.target is None:
             unsent.extend(sent.operations)
             continue
         last = chain[-1]
         doubts.append(_Doubt(net=sent, target=sent.target, epoch=last.epoch_before, uid_next=last.uid_next_before))
-    return doubts, unsent
-
-
-def _tell(context: ReplayContext, error: SourceError | StoreError, folder: FolderFact | None) -> None:
-    """Tell what went wrong; raises *error* when it ended the connection."""
-    if isinstance(error, SourceError) and error.drops_connection:
-        raise error
-    context.tell(error, folder=None if folder is None else str(folder.path))
+    return doubts, removals, unsent
 
 
 # -- the targets ------------------------------------------------------------------------------------------
@@ -132,6 +139,7 @@ def _look(
         if error.kind is not ErrorKind.FOLDER_GONE:
             raise
         found.unsure.update(doubt.key for doubt in doubts)  # or it has another name: the next listing tells
+        context.unclear.update(doubt.key for doubt in doubts)
         return
     if opened.epoch is None or not opened.messages:
         return
@@ -159,6 +167,8 @@ def _look(
         if uid is not None:
             uids[doubt.key] = uid
             taken.add(uid)
+        elif fit and one.message_id and context.store.outbox.is_copy(doubt.key):
+            found.theirs.add(doubt.key)
         elif not sure:
             found.unsure.add(doubt.key)
             untold += 1
@@ -188,6 +198,7 @@ def _evidence(
     for doubt in doubts:
         if _renumbered(doubt, opened) and not whole:
             found.unsure.add(doubt.key)
+            context.unclear.add(doubt.key)
         elif doubt.key in told:
             since = (doubt.uid_next or 1) if doubt.epoch == opened.epoch else 1
             wanted[doubt.key] = replace(told[doubt.key], since=since, after=doubt.wanted_at)
@@ -287,85 +298,3 @@ def _headers_like(session: Session, uids: Iterable[Uid], ours: bytes) -> dict[Ui
     """Tell of each of *uids* whether its header block is *ours*; those whose block does not come are left out."""
     rows = session.headers(UidSet(uids))
     return {row.uid: same_header(ours, row.block) for row in rows if row.block is not None}
-
-
-# -- the sources ------------------------------------------------------------------------------------------
-
-
-def _finish_moves(
-    context: ReplayContext, session: Session, facts: Mapping[FolderId, FolderFact], moved: Sequence[_Doubt]
-) -> set[MessageKey]:
-    """Remove the sources of moves whose copies came; return of which ones that could not be done, or told."""
-    sources: dict[tuple[FolderId, UidValidity], dict[Uid, MessageKey]] = defaultdict(dict)
-    with context.store.read() as view:
-        for doubt in moved:
-            place = view.place(doubt.key)
-            if doubt.net.source is Source.SERVER and place is not None:
-                sources[place.folder_id, place.epoch][place.uid] = doubt.key
-    unsure: set[MessageKey] = set()
-    writes: dict[FolderWrite, tuple[FolderFact, dict[Uid, MessageKey]]] = {}
-    for (folder, epoch), keys in sources.items():
-        fact = facts.get(folder)
-        if fact is None or not fact.name:
-            continue
-        try:
-            left = _left(session, fact, epoch, UidSet(keys))
-        except SourceError as error:
-            _tell(context, error, fact)
-            left = None
-        if left is None:
-            unsure.update(keys.values())
-        elif left:
-            writes[FolderWrite(name=fact.name, epoch=epoch, deletes=left)] = fact, keys
-    return unsure | _remove(context, session, writes)
-
-
-def _remove(
-    context: ReplayContext, session: Session, writes: Mapping[FolderWrite, tuple[FolderFact, dict[Uid, MessageKey]]]
-) -> set[MessageKey]:
-    """Remove sources; return of which messages that could not be done."""
-    unsure: set[MessageKey] = set()
-    if not writes or not isinstance(session, WritingSession):
-        return unsure
-    waiting = dict(writes)
-    try:
-        for event in session.write(list(writes)):
-            fact, keys = writes[event.write]
-            if isinstance(event, Deleted | WriteEnded):
-                unsure.update(keys[uid] for uid in _not_removed(context, fact, event))
-            if isinstance(event, WriteEnded):
-                waiting.pop(event.write, None)
-    except SourceError as error:
-        _tell(context, error, None)
-        unsure.update(key for _, keys in waiting.values() for key in keys.values())
-    return unsure
-
-
-def _left(session: Session, source: FolderFact, epoch: UidValidity, uids: UidSet) -> UidSet | None:
-    """Return which of *uids* are still in *source*; None: they have other numbers, which the next listing tells."""
-    try:
-        opened = session.open(source.name, None)
-    except FolderUnusable as error:
-        if error.kind is not ErrorKind.FOLDER_GONE:
-            raise
-        return UidSet()
-    if opened.epoch != epoch:
-        return UidSet() if opened.epoch == source.epoch else None
-    return session.existing(within=uids)
-
-
-def _not_removed(context: ReplayContext, source: FolderFact, event: Deleted | WriteEnded) -> UidSet:
-    """Return which sources are there and not even marked; tells why."""
-    left = event.write.deletes
-    if isinstance(event, WriteEnded):
-        if event.error is None or event.error.kind is ErrorKind.FOLDER_GONE:
-            return UidSet()
-    else:
-        left = left - event.gone - event.left
-        if event.left:
-            with context.store.write("left behind", run=context.run) as tx:
-                doubt_counts(tx, source.id)
-            context.tell_left_marked(str(source.path), len(event.left))
-    if left and event.error is not None:
-        _tell(context, event.error, source)
-    return left

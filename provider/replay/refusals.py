@@ -77,9 +77,11 @@ def ruling(error: ProviderError, tries: int) -> Ruling:
     if error.kind is ErrorKind.FOLDER_GONE:
         return Ruling(Verdict.GONE)
     known = TABLE.get(error.response_code or "")
-    if known is not None:
+    if known is not None and known.verdict is not Verdict.GONE:
         return known
     if error.needs is Needs.USER or tries >= TRIES_MAX:
         return Ruling(Verdict.NEVER)
+    if known is not None:
+        return known  # not for ever: it may be there, whatever the server says
     after = error.retry_after_seconds
     return Ruling(Verdict.LATER, timedelta(minutes=4**tries) if after is None else timedelta(seconds=after))

@@ -116,7 +116,7 @@ class _Replay:
                 continue
             self._answers.hold(asked, why, job.folder)
             job.deletes.clear()
-        plan.folders[:] = [job for job in plan.folders if job.marks or any(True for _ in job.jobs())]
+        plan.folders[:] = [job for job in plan.folders if job]
 
     def _settle_idle(self, plan: ReplayPlan) -> None:
         if not plan.idle:
@@ -136,7 +136,7 @@ class _Replay:
         if not jobs:
             return
         self._journal(jobs)
-        for event in self._writer.write(self._writes(jobs)):
+        for event in self._writer.write(self._writes([job for job in jobs if job])):
             job = self._job_of[event.write]
             item = self._context.item_of(str(job.folder.path))
             match event:
@@ -164,7 +164,6 @@ class _Replay:
             folder = job.folder
             if folder.epoch is None:
                 continue
-            self._leave_cancelled(job)
             transfers = []
             for groups, move in ((job.copies, False), (job.moves, True)):
                 for target, several in groups.items():
@@ -183,35 +182,40 @@ class _Replay:
             self._job_of[write] = job
             yield write
 
-    def _leave_cancelled(self, job: FolderJob) -> None:
-        """Do not remove what a person took back while other folders were written."""
-        if job.deletes:
-            pending = {one.id for one in account_operations(self._context)}
-            job.deletes[:] = [one for one in job.deletes if pending.issuperset(one.net.operations)]
-
     def _journal(self, jobs: Iterable[FolderJob]) -> None:
-        """Write down what is about to be moved and copied, before it is."""
+        """Write down what is about to be moved, copied and removed, before it is; what a person took back in the last
+        moment is left out.
+        """
+        jobs = list(jobs)
         by_target: dict[FolderId, list[OperationId]] = {}
         for job in jobs:
             for groups in (job.copies, job.moves):
                 for target, several in groups.items():
-                    by_target.setdefault(target, []).extend(id for one in several for id in one.net.operations)
-        self._attempt(by_target)
+                    by_target.setdefault(target, []).extend(_rows(several))
+        taken = self._attempt(by_target, [id for job in jobs for id in _rows(job.deletes)])
+        for job in jobs:
+            for several in (*job.copies.values(), *job.moves.values(), job.deletes):
+                several[:] = [one for one in several if taken.issuperset(one.net.operations)]
 
-    def _attempt(self, by_target: dict[FolderId, list[OperationId]]) -> None:
-        if not by_target:
-            return
+    def _attempt(
+        self, by_target: dict[FolderId, list[OperationId]], deletes: Sequence[OperationId] = ()
+    ) -> frozenset[OperationId]:
+        """Journal durably; return what was, and may be sent."""
+        if not by_target and not deletes:
+            return frozenset()
         facts = self._facts
         unknown = [facts[target].name for target in by_target if facts[target].uid_next is None]
         told = self._writer.statuses(unknown) if unknown else {}
         with self._context.store.write("attempt", run=self._context.run, durable=True) as tx:
+            taken = tx.settle.attempt(deletes, None, None)
             for target, ids in by_target.items():
                 fact = facts[target]
                 status = told.get(fact.name)
                 epoch, uid_next = (
                     (fact.epoch, fact.uid_next) if status is None else (status.uid_validity, status.uid_next)
                 )
-                tx.settle.attempt(ids, epoch, uid_next)
+                taken |= tx.settle.attempt(ids, epoch, uid_next)
+        return taken
 
     # -- new mail ---------------------------------------------------------------------------------------
 
@@ -221,15 +225,16 @@ class _Replay:
         for at in range(0, len(jobs), UPLOADS_PER_ATTEMPT):
             self._context.stop.checkpoint()
             if target in self._answers.full:
-                self._answers.deferred.update(job.net.message for job in jobs[at:])
+                self._answers.no_room(fact, jobs[at:])
                 return
             item.phase(Phase.UPLOAD_MESSAGE, f"Uploading to {fact.path}: {at:,} of {len(jobs):,}")
             page = jobs[at : at + UPLOADS_PER_ATTEMPT]
             job_of = self._uploads(fact, page)
             if not job_of:
                 continue
-            self._attempt({target: [id for job in job_of.values() for id in job.net.operations]})
-            for told in self._writer.append(fact.name, tuple(job_of)):
+            taken = self._attempt({target: _rows(job_of.values())})
+            uploads = tuple(upload for upload, job in job_of.items() if taken.issuperset(job.net.operations))
+            for told in self._writer.append(fact.name, uploads) if uploads else ():
                 self._answers.appended(fact, job_of[told.upload], told)
             self._answers.flush()
 
@@ -267,6 +272,10 @@ class _Replay:
 
 def _deleted_by(plan: ReplayPlan) -> set[MessageKey]:
     return {one.net.message for job in plan.folders for one in job.deletes}
+
+
+def _rows(jobs: Iterable[Job]) -> list[OperationId]:
+    return [id for one in jobs for id in one.net.operations]
 
 
 def _each_once(jobs: Sequence[Job]) -> list[list[Job]]:

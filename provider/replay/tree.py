@@ -3,7 +3,8 @@
 Deletions come last, after all mail was moved out; everything else comes first, so that there is somewhere to move to.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from store.mail import FolderId, FolderPath, Role
 from store.mail.conflicts import Side, Version
@@ -119,17 +120,21 @@ def _do(
         case OperationKind.RENAME_FOLDER:
             if not folder.name:
                 return False  # it is created under its new name
+            step = _next_step(context, folder, facts)
+            if step is None:
+                return False  # its names are all another one's still
+            path, parent = step
             try:
-                name = writer.rename(folder.name, folder.path, parent=parent)
+                name = writer.rename(folder.name, path, parent=parent)
             except SourceError as error:
                 if error.drops_connection:
                     raise
-                found = _after_refusal(context, session, one, folder, parent, error)
+                found = _after_refusal(context, session, one, replace(folder, path=path), parent, error)
                 if found is None:
                     return False
                 name = found
             with context.store.write("folder renamed", run=context.run) as tx:
-                tx.settle.folder_renamed(one.id, {folder.id: name, **_below(facts, folder, name)}, folder.path)
+                tx.settle.folder_renamed(one.id, {folder.id: name, **_below(facts, folder, name)}, path)
             context.item.uploaded(Counts(folders_renamed=1))
         case _:
             if not folder.name:
@@ -138,6 +143,30 @@ def _do(
             with context.store.write("subscribed", run=context.run) as tx:
                 tx.settle.folder_done(one.id)
     return True
+
+
+def _next_step(
+    context: ReplayContext, folder: FolderFact, facts: Mapping[FolderId, FolderFact]
+) -> tuple[FolderPath, bytes | None] | None:
+    """Return what *folder* is to be called next, and the name of the folder above it; None: no such name is free.
+
+    Its last name at once; but where another folder has that name, and waits to be renamed itself, as when two exchange
+    their names, the last one that is free of those that a person gave it on the way. Each of them is in the log.
+    """
+    with context.store.read() as view:
+        pending = [one for one in view.operations(context.account) if one.kind is OperationKind.RENAME_FOLDER]
+    names: dict[FolderId, list[FolderPath]] = {}
+    for one in pending:
+        if one.path is not None:
+            names.setdefault(one.folder_id, []).append(one.path)
+    taken = {was[0] for id, was in names.items() if id != folder.id}
+    here = {fact.path: fact.name for fact in facts.values()}
+    there = {names[fact.id][0] if fact.id in names else fact.path: fact.name for fact in facts.values() if fact.name}
+    given = [(folder.path, here), *((path, there) for path in reversed(names.get(folder.id, [])[1:]))]
+    for path, known in given:
+        if path not in taken and (path.parent is None or path.parent in known or known is here):
+            return path, None if path.parent is None else known.get(path.parent)
+    return None
 
 
 def _after_refusal(

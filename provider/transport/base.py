@@ -24,7 +24,10 @@ class Outgoing:
     recipients: tuple[str, ...]
     """Those that are still to be sent to, at least one."""
     octets: Callable[[], Iterator[bytes]]
-    """Gives the message in pieces, CRLF line ends, no Bcc, not dot-stuffed. May be asked for once only."""
+    """Gives the message in pieces, CRLF line ends, no Bcc, not dot-stuffed. May be asked for once only.
+
+    Asked for only when the server waits for it. What it raises comes out of ``send``; nothing is delivered then.
+    """
     size: int
     """Octets of all the pieces."""
     eight_bit: bool = False
@@ -34,8 +37,10 @@ class Outgoing:
 class Watch(Protocol):
     """What a transport tells while it sends, and asks."""
 
-    stop: Stop
-    """Set: nothing more may go out, at once; the connection is torn down without flushing."""
+    @property
+    def stop(self) -> Stop:
+        """Set: nothing more may go out, at once; the connection is torn down without flushing."""
+        ...
 
     def sent(self, octets: int) -> None:
         """Take note that so many octets of the message are out. Never goes down within one message."""
@@ -44,7 +49,9 @@ class Watch(Protocol):
     def about_to_end(self) -> None:
         """Called once, before the octets of the final dot are handed to the socket: journal it durably.
 
-        May raise; then the dot does not go out and the message is not delivered.
+        May raise; then the dot does not go out, the message is not delivered, and what was raised comes out of
+        ``send``. NOT_SENT and Cancelled may still follow: when the line had broken, or the stop had come, before an
+        octet of it was out.
         """
         ...
 
@@ -68,7 +75,8 @@ class Delivery:
     accepted: frozenset[str] = frozenset()
     """Recipients the server answers for: only with ANSWERED."""
     later: tuple[tuple[str, Reply], ...] = ()
-    """Refused for now (4xx), by recipient; also every one when the message as a whole was refused for now."""
+    """Refused for now (4xx), by recipient; also every one when the message as a whole was refused for now. With
+    IN_DOUBT: those that were never in doubt; so in ``refused``."""
     refused: tuple[tuple[str, Reply], ...] = ()
     """Refused for good (5xx, or a need that this server does not meet), by recipient."""
     reply: Reply | None = None

@@ -14,7 +14,17 @@ from typing import NewType
 from .folderpath import FolderPath
 from .ids import AccountId, FolderId, MessageKey
 
-__all__ = ["FOLDER_KINDS", "Net", "Operation", "OperationId", "OperationKind", "OperationState", "Source", "net"]
+__all__ = [
+    "BRINGING",
+    "FOLDER_KINDS",
+    "Net",
+    "Operation",
+    "OperationId",
+    "OperationKind",
+    "OperationState",
+    "Source",
+    "net",
+]
 
 OperationId = NewType("OperationId", int)
 """A row of the log; ascending in the order in which things were wanted, never reused."""
@@ -52,6 +62,9 @@ FOLDER_KINDS = frozenset(
         OperationKind.UNSUBSCRIBE,
     }
 )
+
+BRINGING = (OperationKind.APPEND, OperationKind.COPY, OperationKind.MOVE)
+"""What gives a message a place on the server."""
 
 
 class OperationState(Enum):

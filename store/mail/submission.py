@@ -3,6 +3,7 @@
 Pure. A *submission* is one message with one envelope (RFC 5321 §2.3.1); the store keeps it, a transport sends it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, IntEnum
@@ -11,15 +12,24 @@ from typing import NewType
 from .ids import AccountId, BlobId, MessageKey
 
 __all__ = [
+    "DOUBTS_MAX",
+    "DOUBT_SECONDS",
     "Cancelled",
     "Fate",
+    "Filing",
     "Priority",
     "Recipient",
     "Reply",
     "Submission",
     "SubmissionId",
     "SubmissionState",
+    "standing",
 ]
+
+DOUBT_SECONDS = 600
+"""How long one in doubt is left alone at least: its answer may be late, and its copy in Sent, too."""
+DOUBTS_MAX = 2
+"""So many times in doubt, and a person has to decide."""
 
 SubmissionId = NewType("SubmissionId", int)
 """Ascending in the order in which messages were submitted; never reused."""
@@ -31,7 +41,9 @@ class SubmissionState(Enum):
     QUEUED = "queued"
     """Waits for its time, or for a second try of some recipients."""
     SENDING = "sending"
-    """Somebody holds it, with a lease; nothing that a server could deliver is out yet."""
+    """Somebody holds it, with a lease: the octets may be on their way, the final dot may be out.
+
+    One that was in doubt, and is looked for or sent again, stays IN_DOUBT meanwhile; one whose copy is filed, SENT."""
     IN_DOUBT = "in doubt"
     """The final dot went out and no answer came: delivered, or not. Looked for before it is sent again, once."""
     SENT = "sent"
@@ -63,12 +75,25 @@ class Fate(Enum):
     """Was taken before a final dot whose answer never came."""
 
 
+class Filing(Enum):
+    """Who puts the copy of what was sent into an account's Sent folder, as far as it was seen."""
+
+    UNKNOWN = "unknown"
+    OURS = "ours"
+    """Nobody but us."""
+    PROVIDER = "provider"
+    """The provider does, of everything that is sent."""
+
+
 class Cancelled(Enum):
     """The three outcomes of taking a submission back (IMsgStore::AbortSubmit)."""
 
     REMOVED = "removed"
+    """Nothing more is sent. Of one that was in doubt nobody knows whether it had been delivered by then."""
     NOT_IN_QUEUE = "not in queue"
+    """It was sent, or is not there (any more)."""
     BEING_SENT = "being sent"
+    """Somebody holds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +149,9 @@ class Submission:
     submitted_at: datetime
     not_before: datetime | None
     next_try: datetime | None
-    """When it is tried next; None: at once, or never again (the state says which)."""
+    """Not before; None: at once, or, in doubt, not before a person says so (``retry``)."""
     tries: int
-    """How often its octets were begun to be sent."""
+    """How often it was tried, or a way out was tried for it in vain."""
     doubts: int
     """How often it was in doubt: 2 is the end of automatic tries."""
     reason: str
@@ -135,3 +160,28 @@ class Submission:
     """What the server said last about the message as a whole."""
     lease_until: datetime | None
     """Until when somebody holds it."""
+    finished_at: datetime | None = None
+    """Since when it is FILED or REJECTED."""
+    doubted_at: datetime | None = None
+    """Since when it is in doubt, or was last."""
+    filed_as: MessageKey | None = None
+    """The copy that we filed."""
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Who is still to be sent to: those not taken yet, and those of whom nobody knows."""
+        return tuple(one.address for one in self.recipients if one.fate in (Fate.WAITING, Fate.UNKNOWN))
+
+
+def standing(fates: Iterable[Fate]) -> SubmissionState:
+    """Return the state that follows from what became of the recipients, once nobody sends any more.
+
+    >>> standing([Fate.ACCEPTED, Fate.REFUSED]), standing([Fate.ACCEPTED, Fate.WAITING])
+    (<SubmissionState.SENT: 'sent'>, <SubmissionState.QUEUED: 'queued'>)
+    """
+    found = set(fates)
+    if Fate.UNKNOWN in found:
+        return SubmissionState.IN_DOUBT
+    if Fate.WAITING in found:
+        return SubmissionState.QUEUED
+    return SubmissionState.SENT if Fate.ACCEPTED in found else SubmissionState.REJECTED

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, literal_column, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, literal_column, or_, select
 
 from ..mail import MessageKey, Uid
 from ..mail.flags import clean_flags
 from ..mail.merge import delta, merged
-from ..mail.operations import OperationId
-from ..tables import HeaderRow, MessageRow, table
+from ..mail.operations import BRINGING, OperationId, OperationState
+from ..tables import HeaderRow, MessageRow, OperationRow, table
 from . import operations, places
 from .places import Row
 from .rows import Place, bury
@@ -18,9 +18,17 @@ from .writing import Writing
 
 __all__ = ["adopt", "settle_at"]
 
-_t, _headers = table(MessageRow), table(HeaderRow)
+_t, _headers, _log = table(MessageRow), table(HeaderRow), table(OperationRow)
 _EMPTY: ColumnElement[str] = literal_column("''")
 MESSAGE_ID = sql(select(_headers.c.message_id).where(_headers.c.id == p("header")), "header")
+BROUGHT = exists().where(
+    _log.c.message == _t.c.key,
+    _log.c.state == literal_column(f"'{OperationState.DONE.value}'"),
+    _log.c.awaits == literal_column("0"),
+    or_(*(_log.c.kind == literal_column(f"'{kind.value}'") for kind in BRINGING)),
+    func.coalesce(_log.c.target_id, _log.c.folder_id) == _t.c.folder_id,
+)
+"""The row is a message that another operation brought here: it cannot be one that still looks for its place."""
 LIKE_IT = sql(
     select(_t.c.uid)
     .join_from(_t, _headers, _headers.c.id == _t.c.header_id)
@@ -28,7 +36,7 @@ LIKE_IT = sql(
         _t.c.folder_id == p("folder"),
         _t.c.epoch == p("at_epoch"),
         _t.c.uid >= p("low"),
-        or_(_t.c.created_seq > p("seq"), literal_column("1") == p("listed_since")),
+        or_(_t.c.created_seq > p("seq"), and_(literal_column("1") == p("listed_since"), ~BROUGHT)),
         or_(
             _t.c.header_id == p("of_header"),
             (_t.c.email_id == p("of_id")) & (_t.c.email_id != _EMPTY),

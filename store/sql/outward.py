@@ -10,7 +10,7 @@ from sqlalchemy import exists, func, literal_column, or_, select
 
 from ..instants import from_micros_at
 from ..mail import FolderId, MessageKey, Uid, UidSet, UidValidity
-from ..mail.operations import OperationKind, OperationState
+from ..mail.operations import BRINGING, OperationState
 from ..tables import DATELESS, BlobRow, HeaderRow, MessageRow, OperationRow, TombstoneRow, table
 from ..wishes import Likeness, ToUpload
 from .places import grave, row, wanted_flags
@@ -29,7 +29,6 @@ UPLOAD = sql(
     "message",
 )
 
-_BRINGING = (OperationKind.APPEND, OperationKind.COPY, OperationKind.MOVE)
 KEYS_AT = sql(
     select(
         _t.c.uid,
@@ -39,7 +38,7 @@ KEYS_AT = sql(
             exists().where(
                 _log.c.message == _t.c.key,
                 _log.c.state == literal_column(f"'{OperationState.DONE.value}'"),
-                or_(*(_log.c.kind == literal_column(f"'{kind.value}'") for kind in _BRINGING)),
+                or_(*(_log.c.kind == literal_column(f"'{kind.value}'") for kind in BRINGING)),
             ),
         ),
     )

@@ -46,6 +46,7 @@ SAMPLE = [
     "folders: created on both sides with mail in both",
     "folders: renamed here with folders below it",
     "folders: renamed here, and mail inside changed before and after",
+    "folders: two names exchanged here",
     "folders: deleted here while it is empty",
     "folders: deleted here after its mail was moved out",
     "grid: flag-move-a x answer",

@@ -194,6 +194,22 @@ def test_a_message_comes_from_the_standard_input(
     assert list(ids(maildock, "Archive")) == ["Message 21"]
 
 
+def test_a_draft_is_replaced_by_its_newer_version(maildock: Cli, fake_imap: FakeImap, tmp_path: Path) -> None:
+    filled(maildock, fake_imap)
+    old = ids(maildock)["Message 1"]
+    newer = tmp_path / "newer.eml"
+    newer.write_bytes(message(31))
+
+    two = maildock("append", "--to", "INBOX", "--replaces", old, newer, newer)
+    assert two.code == ExitCode.USAGE and "Message 1" in ids(maildock)
+    assert maildock("append", "--to", "INBOX", "--replaces", old, "--flag", "draft", newer).code == 0
+
+    assert "Message 1" not in ids(maildock)
+    assert maildock("sync").code == 0
+    there = on_server(fake_imap, "INBOX")
+    assert "Message 1" not in there and there["Message 31"] == {b"\\Draft"}
+
+
 @pytest.mark.parametrize(
     ("content", "word"),
     [

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from provider import ErrorKind, MailStoreProvider, SyncFlags, SyncResult
+from provider import ErrorKind, MailStoreProvider, SyncFlags, SyncRequest, SyncResult
 from provider.errors import CommandRefused, IncompleteAnswer, LoginRefused
 from provider.sources.memory.writing import MemoryWriter
 from provider.sources.writing import Deleted
 from provider.testing import ManualClock, MemoryServer
+from store import NotUndoable
 from store.mail import Role
 from store.mail.operations import OperationState
 
-from .rig import checked_store
+from .rig import HANG_SECONDS, checked_store
 from .test_two_way_hosts import DOWN, UP_CONTENTS, Desk, letter
 
 BEFORE, BEHIND = 0, 1
@@ -184,9 +186,7 @@ def test_where_not_all_is_known_of_a_renumbered_folder_the_next_listing_is_waite
     interrupt(desk, BEFORE)
     desk.server.reset_uid_validity("Work")
 
-    desk.synchronize()
-    assert desk.states() == [ATTEMPTED]
-    desk.synchronize()
+    desk.synchronize()  # it is waited for, and then the same run looks once more
 
     assert desk.states() == [DONE]
     assert "1" in desk.there("Work")
@@ -322,3 +322,49 @@ def test_doubts_of_other_folders_are_resolved_whatever_folders_are_asked_for(des
 
     assert desk.states() == [DONE, DONE]
     assert (desk.there("Work"), desk.there("Drafts")) == (["20"], ["21"])
+
+
+# -- second thoughts while it is sent -----------------------------------------------------------------
+
+
+@contextmanager
+def halted(desk: Desk, place: str) -> Iterator[None]:
+    """Synchronize, and do inside what a person does while the server is busy at *place* in INBOX."""
+    hang = desk.server.faults.hang(place, "INBOX")
+    handle = desk.provider.SynchronizeInBackground(SyncRequest(flags=UP_CONTENTS))
+    assert hang.entered.wait(HANG_SECONDS)
+    yield
+    desk.server.faults.clear()
+    assert handle.wait(HANG_SECONDS).ok
+
+
+def test_what_is_taken_back_before_it_is_written_down_is_not_sent(desk: Desk) -> None:
+    first, second, third = desk.keys("INBOX")
+    with desk.store.edit("away") as edit:
+        edit.delete([first], for_good=True)
+        edit.move([second], desk.folder("Work"))
+        edit.delete([third], for_good=True)
+
+    with halted(desk, "flags"):  # the last look before a removal: the plan is made
+        with desk.store.read() as view:
+            ids = [one.id for one in view.operations() if one.message != third]
+        with desk.store.edit("after all not") as edit:
+            assert edit.cancel(ids) == 2
+
+    assert desk.there("INBOX") == desk.subjects("INBOX") == ["1", "2"]
+    assert (desk.there("Work"), desk.states()) == ([], [DONE])
+
+
+def test_a_removal_that_is_on_its_way_cannot_be_taken_back(desk: Desk) -> None:
+    with desk.store.edit("away") as edit:
+        (made,) = edit.delete(desk.keys("INBOX")[:1], for_good=True)
+        batch = edit.batch
+
+    with halted(desk, "write"):
+        with desk.store.edit("too late") as edit:
+            assert edit.cancel([made]) == 0
+        with desk.store.edit("too late") as edit, pytest.raises(NotUndoable):
+            edit.undo(batch)
+
+    assert desk.there("INBOX") == desk.subjects("INBOX") == ["2", "3"]
+    assert desk.states() == [DONE]

@@ -49,7 +49,7 @@ class Ledger:
     """Appended and copied."""
     appended: Counter[int] = field(default_factory=Counter)
     may_be_lost: Counter[int] = field(default_factory=Counter)
-    """Deleted for good, by itself or with its folder; the same one may be counted twice."""
+    """Deleted for good, by itself or with its folder, or not told from another one; the same may be counted twice."""
     added: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     removed: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     octets: dict[int, bytes] = field(default_factory=dict)
@@ -81,6 +81,10 @@ class Ledger:
         """These were thrown away for good."""
         self.may_be_lost.update(numbers)
 
+    def deceived(self, number: int) -> None:
+        """Others put it where one more of it was on its way, unseen: that may be taken for ours after a lost line."""
+        self.may_be_lost[number] += 1
+
     def marked(self, number: int, flag: str, on: bool) -> None:
         """Somebody set, or cleared, a flag."""
         (self.added if on else self.removed)[number].add(flag)
@@ -106,7 +110,9 @@ class Ledger:
 
     def _flag_faults(self, number: int, seen: MessageSnapshot) -> list[str]:
         flags = {flag.decode() for flag in seen.flags}
-        missing = self.added[number] - self.removed[number] - flags
+        # Whoever deletes for good gives up what they marked before, also where a move of somebody else wins.
+        given_up = self.may_be_lost[number] > 0
+        missing = set() if given_up else self.added[number] - self.removed[number] - flags
         alien = flags - self.added[number]
         faults = [f"message {number} has lost {flag}, which nobody removed" for flag in sorted(missing)]
         return faults + [f"message {number} has {flag}, which nobody set" for flag in sorted(alien)]

@@ -137,3 +137,15 @@ def test_a_folder_deleted_on_both_sides_out_of_which_mail_was_moved_here_comes_t
         world.remove_folder_there(7)
         world.create_there(0)
         world.come_to_rest()
+
+
+@on(Profile.NO_QRESYNC)
+def test_a_copy_is_taken_for_ours_that_others_made_before_the_line_broke(world: World) -> None:
+    """One too few is there, which docs/two-way.md tells of (the window of doubt), and the ledger knows."""
+    with world:
+        world.append_there(0, 0, 0)
+        world.sync(1)
+        world.copy_here(1, 4, 1)
+        world.copy_there(3, 4)
+        world.sync_killed(1, 71, True)
+        world.come_to_rest()

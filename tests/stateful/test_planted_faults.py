@@ -211,7 +211,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @fault("an attempt is not journaled", ANSWER)
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(settling.Settling, "attempt", lambda self, ids, epoch, uid_next: None)
+    patch.setattr(settling.Settling, "attempt", lambda self, ids, epoch, uid_next: frozenset(ids))
 
 
 @fault("doubt is not resolved by looking", ANSWER)
@@ -221,7 +221,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @fault("half a move is taken for a whole one", HALF)
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(recover, "_finish_moves", lambda *about: None)
+    patch.setattr(recover, "finish_moves", lambda *about: set())
 
 
 @fault("a plain EXPUNGE is sent", RUBBISH)

@@ -18,7 +18,7 @@ from typing import TypeVar
 from provider import Account, Limits, MailStoreProvider, SyncFlags, SyncRequest, SyncResult
 from provider.testing import RecordingCallback
 from store import Folder, FolderPath, FolderState, MailStore, Message, StoreError, open_store
-from store.mail.operations import Operation, OperationKind, OperationState
+from store.mail.operations import BRINGING, Operation, OperationKind, OperationState
 
 from ..crash.judge import unlike
 from ..scenarios.rig import ME, FolderSeen, account_at, server_snapshot, store_snapshot
@@ -293,7 +293,7 @@ class World:
         client = self._of(who)
         if client.online:
             client.relay.arm(Fault.RESET if reset else Fault.CUT, way=Way.UP if up else Way.DOWN, at=at)
-            self._synchronize(client)
+            self._synchronize(client, broken=True)
             client.relay.arm(Fault.CUT, at=1 << 60)
 
     def sync_killed(self, who: int, at: int, up: bool) -> None:
@@ -302,6 +302,7 @@ class World:
         if not client.online:
             return
         self._expect_removals(client)
+        self._expect_deception(client, broken=True)
         client.relay.arm(Fault.STALL, way=Way.UP if up else Way.DOWN, at=at)
         provider = MailStoreProvider(client.store, [client.account])
         handle = provider.SynchronizeInBackground(SyncRequest())
@@ -314,10 +315,11 @@ class World:
         client.relay.wait_until_ended()
         client.relay.arm(Fault.CUT, at=1 << 60)
 
-    def _synchronize(self, client: Client) -> SyncResult | None:
+    def _synchronize(self, client: Client, *, broken: bool = False) -> SyncResult | None:
         if not client.online:
             return None
         self._expect_removals(client)
+        self._expect_deception(client, broken=broken)
         return self._run(client)
 
     def _run(self, client: Client, flags: SyncFlags = SyncFlags.ALL_DIRECTIONS) -> SyncResult:
@@ -335,6 +337,30 @@ class World:
             with self.server.client() as plain:
                 inside = [one.number for one in self.everything(plain) if mutf7.encode(one.folder) in names]
             self.ledger.dropped(inside)
+
+    def _expect_deception(self, client: Client, *, broken: bool) -> None:
+        """An equal message that others put where one of ours goes, since that was looked at, is taken for ours when
+        there is a doubt (docs/two-way.md, the window of doubt): now, on a *broken* line, or since an earlier one."""
+        coming = [one for one in client.pending() if one.kind in BRINGING and one.message is not None]
+        doubtful = [one for one in coming if broken or one.state is OperationState.ATTEMPTED]
+        if not doubtful:
+            return
+        with self.server.client() as plain:
+            there = self.everything(plain)
+        for one in doubtful:
+            with client.store.read() as view:
+                block = None if one.message is None else view.kept_header(one.message)
+                folder = view.folder(one.target_id or one.folder_id)
+                known = view.cursor(folder.id).uid_next or 1
+            if block is None:
+                continue
+            number = number_in(block)
+            since = min(known, one.uid_next_before or known)
+            if any(
+                (found.number, mutf7.encode(found.folder)) == (number, folder.name) and found.uid >= since
+                for found in there
+            ):
+                self.ledger.deceived(number)
 
     # -- the end ------------------------------------------------------------------------------------------
 

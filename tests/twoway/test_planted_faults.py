@@ -12,6 +12,7 @@ from provider.replay import answers, collapse, lost, planning, reconsider, recov
 from provider.replay.context import ReplayContext
 from provider.sources.imap import transferring
 from provider.sources.imap.commands import Command
+from provider.sources.memory.writing import MemoryWriter
 from store.editing import Editing
 from store.settling import Settling
 from store.sql import outward, rows
@@ -50,9 +51,9 @@ def without(**changes: Any) -> Callable[..., Any]:
     return lambda real, **told: real(**{**told, **changes})
 
 
-def twice(real: Callable[..., Any], *arguments: Any) -> None:
-    real(*arguments)
-    real(*arguments)
+def twice(real: Callable[..., Any], *arguments: Any) -> Any:
+    list(real(*arguments))
+    return real(*arguments)
 
 
 def first_target(real: Callable[..., Any], operations: Any) -> Any:
@@ -76,7 +77,7 @@ FAULTS = {
     "flags are set, not merged": Fault(
         instead(rows, "merged", lambda base, local, told: frozenset(local)), "grid: flag x answer"
     ),
-    "a message is added twice": Fault(around(runner._Replay, "_append", twice), "append: a draft"),
+    "a message is added twice": Fault(around(MemoryWriter, "append", twice), "append: a draft"),
     "what was added is sent without its date": Fault(
         around(uploading, "Upload", without(internal_date=None)), "append: a sent copy"
     ),
@@ -87,6 +88,9 @@ FAULTS = {
     ),
     "two copies of one message are one": Fault(
         instead(runner, "_each_once", lambda jobs: [list(jobs)]), "chains: copied twice into the same folder"
+    ),
+    "what arrived is taken for gone": Fault(
+        instead(Settling, "arrived", lambda self, ids, arrivals: self.gone(ids, "gone")), "grid: move-a x nothing"
     ),
     "an answer is not settled": Fault(instead(Settling, "arrived", nothing), "append: an import of twenty"),
     "the guard sleeps": Fault(
@@ -121,6 +125,15 @@ FAULTS = {
     "a target that is gone is not looked for": Fault(
         instead(runner, "renamed_there", lambda *about: None), "append: into a folder that others renamed"
     ),
+    "a folder is renamed to its last name at once": Fault(
+        instead(tree, "_next_step", lambda context, folder, facts: (folder.path, None)),
+        "folders: two names exchanged here",
+    ),
+    "a removal in doubt is taken for failed": Fault(
+        instead(recover, "look_for_removed", lambda *about: ([], [id for one in about[-1] for id in one.operations])),
+        "append: a draft replaced",
+        stopped=True,
+    ),
     "undo does nothing": Fault(instead(Editing, "undo", nothing), "chains: a move taken back"),
     "the trash is a folder like others": Fault(
         instead(lost, "_is_trash", lambda *about: False), "grid: trash x remove"
@@ -128,7 +141,11 @@ FAULTS = {
     "flags that the server does not keep stay here": Fault(
         instead(Settling, "unmark", nothing), "refusals: a keyword that the folder does not keep is taken back"
     ),
-    "an attempt is not journaled": Fault(instead(Settling, "attempt", nothing), "append: a sent copy", stopped=True),
+    "an attempt is not journaled": Fault(
+        instead(Settling, "attempt", lambda self, ids, epoch, uid_next: frozenset(ids)),
+        "append: a sent copy",
+        stopped=True,
+    ),
     "doubt is taken for failure": Fault(
         instead(recover, "worth_reading", lambda *about: []), "append: an import of twenty", stopped=True
     ),

@@ -269,6 +269,8 @@ def test_mail_stays_in_its_account_and_out_of_folders_that_take_none(home: Home)
                 edit.move([ONE], folder)
         with pytest.raises(FolderNotWritable):
             edit.append(noselect, raw_mail(50))
+        with pytest.raises(NotHere):
+            edit.append(other, raw_mail(50), replaces=ONE)
         with pytest.raises(UnknownFolder):
             edit.copy([ONE], FolderId(99))
     assert home.log() == []
@@ -455,6 +457,23 @@ def test_the_log_is_purged_after_the_grace_period_and_what_waits_never(home: Hom
     with home.store.edit("cancel") as edit:
         edit.cancel([home.pending()[0].id])
     assert home.keys(home.inbox) == [1, 2, 3, 4], "a tombstone that an operation is about outlives its week"
+
+
+@pytest.mark.parametrize("then", ["cancel", "retry"])
+def test_what_a_refused_and_kept_deletion_is_about_outlives_its_week(home: Home, clock: Clock, then: str) -> None:
+    with home.store.edit("delete") as edit:
+        (made,) = edit.delete([ONE], for_good=True)
+    with home.store.write("settle") as tx:
+        tx.settle.refuse([made], "it may not be removed", keep=True)
+    clock.now += 40 * 86_400
+    home.store.purge()
+    with home.store.edit("decide") as edit:
+        assert getattr(edit, then)([made]) == 1
+    if then == "retry":
+        assert home.log() == [("delete", "queued")]
+        with home.store.edit("cancel after all") as edit:
+            edit.cancel([made])
+    assert home.keys(home.inbox) == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("gone", [False, True])

@@ -146,6 +146,24 @@ def test_the_next_listing_tells_where_an_upload_came_to(home: Home) -> None:
     assert (found[key].uid, found[key].flags, len(found)) == (6, {"\\Draft", "\\Seen"}, 2)
 
 
+def test_of_two_equal_uploads_none_takes_the_place_of_the_other(home: Home) -> None:
+    with home.store.edit("twice the same") as edit:
+        keys = [edit.append(home.archive, raw_mail(50)) for _ in range(2)]
+    with home.store.write("settle") as tx:
+        for key in keys:
+            made = ids_of(home, key)
+            tx.settle.attempt(made, EPOCH, 5)
+            tx.settle.arrived_somewhere(made)
+    with home.store.read() as view:
+        seen = view.cursor_seq()
+    with home.store.write("listed") as tx:
+        tx.add_messages(home.archive, EPOCH, [new(5), new(6)])
+        tx.add_headers(home.archive, EPOCH, [(Uid(5), Encoder().header(header_of(raw_mail(50))))])
+        tx.add_headers(home.archive, EPOCH, [(Uid(6), Encoder().header(header_of(raw_mail(50))))])
+    assert {message.key: message.uid for message in home.messages(home.archive)} == {keys[0]: 5, keys[1]: 6}
+    assert {type(one).__name__ for one in home.store.changes(seen).changes} == {"MessageChanged"}
+
+
 def test_a_moved_message_of_which_nobody_told_where_is_found_by_its_octets_coming(home: Home) -> None:
     with home.store.edit("move") as edit:
         edit.move([ONE, TWO], home.archive)

@@ -12,6 +12,7 @@ import pytest
 
 from provider.account import Account, Credential, Login, Security
 from provider.cancel import Stop
+from provider.channel import Channel
 from provider.errors import (
     Cancelled,
     ErrorKind,
@@ -23,7 +24,6 @@ from provider.errors import (
     VaultUnusable,
 )
 from provider.limits import Limits
-from provider.sources.imap.channel import Channel
 from provider.sources.imap.connect import open_door
 from tests.servers.doorstep import (
     CAPABILITIES,
