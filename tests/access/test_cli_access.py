@@ -25,6 +25,7 @@ from ..scenarios.cli_rig import Cli, spawned
 from ..secret_hunt import SecretHunt
 from ..servers.dovecot import DovecotAccount
 from ..servers.fakeimap import FakeImap
+from ..servers.fakesmtp import FakeSmtp, Manners
 from ..servers.keyring_daemon import KeyringDaemon
 from ..servers.oauth_server import CLIENT_ID, OAuthServer
 from .internet import Internet
@@ -409,6 +410,26 @@ def test_the_way_out_is_said_by_options(maildock: Cli) -> None:
         user="relay",
         authenticate=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("password", "code", "smtp"), [("correct horse", 0, "ok"), ("another one", ExitCode.LOGIN, "login-refused")]
+)
+def test_a_test_of_an_account_logs_in_at_both_ends_and_sends_nothing(
+    maildock: Cli, fake_imap: FakeImap, password: str, code: int, smtp: str
+) -> None:
+    maildock.password(fake_imap.password)
+    with FakeSmtp(Manners(users={fake_imap.user: password})) as server:
+        way_out = ("--smtp-host", "127.0.0.1", "--smtp-port", server.port, "--smtp-security", "none")
+        maildock.add(fake_imap.port, *way_out)
+
+        told = maildock("account", "test", "work", "--json")
+        shown = maildock("account", "test", "work")
+
+    assert (told.code, told.rows[0]["smtp"], told.rows[0]["ok"]) == (code, smtp, code == 0)
+    assert "logged in to 127.0.0.1" in shown.out
+    assert ("takes mail to be sent" in shown.out) is (code == 0)
+    assert server.delivered == []
 
 
 def test_every_new_setting_survives_being_written_and_read(tmp_path: Path) -> None:
