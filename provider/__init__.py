@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from .request import Deliver, SyncFlags, SyncRequest, Trigger
     from .resolver import Resolver
     from .shortcuts import Shortcuts
+    from .transport.tryout import try_way_out
 
 __all__ = [
     "MOBSYNC",
@@ -174,9 +175,11 @@ __all__ = [
     "find_servers",
     "finish_device_sign_in",
     "sign_in_with_browser",
+    "try_way_out",
 ]
 
 _HOME = {
+    "try_way_out": "transport.tryout",
     "SentCopies": "account",
     "Smtp": "account",
     "VaultUnusable": "errors",

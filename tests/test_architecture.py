@@ -56,7 +56,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "provider.testing": ("store.mail", "leaves", "provider.sources.memory", "provider.transport.base", *SEAM),
     "provider.monitor": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
     "provider.cli": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
-    "provider": ("leaves", "provider.entry", "provider.access"),
+    "provider": ("leaves", "provider.entry", "provider.access", "provider.transport"),
 }
 
 PURE = (

@@ -23,14 +23,14 @@ ROOT = Path(__file__).parent.parent
 PROVIDER = """
     Account Brake Busy CancelRequest Cancelled Clock Closed CommandRefused ConnectionLost Counts Credential
     CredentialSupplier Deliver DeviceCode ErrorKind Event FileVault FolderPolicy FolderUnusable Found FoundServer
-    Grant HostTokens How Http HttpAnswer HttpClient IncompleteAnswer InvalidRequest ItemKind ItemResult ItemStatus Keep
-    KeyringVault LimitExceeded Limits Login LoginRefused MOBSYNC MailAddress MailStoreProvider Names Needs
+    Grant HostTokens How Http HttpAnswer HttpClient IncompleteAnswer InvalidRequest ItemKind ItemResult ItemStatus
+    Keep KeyringVault LimitExceeded Limits Login LoginRefused MOBSYNC MailAddress MailStoreProvider Names Needs
     OAUTH_PROVIDERS OAuthClient OAuthCredentials Password Phase ProgressCallback ProtocolBroken ProviderError
     Resolver ResultStatus SYNCMGR Search Security SentCopies ServerBusy Service Severity Shortcuts Smtp SourceError
     SyncError SyncFlags SyncHandle SyncProgress SyncRequest SyncResult SystemClock TimedOut TlsRefused TokenSupplier
     TooManyConnections Tried Trigger UnknownItem Unreachable Vault VaultPassword VaultUnusable WaitInsideCallback
     WrongProtocol as_json begin_device_sign_in files_sent_copies find_servers finish_device_sign_in
-    sign_in_with_browser
+    sign_in_with_browser try_way_out
 """
 STORE = """
     AccountId Address Arrival Assumed BadMessage BodiesStored BodyEncoder BodyNeed BodyNotHere BodyState Cancelled

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from ..errors import ErrorKind, InvalidRequest, LimitExceeded, Needs, SourceError, TimedOut, TlsRefused, Unreachable
+from ..errors import InvalidRequest, LimitExceeded, Needs, SourceError, TimedOut, TlsRefused, Unreachable
+from ..tls import make_context, refusal
 
 if TYPE_CHECKING:
     import httpx2
@@ -74,13 +75,11 @@ def _is_loopback(host: str) -> bool:
 
 
 def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
-    """Return the only kind of context that is used here. Raises InvalidRequest when *ca_file* cannot be read."""
+    """Return a context like those for mail servers. Raises InvalidRequest when *ca_file* cannot be read."""
     try:
-        context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    except (OSError, ValueError) as error:
+        return make_context(ca_file, "")
+    except InvalidRequest as error:
         raise InvalidRequest("The ca_file holds no certificates that can be read.", needs=Needs.USER) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 class HttpClient:
@@ -163,10 +162,9 @@ def _fault(error: Exception, host: str) -> SourceError:
 
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return TlsRefused(f"The certificate of {host} is not acceptable.", kind=ErrorKind.TLS_CERTIFICATE)
         if isinstance(cause, ssl.SSLError):
-            return TlsRefused(f"{host} and we could not agree on a protected connection.", needs=Needs.RETRY)
+            met = refusal(cause, host)
+            return TlsRefused(str(met), kind=met.kind, needs=Needs.RETRY if met.retryable else Needs.USER)
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx2.TimeoutException):
         return TimedOut(f"{host} took too long to answer.", needs=Needs.RETRY)

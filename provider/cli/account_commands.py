@@ -10,13 +10,13 @@ import typer
 
 from store.mail import AccountId
 
-from .. import Account, ErrorKind
+from .. import Account, ErrorKind, ProviderError
 from .account_entry import AccountEntry
 from .account_login import forget, login
 from .account_options import AccountOptions, with_account_options
 from .account_search import after_adding, as_said, find_and_confirm
 from .accounts_file import AccountsFile
-from .exits import ExitCode, Trouble, exit_of_result, hint_of
+from .exits import ExitCode, Trouble, exit_of_kinds, exit_of_result, hint_of
 from .home import Home
 from .output import count, hint, one_line, put, put_json, table
 from .session import home_of, known_entry, opened
@@ -74,7 +74,11 @@ def add(
         put_json(_as_json(entry) | ({"found": found.how.value, "where": found.where} if found else {}))
         return
     put(f"Added {name}. Try it: maildock account test {name}")
-    if not (entry.password_env or entry.password_command or entry.vault):
+    if entry.password_env or entry.password_command:
+        return
+    if found and not yes and (entry.uses_oauth or found.password):  # somebody is there: it was they who agreed
+        login(context, name, options.vault)
+    else:
         hint(after_adding(name, found) if found else hint_of(ErrorKind.CREDENTIALS_MISSING, name))
 
 
@@ -134,14 +138,37 @@ def remove(context: typer.Context, name: Name, json: Json = False) -> None:
 
 @app.command("test")
 def try_out(context: typer.Context, name: Name, json: Json = False) -> int:
-    """Connect, log in and list the folders; nothing is kept."""
+    """Connect, log in and list the folders, and log in where mail goes out; nothing is kept, nothing is sent."""
     entry = known_entry(AccountsFile.read(home_of(context).accounts_path), name)
-    folders, code = _imap_tried(entry.account())
-    if json:
-        put_json({"account": name, "ok": code == ExitCode.COMPLETE, "folders": folders, "exit_code": int(code)})
-    elif code == ExitCode.COMPLETE:
+    account = entry.account()
+    folders, code = _imap_tried(account)
+    told: dict[str, object] = {"account": name, "folders": folders}
+    if code == ExitCode.COMPLETE and not json:
         put(f"{name}: logged in to {entry.host} as {one_line(entry.user)}; {count(folders, 'folder')}.")
+    if account.smtp is not None:
+        failure = _smtp_tried(account)
+        told["smtp"] = "ok" if failure is None else failure.kind.value
+        if failure is None and not json:
+            put(f"{name}: {account.smtp.host} takes mail to be sent.")
+        if failure is not None and code == ExitCode.COMPLETE:
+            code = exit_of_kinds([failure.kind])
+    if json:
+        put_json(told | {"ok": code == ExitCode.COMPLETE, "exit_code": int(code)})
     return code
+
+
+def _smtp_tried(account: Account) -> ProviderError | None:
+    """Log in to the submission server of *account*; return what is wrong, after telling it."""
+    from .. import try_way_out
+
+    try:
+        try_way_out(account)
+    except ProviderError as error:
+        hint(f"maildock: {account.id}: {one_line(str(error))}")
+        if helps := hint_of(error.kind, account.id):
+            hint(f"  {helps}")
+        return error
+    return None
 
 
 def _imap_tried(account: Account) -> tuple[int, ExitCode]:

@@ -156,11 +156,11 @@ def stdin_password() -> str:
     if sys.stdin.isatty():
         from getpass import getpass
 
-        secret = getpass("Password: ")
+        secret = getpass("Password (for programs, where the provider makes such): ")
     else:
         secret = sys.stdin.readline(SECRET_OCTETS_MAX).rstrip("\r\n")
     if not secret:
-        raise Trouble("--password-stdin found no password on the standard input.", ExitCode.USAGE)
+        raise Trouble("There was no password on the standard input.", ExitCode.USAGE)
     return secret
 
 

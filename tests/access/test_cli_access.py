@@ -25,6 +25,7 @@ from ..scenarios.cli_rig import Cli, spawned
 from ..secret_hunt import SecretHunt
 from ..servers.dovecot import DovecotAccount
 from ..servers.fakeimap import FakeImap
+from ..servers.fakesmtp import FakeSmtp, Manners
 from ..servers.keyring_daemon import KeyringDaemon
 from ..servers.oauth_server import CLIENT_ID, OAuthServer
 from .internet import Internet
@@ -112,7 +113,34 @@ def test_nothing_is_used_before_somebody_agreed(
     assert not maildock.home.exists()
 
     typed(monkeypatch, "y\n", terminal=True)
-    assert maildock("account", "add", "jo@gmx.de").code == 0
+    assert maildock("account", "add", "jo@gmx.de", "--password-env", "V").code == 0
+
+
+def test_a_person_who_agrees_is_asked_for_the_password_at_once(
+    maildock: Cli, online: Internet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getpass", lambda prompt: SECRET)
+    typed(monkeypatch, "y\n", terminal=True)
+
+    added = maildock("account", "add", "jo@gmx.de", "--vault", "file")
+
+    assert added.code == 0
+    assert "The password of jo@gmx.de is in the vault (file)" in added.out
+    assert entry_of(maildock, "jo@gmx.de").vault == "file"
+
+
+def test_without_a_vault_the_account_is_there_and_what_helps_is_said(
+    maildock: Cli, online: Internet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyring, "get_keyring", fail.Keyring)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: SECRET)
+    typed(monkeypatch, "y\n", terminal=True)
+
+    added = maildock("account", "add", "jo@gmx.de")
+
+    assert added.code == ExitCode.LOGIN
+    assert "--vault file" in added.err
+    assert entry_of(maildock, "jo@gmx.de").vault == ""
 
 
 def test_what_dns_alone_says_of_other_domains_is_never_taken_unseen(
@@ -122,7 +150,8 @@ def test_what_dns_alone_says_of_other_domains_is_never_taken_unseen(
 
     unseen = maildock("account", "add", "jo@example.org", "--yes", "--ca-file", online.certs.authority)
     typed(monkeypatch, "y\n", terminal=True)
-    seen = maildock("account", "add", "jo@example.org", "--ca-file", online.certs.authority)
+    authority = online.certs.authority
+    seen = maildock("account", "add", "jo@example.org", "--ca-file", authority, "--password-env", "V")
 
     assert (unseen.code, seen.code) == (ExitCode.USAGE, 0)
     assert "--yes does not agree to that" in unseen.err
@@ -381,6 +410,26 @@ def test_the_way_out_is_said_by_options(maildock: Cli) -> None:
         user="relay",
         authenticate=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("password", "code", "smtp"), [("correct horse", 0, "ok"), ("another one", ExitCode.LOGIN, "login-refused")]
+)
+def test_a_test_of_an_account_logs_in_at_both_ends_and_sends_nothing(
+    maildock: Cli, fake_imap: FakeImap, password: str, code: int, smtp: str
+) -> None:
+    maildock.password(fake_imap.password)
+    with FakeSmtp(Manners(users={fake_imap.user: password})) as server:
+        way_out = ("--smtp-host", "127.0.0.1", "--smtp-port", server.port, "--smtp-security", "none")
+        maildock.add(fake_imap.port, *way_out)
+
+        told = maildock("account", "test", "work", "--json")
+        shown = maildock("account", "test", "work")
+
+    assert (told.code, told.rows[0]["smtp"], told.rows[0]["ok"]) == (code, smtp, code == 0)
+    assert "logged in to 127.0.0.1" in shown.out
+    assert ("takes mail to be sent" in shown.out) is (code == 0)
+    assert server.delivered == []
 
 
 def test_every_new_setting_survives_being_written_and_read(tmp_path: Path) -> None:

@@ -70,15 +70,23 @@ def test_an_answer_comes_with_its_status_and_what_matters_of_its_fields(serve: S
     assert (got.status, got.body, got.location, got.retry_after_seconds) == (302, b"hello", "/x", 17.0)
 
 
-@pytest.mark.parametrize("kind", [BadCertificate.EXPIRED, BadCertificate.WRONG_NAME, BadCertificate.UNKNOWN_CA])
+@pytest.mark.parametrize(
+    ("kind", "told_as"),
+    [
+        (BadCertificate.EXPIRED, ErrorKind.TLS_CERTIFICATE_EXPIRED),
+        (BadCertificate.WRONG_NAME, ErrorKind.TLS_CERTIFICATE_NAME),
+        (BadCertificate.UNKNOWN_CA, ErrorKind.TLS_CERTIFICATE_UNKNOWN_ISSUER),
+        (BadCertificate.WEAK_KEY, ErrorKind.TLS_CERTIFICATE_WEAK),
+    ],
+)
 def test_a_server_that_cannot_prove_its_name_gets_nothing(
-    serve: Serve, certs: CertificateShop, kind: BadCertificate
+    serve: Serve, certs: CertificateShop, kind: BadCertificate, told_as: ErrorKind
 ) -> None:
     port = serve(answer(b"hello"), certs.bad(kind))
 
     with pytest.raises(TlsRefused) as told:
         HttpClient(certs.authority)(f"https://localhost:{port}/", {"refresh_token": "x"})
-    assert told.value.kind is ErrorKind.TLS_CERTIFICATE
+    assert told.value.kind is told_as
 
 
 def test_no_switch_of_the_environment_makes_a_stranger_trusted(
