@@ -10,7 +10,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .account import Account, Credential, CredentialSupplier, FolderPolicy, Keep, Login, Password, Security
+    from .access.autoconfig import Search, Tried, find_servers
+    from .access.device import DeviceCode, begin_device_sign_in, finish_device_sign_in
+    from .access.filevault import FileVault
+    from .access.found import Found, FoundServer, How, MailAddress
+    from .access.isps import files_sent_copies
+    from .access.loopback import sign_in_with_browser
+    from .access.names import Names, Service
+    from .access.oauth import OAUTH_PROVIDERS, Grant, OAuthClient
+    from .access.tokens import HostTokens, OAuthCredentials, TokenSupplier
+    from .access.vault import KeyringVault, Vault, VaultPassword
+    from .access.web import Http, HttpAnswer, HttpClient
+    from .account import (
+        Account,
+        Credential,
+        CredentialSupplier,
+        FolderPolicy,
+        Keep,
+        Login,
+        Password,
+        Security,
+        SentCopies,
+        Smtp,
+    )
     from .callback import CancelRequest, ProgressCallback
     from .clock import Clock, SystemClock
     from .entry import MailStoreProvider
@@ -37,6 +59,7 @@ if TYPE_CHECKING:
         TooManyConnections,
         UnknownItem,
         Unreachable,
+        VaultUnusable,
         WrongProtocol,
     )
     from .events import (
@@ -44,6 +67,7 @@ if TYPE_CHECKING:
         SYNCMGR,
         Counts,
         Event,
+        ItemKind,
         ItemResult,
         ItemStatus,
         ResultStatus,
@@ -62,6 +86,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOBSYNC",
+    "OAUTH_PROVIDERS",
     "SYNCMGR",
     "Account",
     "Brake",
@@ -76,21 +101,37 @@ __all__ = [
     "Credential",
     "CredentialSupplier",
     "Deliver",
+    "DeviceCode",
     "ErrorKind",
     "Event",
+    "FileVault",
     "FolderPolicy",
     "FolderUnusable",
+    "Found",
+    "FoundServer",
+    "Grant",
+    "HostTokens",
+    "How",
+    "Http",
+    "HttpAnswer",
+    "HttpClient",
     "IncompleteAnswer",
     "InvalidRequest",
+    "ItemKind",
     "ItemResult",
     "ItemStatus",
     "Keep",
+    "KeyringVault",
     "LimitExceeded",
     "Limits",
     "Login",
     "LoginRefused",
+    "MailAddress",
     "MailStoreProvider",
+    "Names",
     "Needs",
+    "OAuthClient",
+    "OAuthCredentials",
     "Password",
     "Phase",
     "ProgressCallback",
@@ -98,10 +139,14 @@ __all__ = [
     "ProviderError",
     "Resolver",
     "ResultStatus",
+    "Search",
     "Security",
+    "SentCopies",
     "ServerBusy",
+    "Service",
     "Severity",
     "Shortcuts",
+    "Smtp",
     "SourceError",
     "SyncError",
     "SyncFlags",
@@ -112,16 +157,56 @@ __all__ = [
     "SystemClock",
     "TimedOut",
     "TlsRefused",
+    "TokenSupplier",
     "TooManyConnections",
+    "Tried",
     "Trigger",
     "UnknownItem",
     "Unreachable",
+    "Vault",
+    "VaultPassword",
+    "VaultUnusable",
     "WaitInsideCallback",
     "WrongProtocol",
     "as_json",
+    "begin_device_sign_in",
+    "files_sent_copies",
+    "find_servers",
+    "finish_device_sign_in",
+    "sign_in_with_browser",
 ]
 
 _HOME = {
+    "SentCopies": "account",
+    "Smtp": "account",
+    "VaultUnusable": "errors",
+    "KeyringVault": "access.vault",
+    "Vault": "access.vault",
+    "VaultPassword": "access.vault",
+    "FileVault": "access.filevault",
+    "Http": "access.web",
+    "HttpAnswer": "access.web",
+    "HttpClient": "access.web",
+    "OAUTH_PROVIDERS": "access.oauth",
+    "Grant": "access.oauth",
+    "OAuthClient": "access.oauth",
+    "HostTokens": "access.tokens",
+    "OAuthCredentials": "access.tokens",
+    "TokenSupplier": "access.tokens",
+    "sign_in_with_browser": "access.loopback",
+    "DeviceCode": "access.device",
+    "begin_device_sign_in": "access.device",
+    "finish_device_sign_in": "access.device",
+    "Found": "access.found",
+    "FoundServer": "access.found",
+    "How": "access.found",
+    "MailAddress": "access.found",
+    "files_sent_copies": "access.isps",
+    "Names": "access.names",
+    "Service": "access.names",
+    "Search": "access.autoconfig",
+    "Tried": "access.autoconfig",
+    "find_servers": "access.autoconfig",
     "Account": "account",
     "Credential": "account",
     "CredentialSupplier": "account",
@@ -162,6 +247,7 @@ _HOME = {
     "SYNCMGR": "events",
     "Counts": "events",
     "Event": "events",
+    "ItemKind": "events",
     "ItemResult": "events",
     "ItemStatus": "events",
     "ResultStatus": "events",

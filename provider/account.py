@@ -14,7 +14,18 @@ from .errors import InvalidRequest
 from .limits import Limits
 from .shortcuts import Shortcuts
 
-__all__ = ["Account", "Credential", "CredentialSupplier", "FolderPolicy", "Keep", "Login", "Password", "Security"]
+__all__ = [
+    "Account",
+    "Credential",
+    "CredentialSupplier",
+    "FolderPolicy",
+    "Keep",
+    "Login",
+    "Password",
+    "Security",
+    "SentCopies",
+    "Smtp",
+]
 
 
 class Security(Enum):
@@ -84,6 +95,46 @@ class FolderPolicy:
     """Messages with an older internal date stay header-only. One without a date is never too old."""
 
 
+class SentCopies(Enum):
+    """Who puts the copy of a sent message into the Sent folder: exactly one is to be there in the end."""
+
+    AUTO = "auto"
+    """The provider where it is known, or was seen, to do so; else we."""
+    APPEND = "append"
+    PROVIDER = "provider"
+    NONE = "none"
+    """Nobody is to: the message leaves the outbox, and that is all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Smtp:
+    """The way out of an account: a submission server (RFC 6409). Raises InvalidRequest for values that cannot work."""
+
+    host: str
+    port: int | None = None
+    """None: 465 for TLS (RFC 8314), 587 otherwise."""
+    security: Security = Security.TLS
+    authenticate: bool = True
+    """False: a relay that knows us by our address."""
+    user: str = ""
+    """Empty: the account's."""
+    login: Login = Login.AUTO
+    credentials: CredentialSupplier | None = field(default=None, repr=False)
+    """None: the account's."""
+    ca_file: Path | None = None
+    plaintext_host: str | None = None
+    sent_copies: SentCopies = SentCopies.AUTO
+
+    def __post_init__(self) -> None:
+        for name, text in (("host", self.host), ("user", self.user)):
+            if any(ord(char) < 32 or char == "\x7f" for char in text):
+                raise InvalidRequest(f"The {name} of the way out has control characters in it.")
+        if not self.host:
+            raise InvalidRequest("The way out needs a host.")
+        if self.port is not None and not 1 <= self.port <= 65535:
+            raise InvalidRequest("The port of the way out is not between 1 and 65535.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """What it takes to reach one account. ``kind`` names the source: ``imap``, ``maildir``, ``mbox``, ``memory``.
@@ -106,6 +157,8 @@ class Account:
     """The one host for which ``Security.NONE`` is meant; loopback needs no naming."""
     path: Path | None = None
     """Where a local source lies."""
+    smtp: Smtp | None = None
+    """Where mail goes out; None: this account does not send."""
     policy: FolderPolicy = FolderPolicy()
     policies: tuple[tuple[str, FolderPolicy], ...] = ()
     """Policies of single folders, by the path for people (``str(FolderPath)``)."""

@@ -12,20 +12,20 @@ from collections.abc import Callable
 from store.mail import AccountId
 
 from .errors import ErrorKind, Needs
-from .events import Event, ItemStatus, Severity, SyncError, SyncProgress, SyncResult
+from .events import Event, ItemKind, ItemStatus, Severity, SyncError, SyncProgress, SyncResult
 from .phases import Phase, legal
 
 __all__ = ["ERRORS_WAITING_MAX", "Backlog", "ItemKey", "key_of"]
 
 ERRORS_WAITING_MAX = 1_000
 
-ItemKey = tuple[AccountId, str | None]
-"""Account and folder."""
+ItemKey = tuple[AccountId, str | None, ItemKind]
+"""Account, folder, and which of the two it is, or the outbox."""
 
 
 def key_of(event: SyncProgress) -> ItemKey:
     """Return which item *event* is about."""
-    return event.account, event.folder
+    return event.account, event.folder, event.item
 
 
 class Backlog:

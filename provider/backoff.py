@@ -45,7 +45,7 @@ class Backoff:
         seconds = max(self.first_seconds, random.uniform(longest / 2, longest))
         if error is None:
             return seconds
-        if error.kind is ErrorKind.LOGIN_REFUSED:
+        if error.kind in (ErrorKind.LOGIN_REFUSED, ErrorKind.SIGN_IN_AGAIN):
             seconds = max(seconds, self.login_seconds)
         asked = error.retry_after_seconds
         if asked is not None and math.isfinite(asked):

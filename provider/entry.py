@@ -5,6 +5,7 @@ and is in the result.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -24,6 +25,7 @@ from .report import Reporter
 from .request import Deliver, SyncFlags, SyncRequest, Trigger
 from .scheduler import Scheduler
 from .sources.base import Source
+from .transport.base import Transport
 from .turn import AccountOutcome, Turn
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from .callback import ProgressCallback
 
-__all__ = ["AccountRun", "FetchRun", "MailStoreProvider", "store_failure"]
+__all__ = ["AccountRun", "FetchRun", "MailStoreProvider", "SendRun", "store_failure"]
 
 CONNECTIONS = 4
 """Accounts that are synchronized side by side; each may have a second connection, for single messages."""
@@ -86,11 +88,19 @@ class FetchRun(Protocol):
     ) -> AccountOutcome: ...
 
 
+class SendRun(Protocol):
+    """Sends what is due in the outbox of one account. May raise anything."""
+
+    def __call__(
+        self, store: "MailStore", transport: Transport, account: Account, reporter: Reporter, /
+    ) -> AccountOutcome: ...
+
+
 class MailStoreProvider:
     """Keeps a mail store in step with its accounts' servers, in the background. A context manager; thread-safe.
 
-    *clock*, *source_of*, *run* and *run_messages* are for tests and for sources of the host's own. Raises
-    InvalidRequest when two accounts have one id.
+    *clock*, *source_of*, *transport_of*, *run* and *run_messages* are for tests, and for sources and transports of the
+    host's own. Raises InvalidRequest when two accounts have one id.
     """
 
     def __init__(
@@ -101,6 +111,7 @@ class MailStoreProvider:
         clock: Clock | None = None,
         connections: int = CONNECTIONS,
         source_of: Callable[[Account], Source] | None = None,
+        transport_of: Callable[[Account], Transport] | None = None,
         run: AccountRun | None = None,
         run_messages: FetchRun | None = None,
     ) -> None:
@@ -108,6 +119,7 @@ class MailStoreProvider:
             raise InvalidRequest("A provider needs at least one connection.")
         self._store = store
         self._source_of = source_of
+        self._transport_of = transport_of
         self._run = run
         self._run_messages = run_messages
         self._accounts: dict[AccountId, Account] = {}
@@ -158,17 +170,30 @@ class MailStoreProvider:
 
         Raises InvalidRequest, UnknownItem (an account) and Closed; everything later comes to the callback.
         """
-        self._check_open()
-        if not isinstance(request, SyncRequest):
-            raise InvalidRequest("A request is a SyncRequest.")
-        _check_deliver(request.deliver)
-        if request.accounts is None:
-            accounts = self.accounts
-        else:
-            accounts = tuple(map(self._account, dict.fromkeys(request.accounts)))
-        return self._scheduler.submit(Task(request=request, accounts=accounts))
+        return self._scheduler.submit(Task(request=request, accounts=self._accounts_of(request)))
 
     synchronize_in_background = SynchronizeInBackground
+
+    def send_and_receive(
+        self,
+        request: SyncRequest = SyncRequest(),  # noqa: B008
+        *,
+        send: bool = True,
+        receive: bool = True,
+    ) -> SyncHandle:
+        """Send what is due in the outboxes, then synchronize as *request* says; return at once.
+
+        Either half alone, too (IMAPIStatus::FlushQueues, NameSpace.SendAndReceive). Each account's halves fail without
+        each other; an account without a way out only receives, and a dry run sends nothing. Raises as
+        ``SynchronizeInBackground``, and InvalidRequest when neither half is wanted.
+        """
+        if not send and not receive:
+            raise InvalidRequest("Neither to send nor to receive is nothing to do.")
+        accounts = self._accounts_of(request)
+        ways_out = {one.id for one in accounts if one.smtp is not None and send and not request.dry_run}
+        return self._scheduler.submit(
+            Task(request=request, accounts=accounts, sending=frozenset(ways_out), receive=receive)
+        )
 
     def fetch(
         self,
@@ -224,6 +249,15 @@ class MailStoreProvider:
         if self._closed:
             raise Closed("This provider was closed.")
 
+    def _accounts_of(self, request: SyncRequest) -> tuple[Account, ...]:
+        self._check_open()
+        if not isinstance(request, SyncRequest):
+            raise InvalidRequest("A request is a SyncRequest.")
+        _check_deliver(request.deliver)
+        if request.accounts is None:
+            return self.accounts
+        return tuple(map(self._account, dict.fromkeys(request.accounts)))
+
     def _account(self, account: AccountId) -> Account:
         found = self._accounts.get(account)
         if found is None:
@@ -236,6 +270,9 @@ class MailStoreProvider:
 
     def _run_leg(self, leg: Leg, turn: Turn) -> AccountOutcome:
         request = leg.job.task.request
+        if leg.sending:
+            transport = (self._transport_of or _transport_of())(leg.account)
+            return _send_run()(self._store, transport, leg.account, leg.reporter)
         if not request.flags & _DOWNLOADS and not self._store_has_work(leg.account.id):
             # Only uploads are asked for, and nothing is pending: there is nothing to connect for.
             leg.reporter.item(None).start(Phase.SYNC)
@@ -246,7 +283,10 @@ class MailStoreProvider:
             fetch = self._run_messages or _runs()[1]
             return fetch(store, source, account, leg.keys, request, reporter, turn)
         run = self._run or _runs()[0]
-        return run(store, source, account, request, reporter, turn)
+        outcome = run(store, source, account, request, reporter, turn)
+        if account.smtp is not None and outcome.status is ItemStatus.SUCCEEDED and not request.dry_run:
+            _learn()(store, account, reporter.clock.now())
+        return outcome
 
 
 def _runs() -> tuple[AccountRun, FetchRun]:
@@ -254,6 +294,24 @@ def _runs() -> tuple[AccountRun, FetchRun]:
     from .run import run_account, run_fetch
 
     return run_account, run_fetch
+
+
+def _send_run() -> SendRun:
+    from .transport.sender import run_sending
+
+    return run_sending
+
+
+def _learn() -> Callable[["MailStore", Account, datetime], None]:
+    from .transport.filing import learn
+
+    return learn
+
+
+def _transport_of() -> Callable[[Account], Transport]:
+    from .transport.smtp import smtp_transport
+
+    return smtp_transport
 
 
 def _source_of() -> Callable[[Account], Source]:

@@ -7,6 +7,7 @@
     ├── Closed (RuntimeError)          the provider was closed
     ├── Cancelled                      somebody asked us to stop
     ├── Brake                          too good an excuse to delete: a second look is needed
+    ├── VaultUnusable                  the place where secrets are kept cannot be used
     └── SourceError                    the far side, or the way to it
         ├── Unreachable (ConnectionError)   no such host, refused, no route
         ├── ConnectionLost (ConnectionError) the line broke in the middle
@@ -52,6 +53,7 @@ __all__ = [
     "TooManyConnections",
     "UnknownItem",
     "Unreachable",
+    "VaultUnusable",
     "WrongProtocol",
     "printable",
 ]
@@ -105,6 +107,8 @@ class ErrorKind(Enum):
     LOGIN_REFUSED = "login-refused"
     LOGIN_UNSUPPORTED = "login-unsupported"
     CREDENTIALS_MISSING = "credentials-missing"
+    SIGN_IN_AGAIN = "sign-in-again"
+    VAULT = "vault"
     SERVER_ALERT = "server-alert"
     SERVER_BUSY = "server-busy"
     PROTOCOL = "protocol"
@@ -124,6 +128,9 @@ class ErrorKind(Enum):
     FLAG_WITHOUT_EFFECT = "flag-without-effect"
     LEFT_MARKED = "left-marked"
     UPLOAD_REFUSED = "upload-refused"
+    SEND_REFUSED = "send-refused"
+    SEND_LATER = "send-later"
+    SEND_IN_DOUBT = "send-in-doubt"
     CONFLICT = "conflict"
     STORE = "store"
     STORE_BUSY = "store-busy"
@@ -206,6 +213,11 @@ class Cancelled(ProviderError):
 class Brake(ProviderError):
     kind = ErrorKind.MASS_DELETION
     needs = Needs.RETRY
+
+
+class VaultUnusable(ProviderError):
+    kind = ErrorKind.VAULT
+    needs = Needs.USER
 
 
 class SourceError(ProviderError):

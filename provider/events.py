@@ -1,7 +1,8 @@
 """What a callback hears: frozen, JSON-able values without secrets, subjects or bodies.
 
-An item is one account (``folder`` None) or one folder of it. For one item: one STARTED, then progress, then exactly
-one terminal status; ``messages_done`` and ``octets_done`` never go down and never pass a known total; a total may grow.
+An item is one account (``folder`` None), one folder of it, or its outbox. For one item: one STARTED, then progress,
+then exactly one terminal status; ``messages_done`` and ``octets_done`` never go down and never pass a known total; a
+total may grow.
 """
 
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from .phases import Phase
 __all__ = [
     "Counts",
     "Event",
+    "ItemKind",
     "ItemResult",
     "ItemStatus",
     "ResultStatus",
@@ -26,6 +28,14 @@ __all__ = [
     "SyncResult",
     "as_json",
 ]
+
+
+class ItemKind(Enum):
+    """What an item is. The outbox is the transport's: it never is part of a synchronization."""
+
+    ACCOUNT = "account"
+    FOLDER = "folder"
+    OUTBOX = "outbox"
 
 
 class ItemStatus(Enum):
@@ -107,6 +117,8 @@ class Counts:
     folders_new: int = 0
     folders_renamed: int = 0
     folders_deleted: int = 0
+    sent: int = 0
+    """Messages that went out, to one recipient at least."""
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(**{name: getattr(self, name) + getattr(other, name) for name in self.__slots__})
@@ -123,6 +135,7 @@ class SyncProgress:
     account: AccountId
     folder: str | None = None
     """The path for people, or None for the account as a whole."""
+    item: ItemKind = ItemKind.ACCOUNT
     status: ItemStatus
     phase: Phase
     text: str | None = None
@@ -130,10 +143,10 @@ class SyncProgress:
     index_max: int = 0
     """0: not known yet; else index <= index_max."""
     messages_done: int = 0
-    """Committed to the store."""
+    """Committed to the store; of an outbox: settled, whatever became of them."""
     messages_total: int | None = None
     octets_done: int = 0
-    """Received."""
+    """Received; of an outbox: sent."""
     octets_total: int | None = None
     octets_per_second: float | None = None
     """Over the last ten seconds."""
@@ -181,6 +194,7 @@ class ItemResult:
 
     account: AccountId
     folder: str | None
+    item: ItemKind = ItemKind.ACCOUNT
     status: ItemStatus
     counts: Counts = Counts()
     uploaded: Counts = Counts()

@@ -137,11 +137,13 @@ class Hub:
             self._feeds.remove(feed)
             now = self._clock.now()
             told = self._journal.items()
-            known = {(item.account, item.folder): item for item in items}
+            known = {(item.account, item.folder, item.item): item for item in items}
             feed._journal = self._journal.copy(lambda: None)
             seq, ends = self._seq, []
             for key in dict.fromkeys([*known, *told]):
-                end = known.get(key) or ItemResult(account=key[0], folder=key[1], status=ItemStatus.CANCELED)
+                end = known.get(key) or ItemResult(
+                    account=key[0], folder=key[1], item=key[2], status=ItemStatus.CANCELED
+                )
                 last = told.get(key)
                 if last is not None and last.status.terminal:
                     end = replace(end, status=last.status, counts=last.counts or end.counts)

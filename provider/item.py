@@ -1,10 +1,10 @@
-"""How far one item is: an account or a folder of it, as numbers that only go up. Pure; times are handed in."""
+"""How far one item is: an account, a folder or an outbox, as numbers that only go up. Pure; times are handed in."""
 
 from datetime import datetime
 
 from store.mail import AccountId
 
-from .events import Counts, ItemStatus, SyncProgress
+from .events import Counts, ItemKind, ItemStatus, SyncProgress
 from .meter import Meter
 from .phases import Phase
 
@@ -17,7 +17,8 @@ STALLED_SECONDS = 1.0
 class Item:
     """The state behind an item's events. Invariant: done <= total, and neither ever goes down."""
 
-    def __init__(self, folder: str | None, now: float) -> None:
+    def __init__(self, kind: ItemKind, folder: str | None, now: float) -> None:
+        self.kind = kind
         self.folder = folder
         self.phase = Phase.IDLE
         self.text: str | None = None
@@ -119,6 +120,7 @@ class Item:
             at=at,
             account=account,
             folder=self.folder,
+            item=self.kind,
             status=status,
             phase=self.phase,
             text=self.text,

@@ -1,20 +1,22 @@
 """One request at work: its accounts' legs, the handles that share it, and what they may do to it.
 
-Rules: a job is cancelled, and waits, when all of its handles ask for it; one handle of several that cancels leaves
-with an end of its own. Its hub is told the end once, after its last leg.
+A leg sends an account's outbox, or synchronizes it. Rules: a job is cancelled, and waits, when all of its handles ask
+for it; one handle of several that cancels leaves with an end of its own. Its hub is told the end once, after its last
+leg.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from store.mail import AccountId, MessageKey
 
 from .account import Account
+from .backlog import ItemKey, key_of
 from .callback import CancelRequest
 from .cancel import Stop
 from .clock import Clock
-from .events import ItemResult, SyncProgress
+from .events import ItemKind, ItemResult, SyncProgress
 from .failure import Translate
 from .hub import Feed, Hub
 from .report import Reporter
@@ -36,6 +38,10 @@ class Task:
 
     quick: frozenset[AccountId] = frozenset()
     """Accounts whose single messages may come beside whatever runs."""
+    sending: frozenset[AccountId] = frozenset()
+    """Accounts whose outbox is to be sent, each before it is synchronized."""
+    receive: bool = True
+    """False: the outboxes alone."""
 
     @property
     def share_key(self) -> ShareKey:
@@ -43,7 +49,8 @@ class Task:
         request = self.request
         ids = frozenset(account.id for account in self.accounts)
         folders = frozenset(request.folder_paths)
-        return ids, request.flags, folders, request.size_octets_max, request.full, frozenset(self.keys)
+        wanted = request.flags, folders, request.size_octets_max, request.full, frozenset(self.keys)
+        return ids, self.sending, self.receive, *wanted
 
     @property
     def rank(self) -> int:
@@ -56,12 +63,25 @@ class Task:
 class Leg:
     """One account's part of a job. ``order`` is its place in the queue, kept when it comes back after yielding.
 
-    ``quick`` and ``alone`` belong to the scheduler's lock.
+    *sending*: it sends the outbox; else it synchronizes, once *after* is over, however that ended. ``quick``, ``alone``
+    and ``over`` belong to the scheduler's lock.
     """
 
-    def __init__(self, job: "Job", account: Account, place: int, translate: Translate | None) -> None:
+    def __init__(
+        self,
+        job: "Job",
+        account: Account,
+        place: int,
+        translate: Translate | None,
+        *,
+        sending: bool = False,
+        after: "Leg | None" = None,
+    ) -> None:
         self.job = job
         self.account = account
+        self.sending = sending
+        self.after = after
+        self.over = False
         self.rank = job.task.rank
         self.order = (self.rank, job.hub.run_id, place)
         self.keys = dict(job.task.keys).get(account.id, ())
@@ -70,7 +90,8 @@ class Leg:
         self.alone = False
         """True: the server refused it beside another one of its account."""
         self.stop: Stop = job.stop.child()
-        self.reporter = Reporter(account.id, job.hub, stop=self.stop, clock=job.clock, translate=translate)
+        kind = ItemKind.OUTBOX if sending else ItemKind.ACCOUNT
+        self.reporter = Reporter(account.id, job.hub, kind=kind, stop=self.stop, clock=job.clock, translate=translate)
 
 
 class Job:
@@ -85,20 +106,27 @@ class Job:
         self.stop = Stop()
         self.started = False
         """True once a leg got a turn; then it is too late to share. Belongs to the scheduler's lock."""
-        self.legs: tuple[Leg, ...] = tuple(
-            Leg(self, account, place, translate) for place, account in enumerate(task.accounts)
-        )
+        self.legs = tuple(self._legs(translate))
         self._changed = changed
         self._lock = threading.Lock()
         self._pausing: dict[Feed, bool] = {}
         self._given_up = False
-        self._votes: dict[tuple[str, str | None], set[Feed]] = {}
+        self._votes: dict[ItemKey, set[Feed]] = {}
         self._legs_left = len(self.legs)
 
     @property
     def items(self) -> Sequence[ItemResult]:
         """How each item of each account stands."""
         return tuple(result for leg in self.legs for result in leg.reporter.results)
+
+    def _legs(self, translate: Translate | None) -> Iterator[Leg]:
+        for place, account in enumerate(self.task.accounts):
+            sending = None
+            if account.id in self.task.sending:
+                sending = Leg(self, account, place, translate, sending=True)
+                yield sending
+            if self.task.receive:
+                yield Leg(self, account, place, translate, after=sending)
 
     def attach(self) -> Feed | None:
         """Return a feed for one more handle; None when the last one has just cancelled."""
@@ -155,13 +183,13 @@ class Job:
             self.cancel(feed)
             return
         with self._lock:
-            votes = self._votes.setdefault((event.account, event.folder), set())
+            votes = self._votes.setdefault(key_of(event), set())
             votes.add(feed)
             agreed = votes >= self._pausing.keys()
         if not agreed:
             return
         for leg in self.legs:
-            if leg.account.id == event.account:
+            if leg.account.id == event.account and leg.sending is (event.item is ItemKind.OUTBOX):
                 leg.reporter.item(event.folder).stop.stop()
         self._changed()
 

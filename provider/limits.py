@@ -43,3 +43,13 @@ class Limits:
     """The wait after a connection was lost without progress; it doubles from there. After progress there is none."""
     queue_octets: int = 8_000_000
     """Octets between the connection and the writer."""
+    reply_octets: int = 64_000
+    """One answer of a submission server, all its lines."""
+    envelope_seconds: float = 300.0
+    """Until the answer to MAIL or RCPT (RFC 5321 §4.5.3.2)."""
+    data_seconds: float = 120.0
+    """Until the answer to DATA."""
+    block_seconds: float = 180.0
+    """Until 64 kB of a message are taken, plus one second for each ``octets_per_second``."""
+    end_seconds: float = 600.0
+    """Until the answer to the end of a message: giving up earlier doubles mail (RFC 1047)."""

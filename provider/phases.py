@@ -36,6 +36,8 @@ class Phase(Enum):
     """A folder: header blocks (or single messages on demand)."""
     DOWNLOAD_BODIES = ("download-bodies", 100)
     """A folder: whole messages."""
+    SEND = ("send", 102)
+    """The outbox: mail on its way out. Not MAPI's: there it is the transport's alone."""
     DONE = ("done", 101)
 
     def __init__(self, label: str, number: int) -> None:
@@ -57,7 +59,7 @@ _FOLDER = frozenset(
 )
 
 NEXT: dict[Phase, frozenset[Phase]] = {
-    Phase.IDLE: frozenset({Phase.SYNC, Phase.DONE}) | _FOLDER,
+    Phase.IDLE: frozenset({Phase.SYNC, Phase.SEND, Phase.DONE}) | _FOLDER,
     Phase.SYNC: frozenset({Phase.UPLOAD_HIERARCHY, Phase.DOWNLOAD_HIERARCHY, Phase.CONTENTS, Phase.DONE}),
     Phase.UPLOAD_HIERARCHY: frozenset({Phase.SYNC, Phase.DOWNLOAD_HIERARCHY, Phase.CONTENTS, Phase.DONE}),
     Phase.DOWNLOAD_HIERARCHY: frozenset({Phase.SYNC, Phase.CONTENTS, Phase.DONE}),
@@ -70,6 +72,7 @@ NEXT: dict[Phase, frozenset[Phase]] = {
     Phase.DOWNLOAD_TABLE: frozenset({Phase.DOWNLOAD_HEADER, Phase.DOWNLOAD_BODIES, Phase.DONE}),
     Phase.DOWNLOAD_HEADER: frozenset({Phase.DOWNLOAD_TABLE, Phase.DOWNLOAD_BODIES, Phase.DONE}),
     Phase.DOWNLOAD_BODIES: frozenset({Phase.DOWNLOAD_TABLE, Phase.DOWNLOAD_HEADER, Phase.DONE}),
+    Phase.SEND: frozenset({Phase.DONE}),
     Phase.DONE: frozenset(),
 }
 """Which phase may follow which, for one item in one run. A reconnect goes back to SYNC, and so does a

@@ -15,7 +15,7 @@ from store.mail import AccountId
 from .cancel import Stop
 from .clock import Clock, SystemClock
 from .errors import ErrorKind, printable
-from .events import Counts, ItemResult, ItemStatus, Severity, SyncError, SyncProgress
+from .events import Counts, ItemKind, ItemResult, ItemStatus, Severity, SyncError, SyncProgress
 from .failure import Failure, Translate, describe, status_after
 from .item import Item
 from .phases import Phase
@@ -39,18 +39,23 @@ class Publisher(Protocol):
 
 
 class Reporter:
-    """What one account's run reports to. Folders are named by their path for people; None is the account itself."""
+    """What one account's run reports to. Folders are named by their path for people; None is the account itself.
+
+    *kind* OUTBOX: what its sending reports to; None is the outbox then, and there are no folders.
+    """
 
     def __init__(
         self,
         account: AccountId,
         publisher: Publisher,
         *,
+        kind: ItemKind = ItemKind.ACCOUNT,
         stop: Stop | None = None,
         clock: Clock | None = None,
         translate: Translate | None = None,
     ) -> None:
         self.account = account
+        self.kind = kind
         self.stop = stop if stop is not None else Stop()
         self.clock: Clock = clock if clock is not None else SystemClock()
         self._publisher = publisher
@@ -164,7 +169,8 @@ class ItemReporter:
         self._reporter = reporter
         self._parent = parent
         self._lock = reporter._lock
-        self._item = Item(folder, reporter.clock.monotonic())
+        self._kind = reporter.kind if parent is None else ItemKind.FOLDER
+        self._item = Item(self._kind, folder, reporter.clock.monotonic())
         self._error: SyncError | None = None
         self._told_at = 0.0
 
@@ -274,6 +280,7 @@ class ItemReporter:
             return ItemResult(
                 account=self._reporter.account,
                 folder=self.folder,
+                item=self._kind,
                 status=self._item.status,
                 counts=self._item.counts,
                 uploaded=self._item.uploaded,

@@ -2,9 +2,9 @@
 
 Rules: SYNC_ON_DEMAND first, SYNC_BACKGROUND last, else first come, first served. A run whose turn is wanted by a more
 urgent leg may yield; its leg comes back to its old place. Legs in the quick lane run beside all that, one an account,
-take no place and ask nobody to yield, until a server shows that it takes one connection only (decision 8). Only a
-request that waits as a whole is shared. Whatever a run does - return, raise, hang while the provider closes - its job
-hears an end.
+take no place and ask nobody to yield, until a server shows that it takes one connection only (decision 8). So do legs
+that send; the account's synchronization in the same request begins when they are over. Only a request that waits as a
+whole is shared. Whatever a run does - return, raise, hang while the provider closes - its job hears an end.
 """
 
 import itertools
@@ -79,6 +79,7 @@ class Scheduler:
         self._running: dict[AccountId, Leg] = {}
         self._quick: dict[AccountId, Leg] = {}
         """What runs in the quick lane."""
+        self._sending: dict[AccountId, Leg] = {}
         self._jobs: dict[Job, None] = {}
         self._fewer = threading.Condition(self._lock)
         self._closed = False
@@ -104,9 +105,10 @@ class Scheduler:
     def wanted(self, leg: Leg) -> bool:
         """Return True when somebody urgent waits for the turn of *leg*: for its account, or for any place to run."""
         with self._lock:
-            if leg.rank == URGENT:
+            if leg.rank == URGENT or leg.sending:
                 return False
-            waiting = [other for other in self._waiting if not other.quick and not other.stop.paused]
+            queue = (other for other in self._waiting if not (other.quick or other.sending))
+            waiting = [other for other in queue if not other.stop.paused]
             urgent = {other.account.id for other in waiting if other.rank == URGENT}
             if leg.account.id in urgent:
                 return True
@@ -136,7 +138,7 @@ class Scheduler:
         for job in jobs:
             job.cancel_all()
         with self._lock:
-            self._fewer.wait_for(lambda: not self._running and not self._quick, timeout_seconds)
+            self._fewer.wait_for(lambda: not (self._running or self._quick or self._sending), timeout_seconds)
         for job in jobs:
             for leg in job.legs:
                 leg.reporter.close(ItemStatus.CANCELED)
@@ -176,6 +178,8 @@ class Scheduler:
         with self._lock:
             over = [leg for leg in self._waiting if leg.stop.stopped]
             self._waiting = [leg for leg in self._waiting if leg not in over]
+            for gone in over:
+                gone.over = True
             starting = []
             while (leg := self._next()) is not None:
                 self._waiting.remove(leg)
@@ -200,9 +204,13 @@ class Scheduler:
         account = leg.account.id
         if account in self._lane_of(leg) or (leg.alone and account in self._quick):
             return False
-        return leg.quick or len(self._running) < self._connections
+        if leg.after is not None and not leg.after.over:
+            return False
+        return leg.quick or leg.sending or len(self._running) < self._connections
 
     def _lane_of(self, leg: Leg) -> dict[AccountId, Leg]:
+        if leg.sending:
+            return self._sending
         return self._quick if leg.quick else self._running
 
     def _work(self, leg: Leg) -> None:
@@ -223,6 +231,7 @@ class Scheduler:
     def _leave(self, leg: Leg, *, again: bool = False, crowded: bool = False) -> None:
         with self._lock:
             del self._lane_of(leg)[leg.account.id]
+            leg.over = not again
             if again:
                 self._waiting.append(leg)
             if crowded:

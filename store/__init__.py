@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from .editing import Editing
     from .encode import BodyEncoder, EncodedChunk, EncodedHeader, Encoder
     from .errors import (
+        BadMessage,
         BodyNotHere,
         CursorTooOld,
         FolderExists,
         FolderNotWritable,
+        KeyTaken,
         Leased,
         LeaseLost,
         MimeLimit,
@@ -52,12 +54,24 @@ if TYPE_CHECKING:
         UnknownMessage,
         UnknownOperation,
         UnknownPart,
+        UnknownSubmission,
         WrongEpoch,
     )
     from .folders import Folder, FolderCounts, FolderState, RemoteFolderRow
     from .mail import AccountId, Address, Envelope, FolderId, FolderPath, MessageKey, Role, Uid, UidSet, UidValidity
     from .mail.conflicts import Choice, Conflict, ConflictId, ConflictKind, NewConflict, Side, Version
     from .mail.operations import Operation, OperationId, OperationKind, OperationState
+    from .mail.submission import (
+        Cancelled,
+        Fate,
+        Filing,
+        Priority,
+        Recipient,
+        Reply,
+        Submission,
+        SubmissionId,
+        SubmissionState,
+    )
     from .mailstore import MailStore
     from .messages import (
         Assumed,
@@ -73,6 +87,7 @@ if TYPE_CHECKING:
         Shared,
     )
     from .opening import open_store
+    from .outbox import Outbox
     from .readview import ReadView
     from .reports import CheckReport, Problem, PurgeReport
     from .runs import Lane, Run, RunError, RunId
@@ -85,18 +100,20 @@ _ROOMS = {
     "cursors": "FolderCursor Trouble TroubleKind",
     "editing": "Editing",
     "encode": "BodyEncoder EncodedChunk EncodedHeader Encoder",
-    "errors": "BodyNotHere CursorTooOld FolderExists FolderNotWritable LeaseLost Leased MimeLimit NotHere "
-    "NotUndoable StoreBusy StoreClosed StoreDamaged StoreError StoreErrorKind StoreFailed StoreForeign "
+    "errors": "BadMessage BodyNotHere CursorTooOld FolderExists FolderNotWritable KeyTaken LeaseLost Leased MimeLimit "
+    "NotHere NotUndoable StoreBusy StoreClosed StoreDamaged StoreError StoreErrorKind StoreFailed StoreForeign "
     "StoreFull StoreMissing StoreNewer StoreReadOnly UnknownAccount UnknownConflict UnknownFolder "
-    "UnknownMessage UnknownOperation UnknownPart WrongEpoch",
+    "UnknownMessage UnknownOperation UnknownPart UnknownSubmission WrongEpoch",
     "folders": "Folder FolderCounts FolderState RemoteFolderRow",
     "mail": "AccountId Address Envelope FolderId FolderPath MessageKey Role Uid UidSet UidValidity",
     "mail.conflicts": "Choice Conflict ConflictId ConflictKind NewConflict Side Version",
     "mail.operations": "Operation OperationId OperationKind OperationState",
+    "mail.submission": "Cancelled Fate Filing Priority Recipient Reply Submission SubmissionId SubmissionState",
     "mailstore": "MailStore",
     "messages": "Assumed BodiesStored BodyNeed BodyState FlagCounts IdentityOfRow Message MessagePage NewMessage "
     "PageKey Shared",
     "opening": "open_store",
+    "outbox": "Outbox",
     "readview": "ReadView",
     "reports": "CheckReport Problem PurgeReport",
     "runs": "Lane Run RunError RunId",
@@ -111,11 +128,13 @@ __all__ = [
     "Address",
     "Arrival",
     "Assumed",
+    "BadMessage",
     "BodiesStored",
     "BodyEncoder",
     "BodyNeed",
     "BodyNotHere",
     "BodyState",
+    "Cancelled",
     "Change",
     "ChangePage",
     "CheckReport",
@@ -129,6 +148,8 @@ __all__ = [
     "EncodedHeader",
     "Encoder",
     "Envelope",
+    "Fate",
+    "Filing",
     "FlagCounts",
     "FlagWish",
     "Folder",
@@ -143,6 +164,7 @@ __all__ = [
     "FolderRemoved",
     "FolderState",
     "IdentityOfRow",
+    "KeyTaken",
     "Lane",
     "LeaseLost",
     "Leased",
@@ -163,11 +185,15 @@ __all__ = [
     "OperationId",
     "OperationKind",
     "OperationState",
+    "Outbox",
     "PageKey",
+    "Priority",
     "Problem",
     "PurgeReport",
     "ReadView",
+    "Recipient",
     "RemoteFolderRow",
+    "Reply",
     "Role",
     "Run",
     "RunError",
@@ -186,6 +212,9 @@ __all__ = [
     "StoreMissing",
     "StoreNewer",
     "StoreReadOnly",
+    "Submission",
+    "SubmissionId",
+    "SubmissionState",
     "ToUpload",
     "Trouble",
     "TroubleKind",
@@ -198,6 +227,7 @@ __all__ = [
     "UnknownMessage",
     "UnknownOperation",
     "UnknownPart",
+    "UnknownSubmission",
     "Version",
     "WriteTransaction",
     "WrongEpoch",

@@ -13,6 +13,7 @@ from .database import Database
 from .errors import StoreDamaged, StoreForeign
 from .reports import CheckReport, Problem
 from .sql import invariants as q
+from .sql import outbox_invariants as o
 from .sql.values import packed, unpacked
 
 __all__ = ["INVARIANTS", "check"]
@@ -159,6 +160,28 @@ def operations_have_their_subject(connection: sqlite3.Connection) -> Iterator[Fi
     yield from _found(connection, q.FOLDER_UNWANTED, "folders are only here, or hidden, for no reason (ids)")
 
 
+def submissions_stand_by_their_recipients(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """A submission has recipients, and the state that follows from what became of them."""
+    yield from _found(connection, o.NOBODY, "submissions have no recipients, or some are lost (ids of submissions)")
+    yield from _found(connection, o.OTHER_STATE, "submissions have another state than their recipients (ids)")
+    yield from _found(connection, o.OPEN_AND_OVER, "submissions are over and open at once (ids)")
+
+
+def submissions_are_held_or_free(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Who holds a submission has a lease; only what is held is SENDING, or has its final dot out."""
+    return _found(connection, o.LEASED_ODDLY, "submissions are held by nobody, or held and at rest (ids)")
+
+
+def doubts_are_counted(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """What is in doubt was so once at least, and has a next try unless a person is to decide."""
+    return _found(connection, o.NEVER_TRIED, "submissions are in doubt without a count or a next try (ids)")
+
+
+def submissions_are_whole(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """The octets of a submission are all here."""
+    return _found(connection, o.HALF_SUBMITTED, "submissions lack octets (ids)")
+
+
 INVARIANTS: tuple[Callable[[sqlite3.Connection], Iterator[Finding]], ...] = (
     references_lead_somewhere,
     counters_equal_counts,
@@ -181,6 +204,10 @@ INVARIANTS: tuple[Callable[[sqlite3.Connection], Iterator[Finding]], ...] = (
     pending_messages_are_wanted,
     wishes_differ,
     operations_have_their_subject,
+    submissions_stand_by_their_recipients,
+    submissions_are_held_or_free,
+    doubts_are_counted,
+    submissions_are_whole,
 )
 
 

@@ -13,7 +13,7 @@ from .errors import BodyNotHere, FolderNotWritable, NotHere, UnknownFolder, Unkn
 from .folderedits import FolderEdits
 from .folders import Folder, FolderState
 from .instants import from_micros, micros, offset_minutes
-from .mail import AccountId, FolderId, FolderPath, MessageKey, Role
+from .mail import AccountId, BlobId, FolderId, FolderPath, HeaderId, MessageKey, Role
 from .mail.conflicts import Choice, ConflictId, ConflictKind, NewConflict
 from .mail.flags import clean_flags
 from .mail.merge import applied, delta
@@ -115,10 +115,36 @@ class Editing(FolderEdits):
         old = self._rows([] if replaces is None else [replaces])
         self._writable(folder, old)
         account = folders.account_of(self._w.connection, folder)
-        header, blob = blobs.keep(self._w, account, octets)
+        header, blob = blobs.keep(self._w, account, [octets])
+        made = self._new(folder, header, blob, len(octets), wanted, instant, offset_minutes(at))
+        for one in old:
+            earlier = operations.replaced_by(self._w.connection, one.key, self._log.names)
+            operations.set_origin(self._w, [*self._remove(one), *(other.id for other in earlier)], made)
+        return made
+
+    def _append_kept(
+        self, folder: FolderId, header: HeaderId, blob: BlobId, octets: int, flags: frozenset[str]
+    ) -> MessageKey:
+        """Add a message whose octets are here already, in the same account, now. Raises as ``append``; NotHere."""
+        self._writable(folder, [])
+        if folders.account_of(self._w.connection, folder) != blobs.account_of(self._w.connection, blob):
+            raise NotHere("this folder belongs to another account; append the message there instead")
+        return self._new(folder, header, blob, octets, flags, self._w.now // 1_000_000 * 1_000_000, 0)
+
+    def _new(
+        self,
+        folder: FolderId,
+        header: HeaderId,
+        blob: BlobId,
+        octets: int,
+        flags: frozenset[str],
+        instant: int,
+        offset: int,
+    ) -> MessageKey:
+        """Write the row of a message that is only here, and what is wanted of it."""
         row = Row(
             key=MessageKey(0),
-            account_id=account,
+            account_id=folders.account_of(self._w.connection, folder),
             folder_id=folder,
             epoch=PENDING,
             uid=0,
@@ -128,8 +154,8 @@ class Editing(FolderEdits):
             local_keywords=None,
             mod_seq=0,
             internal_at=instant,
-            internal_offset=offset_minutes(at),
-            size=len(octets),
+            internal_offset=offset,
+            size=octets,
             header_id=header,
             blob_id=blob,
             email_id="",
@@ -140,10 +166,7 @@ class Editing(FolderEdits):
         )
         made = places.pending_row(self._w, row, folder)
         self._add(OperationKind.APPEND, folder, message=made.key)
-        wish(self._w, made, wanted)
-        for one in old:
-            earlier = operations.replaced_by(self._w.connection, one.key, self._log.names)
-            operations.set_origin(self._w, [*self._remove(one), *(other.id for other in earlier)], made.key)
+        wish(self._w, made, flags)
         return made.key
 
     def mark_for_download(self, keys: Iterable[MessageKey]) -> tuple[OperationId, ...]:

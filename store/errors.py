@@ -21,7 +21,10 @@
     ├── NotUndoable                    too late: removed for good, forgotten, or sent and not answered yet
     ├── BodyNotHere                    only the header of this message is in the store
     ├── CursorTooOld                   changes between that cursor and now are no longer known; read everything again
-    └── MimeLimit                      a message too deep, too wide or too large to be taken apart
+    ├── MimeLimit                      a message too deep, too wide or too large to be taken apart
+    ├── BadMessage (ValueError)        a message that must not be sent as it is; the text says where, and what helps
+    ├── KeyTaken                       another message was submitted under this key
+    └── UnknownSubmission (LookupError)    the outbox has no such submission (any more)
 
 ``kind`` is for programs, ``str(error)`` is one sentence for a person, ``retryable`` tells whether the same call may
 succeed later without anybody's help. No error carries message content or SQL.
@@ -31,10 +34,12 @@ from datetime import datetime
 from enum import Enum
 
 __all__ = [
+    "BadMessage",
     "BodyNotHere",
     "CursorTooOld",
     "FolderExists",
     "FolderNotWritable",
+    "KeyTaken",
     "LeaseLost",
     "Leased",
     "MimeLimit",
@@ -57,6 +62,7 @@ __all__ = [
     "UnknownMessage",
     "UnknownOperation",
     "UnknownPart",
+    "UnknownSubmission",
     "WrongEpoch",
 ]
 
@@ -90,6 +96,9 @@ class StoreErrorKind(Enum):
     BODY_NOT_HERE = "body-not-here"
     CURSOR_TOO_OLD = "cursor-too-old"
     MIME_LIMIT = "mime-limit"
+    BAD_MESSAGE = "bad-message"
+    KEY_TAKEN = "key-taken"
+    UNKNOWN_SUBMISSION = "unknown-submission"
 
 
 class StoreError(Exception):
@@ -215,3 +224,21 @@ class CursorTooOld(StoreError):
 
 class MimeLimit(StoreError):
     kind = StoreErrorKind.MIME_LIMIT
+
+
+class BadMessage(StoreError, ValueError):
+    """``line``: in which line of the message as it was given, from 1; None: it is about no one line."""
+
+    kind = StoreErrorKind.BAD_MESSAGE
+
+    def __init__(self, text: str, line: int | None = None) -> None:
+        super().__init__(text if line is None else f"line {line}: {text}")
+        self.line = line
+
+
+class KeyTaken(StoreError):
+    kind = StoreErrorKind.KEY_TAKEN
+
+
+class UnknownSubmission(StoreError, LookupError):
+    kind = StoreErrorKind.UNKNOWN_SUBMISSION

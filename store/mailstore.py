@@ -11,6 +11,7 @@ from .check import check
 from .database import Database
 from .editing import Editing
 from .mail import AccountId
+from .outbox import Outbox
 from .purge import is_due, purge
 from .readview import ReadView
 from .reports import CheckReport, PurgeReport
@@ -35,6 +36,12 @@ class MailStore:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
+        self._outbox = Outbox(database, self._unit, clock)
+
+    @property
+    def outbox(self) -> Outbox:
+        """Messages on their way out: submitted here, sent by a provider's transport."""
+        return self._outbox
 
     @property
     def path(self) -> Path:
@@ -182,9 +189,9 @@ class MailStore:
         return check(self._database, full=full)
 
     def purge_due(self, *, tombstones_older_than_days: float = TOMBSTONE_DAYS) -> bool:
-        """Tell whether a purge would find tombstones that are old enough. Cheap; writes nothing."""
+        """Tell whether a purge would find tombstones, or sent mail, that are old enough. Cheap; writes nothing."""
         with self._database.reading() as connection:
-            return is_due(connection, self._micros_ago(tombstones_older_than_days))
+            return is_due(connection, self._micros_ago(tombstones_older_than_days), self._micros_ago(0))
 
     def purge(self, *, tombstones_older_than_days: float = TOMBSTONE_DAYS) -> PurgeReport:
         """Remove for good what nobody needs any more, in short steps between which others may write."""

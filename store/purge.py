@@ -25,6 +25,7 @@ from .tables import (
     OperationRow,
     PartialRow,
     StateRow,
+    SubmissionRow,
     TombstoneRow,
     table,
 )
@@ -39,9 +40,11 @@ DONE_KEPT = _DAY
 """Microseconds for which what was done can be undone."""
 REFUSED_KEPT = 30 * _DAY
 """Microseconds for which people can read what was refused, and which conflicts there were."""
+FILED_KEPT = 30 * _DAY
+"""Microseconds for which what was sent and filed is remembered, and its key with it. What was rejected stays."""
 
 _messages, _graves, _folder_graves = table(MessageRow), table(TombstoneRow), table(FolderTombstoneRow)
-_log, _conflicts = table(OperationRow), table(ConflictRow)
+_log, _conflicts, _outbox = table(OperationRow), table(ConflictRow), table(SubmissionRow)
 _blobs, _headers, _partials, _state = table(BlobRow), table(HeaderRow), table(PartialRow), table(StateRow)
 
 
@@ -66,7 +69,7 @@ PURGED = sql(
 
 def _unreferenced(owned: Table, column: str) -> str:
     """Build the statement that deletes rows of *owned*, in a window of ids, to which nothing points."""
-    pointed_at = or_(exists().where(_messages.c[column] == owned.c.id), exists().where(_graves.c[column] == owned.c.id))
+    pointed_at = or_(*(exists().where(owner.c[column] == owned.c.id) for owner in (_messages, _graves, _outbox)))
     half = exists().where(_partials.c.blob_id == owned.c.id) if owned is _blobs else None
     free = ~pointed_at if half is None else and_(~pointed_at, ~half)
     return sql(delete(owned).where(owned.c.id.between(p("low"), p("high")), free), "low high")
@@ -101,6 +104,10 @@ RESOLVED = sql(
     "before long_before",
 )
 
+_filed = (_outbox.c.finished_at <= p("before"), _outbox.c.state == literal_column("'filed'"))
+FILED = sql(delete(_outbox).where(*_filed), "before")
+ANY_FILED = sql(select(_outbox.c.id).where(*_filed).limit(p("rows")), "before rows")
+
 Unit = Callable[[str], AbstractContextManager[Writing]]
 
 
@@ -113,6 +120,7 @@ def purge(database: Database, unit: Unit, before: int) -> PurgeReport:
     return PurgeReport(
         tombstones=tombstones,
         operations=_forget_operations(unit),
+        submissions=_forget_filed(unit),
         partials=partials,
         blobs=_sweep(unit, "purge blobs", LAST_BLOB, FREE_BLOBS),
         headers=_sweep(unit, "purge headers", LAST_HEADER, FREE_HEADERS),
@@ -120,10 +128,10 @@ def purge(database: Database, unit: Unit, before: int) -> PurgeReport:
     )
 
 
-def is_due(connection: sqlite3.Connection, before: int) -> bool:
-    """Tell whether there is a tombstone of *before* (microseconds) or older; two looks into an index."""
-    looks = (connection.execute(statement, (before, 1)) for statement in (OLD, OLD_FOLDERS))
-    return any(look.fetchone() is not None for look in looks)
+def is_due(connection: sqlite3.Connection, before: int, now: int) -> bool:
+    """Tell whether there is a tombstone of *before* (microseconds) or older, or mail filed long ago. Indexed looks."""
+    looks = ((OLD, before), (OLD_FOLDERS, before), (ANY_FILED, now - FILED_KEPT))
+    return any(connection.execute(statement, (until, 1)).fetchone() is not None for statement, until in looks)
 
 
 def _forget_tombstones(unit: Unit, before: int) -> int:
@@ -146,6 +154,12 @@ def _forget_operations(unit: Unit) -> int:
     with unit("purge operations") as work:
         work.connection.execute(RESOLVED, (work.now - REFUSED_KEPT, work.now - REFUSED_KEPT))
         return work.connection.execute(DONE, (work.now - DONE_KEPT, work.now - REFUSED_KEPT)).rowcount
+
+
+def _forget_filed(unit: Unit) -> int:
+    """Remove submissions that were filed long ago."""
+    with unit("purge outbox") as work:
+        return work.connection.execute(FILED, (work.now - FILED_KEPT,)).rowcount
 
 
 def _drop_partials(unit: Unit) -> int:

@@ -5,7 +5,7 @@ frozen and stay good after the view has ended; iterators do not.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from heapq import merge
 from itertools import islice
@@ -17,6 +17,7 @@ from .instants import micros, micros_or_none
 from .mail import AccountId, BlobId, Envelope, FolderId, FolderPath, HeaderId, MessageKey, Uid, UidSet
 from .mail.conflicts import Conflict
 from .mail.operations import Operation, OperationId, OperationKind
+from .mail.submission import Submission, SubmissionId, SubmissionState
 from .messages import Assumed, BodyNeed, IdentityOfRow, Message, MessagePage, PageKey
 from .mime import scan_header
 from .runs import Run
@@ -29,6 +30,7 @@ from .sql import (
     headers,
     messages,
     operations,
+    outbox,
     outward,
     places,
     runs,
@@ -64,6 +66,11 @@ class ReadView:
         if not self._names or (needed is not None and needed not in self._names):
             self._names = accounts.account_names(self._c)
         return self._names
+
+    def _of(self, account: AccountId | None) -> tuple[dict[int, AccountId], list[int]]:
+        """Return all names, and our number of one account or of all. Raises UnknownAccount."""
+        names = accounts.account_names(self._c)
+        return names, list(names) if account is None else [accounts.number_of(self._c, account)]
 
     # --- for everybody -----------------------------------------------------------------------------------------
 
@@ -104,8 +111,7 @@ class ReadView:
         self, account: AccountId | None = None, *, limit: int = 50, before: PageKey | None = None
     ) -> MessagePage:
         """Return a page of all visible messages of one account or of all, newest first. Raises UnknownAccount."""
-        names = accounts.account_names(self._c)
-        numbers = list(names) if account is None else [accounts.number_of(self._c, account)]
+        names, numbers = self._of(account)
         start, rows = before or messages.FIRST_PAGE, _rows(limit) + 1
         pages = [messages.page_of_account(self._c, number, start, rows, names) for number in numbers]
         newest_first = merge(*pages, key=lambda row: row[0], reverse=True)
@@ -190,8 +196,7 @@ class ReadView:
 
         Raises UnknownAccount.
         """
-        names = accounts.account_names(self._c)
-        numbers = list(names) if account is None else [accounts.number_of(self._c, account)]
+        names, numbers = self._of(account)
         return tuple(
             one for number in numbers for one in operations.of_account(self._c, number, names, pending=pending)
         )
@@ -205,9 +210,19 @@ class ReadView:
 
     def conflicts(self, account: AccountId | None = None, *, open: bool = True) -> tuple[Conflict, ...]:
         """Return the conflicts of one account or of all, in order: those that wait, or all. Raises UnknownAccount."""
-        names = accounts.account_names(self._c)
-        numbers = list(names) if account is None else [accounts.number_of(self._c, account)]
+        names, numbers = self._of(account)
         return tuple(one for number in numbers for one in conflicts.of_account(self._c, number, names, open=open))
+
+    def submissions(
+        self, account: AccountId | None = None, states: Collection[SubmissionState] | None = None
+    ) -> tuple[Submission, ...]:
+        """Return the outbox of one account or of all, by account and in order; only *states*. Raises UnknownAccount."""
+        names, numbers = self._of(account)
+        return tuple(one for number in numbers for one in outbox.of_account(self._c, number, names, states))
+
+    def submission(self, submission_id: SubmissionId) -> Submission:
+        """Return one submission. Raises UnknownSubmission."""
+        return outbox.by_id(self._c, submission_id, accounts.account_names(self._c))
 
     def wishes(self, account: AccountId) -> list[FlagWish]:
         """Return the flags that are to be sent, of messages that have a place on the server; ascending by key.

@@ -45,5 +45,7 @@ class PurgeReport:
     """Messages that were half here, without a synchronization that could go on with them."""
     operations: int = 0
     """Operations that are over, and whose grace period is."""
+    submissions: int = 0
+    """Messages that were sent and filed long ago."""
     pages: int = 0
     """Pages of 16 kB given back to the file system."""

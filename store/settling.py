@@ -237,6 +237,15 @@ class Settling(Resolving):
             self._end(over, reason)
             rows.bury(self._w, [one.message])
 
+    def there_already(self, ids: Iterable[OperationId], reason: str) -> None:
+        """What these were to add is there by another hand: ours goes, and the next listing brings the other one."""
+        for one in self._log.pending(ids):
+            if one.message is not None:
+                self._end(
+                    [*(other.id for other in self._log.chain(one.message)), *self._log.beside(one.message)], reason
+                )
+                rows.bury(self._w, [one.message])
+
     def unplaced(self, messages: Iterable[MessageKey]) -> None:
         """They are not where they were when they, or their folders, were taken away here: their place is forgotten."""
         for message in messages:

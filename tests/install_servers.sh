@@ -1,11 +1,16 @@
 #!/bin/sh
-# Sees to the real programs that the tests start for themselves: Dovecot, the openssl command, and mbsync.
+# Sees to the real programs that the tests start for themselves: Dovecot, Exim, the openssl command, mbsync, and
+# a keyring on a bus of its own.
 # As root on Debian or Ubuntu it installs what is missing; elsewhere it says what to install. Never fails: tests that
 # lack their server skip loudly, and fail where CI=true.
 missing=""
 command -v dovecot >/dev/null 2>&1 || [ -x /usr/sbin/dovecot ] || missing="$missing dovecot-imapd"
 command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
+[ -x /usr/lib/dovecot/lmtp ] || missing="$missing dovecot-lmtpd"
+[ -x /usr/sbin/exim4 ] || missing="$missing exim4-daemon-light"
 command -v mbsync >/dev/null 2>&1 || missing="$missing isync"
+command -v gnome-keyring-daemon >/dev/null 2>&1 || missing="$missing gnome-keyring"
+command -v dbus-run-session >/dev/null 2>&1 || missing="$missing dbus"
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -1,9 +1,10 @@
 """The hunt for secrets: what a test tells a supplier may be read nowhere but on the wire.
 
-Room: tests. Always on (a fixture of `tests/conftest.py`). Rules: every `Credential` and `Password` made during a test
-teaches the hunt a secret, beside those of the fixtures; whatever is logged (every logger, DEBUG, with tracebacks), told
-as an event, raised as an error of ours, or shown as the repr of an account, request, handle or provider is kept, and
-searched at the end for each secret in every spelling, together with the files of the stores.
+Room: tests. Always on (a fixture of `tests/conftest.py`). Rules: every value that holds secrets (a `Credential`,
+tokens, a sign-in) and is made during a test teaches the hunt what it holds, beside those of the fixtures; whatever is
+logged (every logger, DEBUG, with tracebacks), told as an event, raised as an error of ours, or shown as the repr of an
+account, request, handle or provider is kept, and searched at the end for each secret in every spelling, together with
+the files of the stores.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from provider import account, entry, errors, events, handle, request
+from provider.access import device, oauth, tokens
 from store import errors as store_errors
 
 __all__ = ["FIXTURE_SECRETS", "Leak", "SecretHunt", "spellings"]
@@ -34,9 +36,18 @@ TEXTS_AT_ONCE = 2_000
 SECRET_CHARACTERS_MIN = 9
 """Shorter ones are words that texts may contain by themselves."""
 
-_SERVERS = frozenset({"pymap"})
-"""Loggers of servers that run in the test's own process: they may tell what was sent to them."""
-_SECRET_VALUES = (account.Credential, account.Password)
+_SERVERS = frozenset({"pymap", "mail"})
+"""Loggers of servers that run in the test's own process: they may tell what was sent to them. (mail: aiosmtpd.)"""
+_SECRET_VALUES: dict[type, tuple[str, ...]] = {
+    account.Credential: ("secret",),
+    account.Password: ("secret",),
+    oauth.OAuthClient: ("client_secret",),
+    oauth.Authorization: ("state", "verifier"),
+    oauth.Grant: ("access_token", "refresh_token"),
+    tokens.Tokens: ("access_token", "refresh_token", "refresh_token_before"),
+    device.DeviceCode: ("device_code",),
+}
+"""What holds secrets, and in which attributes."""
 _SHOWN_VALUES = (
     *(account.Account, request.SyncRequest, handle.SyncHandle, entry.MailStoreProvider),
     *(events.SyncProgress, events.SyncError, events.SyncResult),
@@ -149,7 +160,8 @@ class SecretHunt:
         return list(dict.fromkeys(found))
 
     def _learn(self, value: object) -> None:
-        self.learn(getattr(value, "secret", ""))
+        for name in _SECRET_VALUES.get(type(value), ()):
+            self.learn(getattr(value, name, ""))
         self._texts.append((f"repr of {type(value).__name__}", repr(value)))
 
     def _show(self, value: object) -> None:

@@ -38,7 +38,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "provider.sources": ("store.mail", "leaves"),
     "provider.engine": ("store", "leaves", *SEAM, "provider.bridge"),
     "provider.replay": ("store", "leaves", *SEAM),
-    "provider.transport": ("store", "leaves"),
+    "provider.transport": ("store", "leaves", "provider.access.isps"),
+    "provider.access": ("store.mail", "store.filelock", "store.errors", "leaves", "provider.bridge"),
     "provider.preview": ("store", "leaves", *SEAM, "provider.engine", "provider.replay"),
     "provider.rounds": ("store", "leaves", *SEAM, "provider.engine", "provider.replay", "provider.preview"),
     "provider.run": ("store", "leaves", *SEAM, "provider.engine", "provider.rounds"),
@@ -52,10 +53,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "provider.bridge",
     ),
     "provider.manager": ("store", "leaves", "provider.entry"),
-    "provider.testing": ("store.mail", "leaves", "provider.sources.memory", *SEAM),
+    "provider.testing": ("store.mail", "leaves", "provider.sources.memory", "provider.transport.base", *SEAM),
     "provider.monitor": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
     "provider.cli": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
-    "provider": ("leaves", "provider.entry"),
+    "provider": ("leaves", "provider.entry", "provider.access"),
 }
 
 PURE = (
@@ -68,6 +69,10 @@ PURE = (
     "provider.replay.guard",
     "provider.replay.refusals",
     "provider.sources.imap.translate",
+    "provider.transport.smtp.data",
+    "provider.transport.smtp.envelope",
+    "provider.transport.smtp.replies",
+    "provider.transport.policy",
     "provider.backoff",
     "provider.phases",
 )
@@ -79,20 +84,24 @@ LIBRARY_ROOMS: dict[str, tuple[str, ...]] = {
     "imaplib": ("provider.sources.imap", "provider.cli.demo"),
     "aiosmtplib": ("provider.transport.smtp",),
     "mailbox": ("provider.sources.localfiles", "store.exchange"),
-    "email": ("store.mime", "provider.cli.demo_mail"),
+    "email": ("store.mime", "provider.cli.demo_mail", "provider.cli.compose", "provider.cli.send_command"),
     "sqlite3": ("store",),
     "sqlmodel": ("store",),
     "sqlalchemy": ("store",),
     "typer": ("provider.cli",),
     "rich": ("provider.cli",),
     "pymap": ("provider.cli.demo_server",),
+    "keyring": ("provider.access.vault",),
+    "httpx2": ("provider.access.web",),
+    "dns": ("provider.access.names",),
+    "xml": ("provider.access.isp_xml",),
 }
 STORE_FORBIDDEN = {"socket", "ssl", "asyncio", "concurrent", "imaplib", "smtplib", "http", "urllib.request"}
 
 THREAD_STARTERS = {"Thread", "Timer", "ThreadPoolExecutor", "start_new_thread", "to_thread", "run_in_executor"}
 THREAD_ROOMS = (
     "provider.bridge",
-    "provider.sources.imap.dial",  # a name look-up cannot be stopped: its thread is left behind when we are
+    "provider.dial",  # a name look-up cannot be stopped: its thread is left behind when we are
     "provider.cli.demo_server",  # a server for people to try, not part of the provider
 )
 
@@ -263,6 +272,9 @@ PLANTED = [
     (foreign_imports, "provider.engine.planted", "from provider.replay import runner"),
     (foreign_imports, "provider.replay.planted", "from provider.engine.plan import plan"),
     (foreign_imports, "provider.transport.planted", "from ..entry import MailStoreProvider"),
+    (foreign_imports, "provider.access.planted", "from store import open_store"),
+    (foreign_imports, "provider.access.planted", "from ..sources.imap.tls import make_context"),
+    (misplaced_libraries, "provider.access.planted", "def late():\n    import keyring"),
     (foreign_imports, "provider.errors", "from store.errors import StoreError"),
     (foreign_imports, "provider.run", "from .cli import app"),
     (foreign_imports, "provider.testing.planted", "from ..sources.imap import source"),

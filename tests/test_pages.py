@@ -13,7 +13,10 @@ from provider.phases import NEXT, Phase
 from provider.replay.guard import FREE_DELETIONS, SHARE
 from provider.replay.refusals import TRIES_MAX
 from store.batch import UNDO_DAYS
+from store.mail.submission import DOUBT_SECONDS, DOUBTS_MAX, Cancelled, Fate, SubmissionState
 from store.mime import MimeLimits
+from store.mime.outbound import LINE_OCTETS_MAX
+from store.purge import FILED_KEPT
 
 from . import two_way_page
 
@@ -59,6 +62,16 @@ def test_every_standard_that_the_code_cites_is_on_the_standards_page() -> None:
             for number in re.findall(r"RFC ?(\d{4})", path.read_text("utf-8")):
                 cited[number] = path.name
     assert {number: name for number, name in cited.items() if number not in on_page} == {}
+
+
+def test_the_sending_page_names_every_state_and_fate_and_the_numbers_of_the_code() -> None:
+    page = " ".join((ROOT / "docs" / "sending.md").read_text("utf-8").split())
+    assert [state.value for state in SubmissionState if f"| `{state.value}` |" not in page] == []
+    assert [fate.value for fate in Fate if f"*{fate.value}*" not in page] == []
+    assert f"{DOUBT_SECONDS // 60} minutes at least" in page and DOUBTS_MAX == 2
+    assert f"more than {LINE_OCTETS_MAX} octets" in page
+    assert f"kept for {FILED_KEPT // 86_400_000_000} days" in page
+    assert [one.name for one in Cancelled if f"`{one.name}`" not in page] == []
 
 
 @pytest.mark.parametrize("part", two_way_page.PARTS)

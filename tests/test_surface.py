@@ -22,23 +22,28 @@ ROOT = Path(__file__).parent.parent
 
 PROVIDER = """
     Account Brake Busy CancelRequest Cancelled Clock Closed CommandRefused ConnectionLost Counts Credential
-    CredentialSupplier Deliver ErrorKind Event FolderPolicy FolderUnusable IncompleteAnswer InvalidRequest ItemResult
-    ItemStatus Keep LimitExceeded Limits Login LoginRefused MOBSYNC MailStoreProvider Needs Password Phase
-    ProgressCallback ProtocolBroken ProviderError Resolver ResultStatus SYNCMGR Security ServerBusy Severity Shortcuts
-    SourceError SyncError SyncFlags SyncHandle SyncProgress SyncRequest SyncResult SystemClock TimedOut TlsRefused
-    TooManyConnections Trigger UnknownItem Unreachable WaitInsideCallback WrongProtocol as_json
+    CredentialSupplier Deliver DeviceCode ErrorKind Event FileVault FolderPolicy FolderUnusable Found FoundServer
+    Grant HostTokens How Http HttpAnswer HttpClient IncompleteAnswer InvalidRequest ItemKind ItemResult ItemStatus Keep
+    KeyringVault LimitExceeded Limits Login LoginRefused MOBSYNC MailAddress MailStoreProvider Names Needs
+    OAUTH_PROVIDERS OAuthClient OAuthCredentials Password Phase ProgressCallback ProtocolBroken ProviderError
+    Resolver ResultStatus SYNCMGR Search Security SentCopies ServerBusy Service Severity Shortcuts Smtp SourceError
+    SyncError SyncFlags SyncHandle SyncProgress SyncRequest SyncResult SystemClock TimedOut TlsRefused TokenSupplier
+    TooManyConnections Tried Trigger UnknownItem Unreachable Vault VaultPassword VaultUnusable WaitInsideCallback
+    WrongProtocol as_json begin_device_sign_in files_sent_copies find_servers finish_device_sign_in
+    sign_in_with_browser
 """
 STORE = """
-    AccountId Address Arrival Assumed BodiesStored BodyEncoder BodyNeed BodyNotHere BodyState Change ChangePage
-    CheckReport Choice Conflict ConflictId ConflictKind CursorTooOld Editing EncodedChunk EncodedHeader Encoder
-    Envelope FlagCounts FlagWish Folder FolderAdded FolderChanged FolderCounts FolderCursor FolderExists FolderId
-    FolderNotWritable FolderPath FolderRemoved FolderState IdentityOfRow Lane LeaseLost Leased MailStore Message
-    MessageAdded MessageChanged MessageKey MessagePage MessageRemoved MimeLimit NewConflict NewMessage NotHere
-    NotUndoable OnServer Operation OperationId OperationKind OperationState PageKey Problem PurgeReport ReadView
-    RemoteFolderRow Role Run RunError RunId Settling Shared Side StoreBusy StoreClosed StoreDamaged StoreError
-    StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly ToUpload Trouble
+    AccountId Address Arrival Assumed BadMessage BodiesStored BodyEncoder BodyNeed BodyNotHere BodyState Cancelled
+    Change ChangePage CheckReport Choice Conflict ConflictId ConflictKind CursorTooOld Editing EncodedChunk
+    EncodedHeader Encoder Envelope Fate Filing FlagCounts FlagWish Folder FolderAdded FolderChanged FolderCounts
+    FolderCursor FolderExists FolderId FolderNotWritable FolderPath FolderRemoved FolderState IdentityOfRow KeyTaken
+    Lane LeaseLost Leased MailStore Message MessageAdded MessageChanged MessageKey MessagePage MessageRemoved
+    MimeLimit NewConflict NewMessage NotHere NotUndoable OnServer Operation OperationId OperationKind OperationState
+    Outbox PageKey Priority Problem PurgeReport ReadView Recipient RemoteFolderRow Reply Role Run RunError RunId
+    Settling Shared Side StoreBusy StoreClosed StoreDamaged StoreError StoreErrorKind StoreFailed StoreForeign
+    StoreFull StoreMissing StoreNewer StoreReadOnly Submission SubmissionId SubmissionState ToUpload Trouble
     TroubleKind Uid UidSet UidValidity UnknownAccount UnknownConflict UnknownFolder UnknownMessage UnknownOperation
-    UnknownPart Version WriteTransaction WrongEpoch open_store
+    UnknownPart UnknownSubmission Version WriteTransaction WrongEpoch open_store
 """
 STORE_MAIL = """
     AccountId Address BlobId Envelope FolderId FolderPath HeaderId MessageKey ModSeq Role SYSTEM_FLAGS Uid UidSet
@@ -89,15 +94,26 @@ def test_a_planted_any_is_found() -> None:
     assert list(_any_in(source, "Box")) == ["line 2", "line 3"]
 
 
+ACCOUNT_OPTIONS = (
+    "--host --port --security --user --login --password-env --password-command --vault --ca-file --plaintext-host "
+    "--smtp-host --smtp-port --smtp-security --smtp-user --smtp-login --smtp-auth --sent-copies --oauth --client-id"
+)
 COMMANDS = {
-    "account add": "--host --port --security --user --login --password-env --password-command --ca-file "
-    "--plaintext-host --json",
-    "account set": "--host --port --security --user --login --password-env --password-command --ca-file "
-    "--plaintext-host --json",
+    "account add": f"{ACCOUNT_OPTIONS} --name --yes --json",
+    "account set": f"{ACCOUNT_OPTIONS} --json",
+    "account login": "--vault --password-stdin --device --client-secret-env --json",
     "account list": "--json",
     "account remove": "--json",
     "account test": "--json",
     "sync": "--folder --headers-only --full --upload-only --download-only --dry-run --yes --json --password-stdin",
+    "send-receive": "--send-only --receive-only --json --password-stdin",
+    "send": "--account --from --to --cc --bcc --subject --attach --at --priority --key --queue --json --password-stdin",
+    "outbox": "--account --all --json",
+    "outbox show": "--raw --json",
+    "outbox cancel": "--json",
+    "outbox retry": "--json",
+    "outbox suspend": "",
+    "outbox resume": "",
     "folders": "--account --json",
     "list": "--all --account --limit --sha256 --json",
     "show": "--raw --headers --part --json",

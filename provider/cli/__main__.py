@@ -93,9 +93,11 @@ def _told(error: BaseException) -> int:
 def _of_store(error: BaseException) -> "tuple[str, ExitCode] | None":
     """Return hint and exit code of an error of the store, or None for another one."""
     from store import (
+        BadMessage,
         BodyNotHere,
         FolderExists,
         FolderNotWritable,
+        KeyTaken,
         MimeLimit,
         NotHere,
         NotUndoable,
@@ -118,6 +120,8 @@ def _of_store(error: BaseException) -> "tuple[str, ExitCode] | None":
             return "Make room on the disk and run the same again: nothing is lost.", ExitCode.STORE
         case UnknownAccount() | UnknownFolder() | UnknownMessage():
             return "maildock folders and maildock list --all show what there is.", ExitCode.USAGE
+        case BadMessage() | KeyTaken():
+            return "Nothing was queued.", ExitCode.USAGE
         case UnknownOperation():
             return "maildock pending --all shows what there is.", ExitCode.USAGE
         case UnknownConflict():

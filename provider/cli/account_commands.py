@@ -1,5 +1,6 @@
-"""``maildock account``: add, set, list, remove, test."""
+"""``maildock account``: add, set, list, remove, test; and login, which has a file of its own."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,111 +10,90 @@ import typer
 
 from store.mail import AccountId
 
-from .. import ErrorKind, Login, Security
-from .accounts_file import AccountEntry, AccountsFile
+from .. import Account, ErrorKind
+from .account_entry import AccountEntry
+from .account_login import forget, login
+from .account_options import AccountOptions, with_account_options
+from .account_search import after_adding, as_said, find_and_confirm
+from .accounts_file import AccountsFile
 from .exits import ExitCode, Trouble, exit_of_result, hint_of
 from .home import Home
 from .output import count, hint, one_line, put, put_json, table
-from .session import home_of, opened, unknown_account
+from .session import home_of, known_entry, opened
 
 __all__ = ["app"]
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Add, change, list, remove and test accounts.")
+app.command("login")(login)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Your own name of the account.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
-Host = Annotated[str | None, typer.Option(metavar="H", help="The IMAP server's name or address.")]
-Port = Annotated[int | None, typer.Option(min=1, max=65535, metavar="P", help="Default: 993 with tls, else 143.")]
-Safety = Annotated[
-    Security | None,
-    typer.Option("--security", help="How the line is protected. none: to loopback or --plaintext-host only."),
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Take what was found without asking.")]
+Given = Annotated[
+    str, typer.Argument(metavar="NAME|ADDRESS", help="Your own name of the account, or a mail address to look up.")
 ]
-User = Annotated[str | None, typer.Option(metavar="U", help="The user's name on the server.")]
-Mechanism = Annotated[Login | None, typer.Option("--login", help="How to log in; OAuth mechanisms take a token.")]
-Variable = Annotated[
-    str | None, typer.Option("--password-env", metavar="VAR", help="Environment variable that holds the password.")
-]
-Command = Annotated[
-    str | None,
-    typer.Option("--password-command", metavar="CMD", help="Program whose first line is the password; no shell."),
-]
-Authority = Annotated[
-    Path | None, typer.Option("--ca-file", metavar="FILE", help="Certificates to trust in place of the system's.")
-]
-Plaintext = Annotated[
-    str | None,
-    typer.Option("--plaintext-host", metavar="H", help="The one host for which --security none is meant."),
-]
+OwnName = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Your own name, if not the address.")]
 
 
 @app.command()
+@with_account_options
 def add(
     context: typer.Context,
-    name: Name,
-    host: Host = None,
-    port: Port = None,
-    security: Safety = None,
-    user: User = None,
-    login: Mechanism = None,
-    password_env: Variable = None,
-    password_command: Command = None,
-    ca_file: Authority = None,
-    plaintext_host: Plaintext = None,
+    given: Given,
+    options: AccountOptions,
+    name: OwnName = None,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Add an account. The password itself is never stored: name a variable or a command that gives it."""
-    if not host or not user:
-        raise Trouble("An account needs --host and --user.", ExitCode.USAGE)
+    """Add an account: by its mail address alone where its servers can be found, or by --host and --user.
+
+    No password is stored: account login keeps one in a vault, or name a variable or a command that gives it.
+    """
     home = home_of(context)
     file = AccountsFile.read(home.accounts_path)
+    name = name or given
     if file.find(name) is not None:
         raise Trouble(
             f"There is an account {name!r} already.", ExitCode.USAGE, f"Change it: maildock account set {name}"
         )
     if file.find_import(name) is not None:
         raise Trouble(f"{name!r} is the name of an import.", ExitCode.USAGE, "Choose another name.")
-    said = _said(host, port, security, user, login, password_env, password_command, ca_file, plaintext_host)
-    entry = AccountEntry.of(name, said)
-    entry.account()
+    found = None
+    if "@" in given and not options.host:
+        found = find_and_confirm(given, ca_file=options.ca_file, yes=yes)
+    elif not options.host or not options.user:
+        raise Trouble(
+            "An account needs --host and --user.",
+            ExitCode.USAGE,
+            "Or give its address: maildock account add me@example.org",
+        )
+    entry = _changed(AccountEntry(name=name, place=home.path), as_said(found) if found else {}, options.said())
     home.prepare()
     file.with_account(entry).write(home.accounts_path)
     if json:
-        put_json(_as_json(entry))
+        put_json(_as_json(entry) | ({"found": found.how.value, "where": found.where} if found else {}))
         return
     put(f"Added {name}. Try it: maildock account test {name}")
-    if not entry.password_env and not entry.password_command:
-        hint(hint_of(ErrorKind.CREDENTIALS_MISSING, name))
+    if not (entry.password_env or entry.password_command or entry.vault):
+        hint(after_adding(name, found) if found else hint_of(ErrorKind.CREDENTIALS_MISSING, name))
 
 
 @app.command("set")
-def set_(
-    context: typer.Context,
-    name: Name,
-    host: Host = None,
-    port: Port = None,
-    security: Safety = None,
-    user: User = None,
-    login: Mechanism = None,
-    password_env: Variable = None,
-    password_command: Command = None,
-    ca_file: Authority = None,
-    plaintext_host: Plaintext = None,
-    json: Json = False,
-) -> None:
+@with_account_options
+def set_(context: typer.Context, name: Name, options: AccountOptions, json: Json = False) -> None:
     """Change an account: what is given replaces what was there. Its server may show anew what it can."""
     home = home_of(context)
     file = AccountsFile.read(home.accounts_path)
-    entry = _known(file, name)
-    said = _said(host, port, security, user, login, password_env, password_command, ca_file, plaintext_host)
+    entry = known_entry(file, name)
+    said = options.said()
     if not said:
         raise Trouble("Nothing to change was given.", ExitCode.USAGE, "maildock account set --help")
-    if password_env and password_command:
+    if options.password_env and options.password_command:
         raise Trouble("--password-env and --password-command exclude each other.", ExitCode.USAGE)
-    if password_env or password_command:  # a new source of the password takes the place of the old one
-        said = {"password_env": "", "password_command": ""} | said
-    entry = AccountEntry.of(name, entry.as_toml() | said)
-    entry.account()
+    before, entry = entry, _changed(entry, said)
     file.with_account(entry).write(home.accounts_path)
+    if entry.vault != before.vault:
+        forget(before)
     _try_two_connections_again(home, name)
     if json:
         put_json(_as_json(entry))
@@ -130,7 +110,7 @@ def list_(context: typer.Context, json: Json = False) -> None:
             put_json(_as_json(entry))
         return
     if not file.accounts:
-        put("No accounts yet. Add one: maildock account add NAME --host H --user U --password-command CMD")
+        put("No accounts yet. Add one: maildock account add me@example.org")
         return
     shown = [_as_json(entry) for entry in file.accounts]
     heads = ("account", "host", "port", "security", "user", "password")
@@ -139,12 +119,13 @@ def list_(context: typer.Context, json: Json = False) -> None:
 
 @app.command()
 def remove(context: typer.Context, name: Name, json: Json = False) -> None:
-    """Forget an account. Its mail stays in the store, to be read."""
+    """Forget an account and its secrets. Its mail stays in the store, to be read."""
     home = home_of(context)
     file = AccountsFile.read(home.accounts_path)
-    if file.find_import(name) is None:
-        _known(file, name)
+    entry = None if file.find_import(name) else known_entry(file, name)
     file.without(name).write(home.accounts_path)
+    if entry is not None:
+        forget(entry)
     if json:
         put_json({"account": name, "removed": True})
     else:
@@ -154,8 +135,17 @@ def remove(context: typer.Context, name: Name, json: Json = False) -> None:
 @app.command("test")
 def try_out(context: typer.Context, name: Name, json: Json = False) -> int:
     """Connect, log in and list the folders; nothing is kept."""
-    entry = _known(AccountsFile.read(home_of(context).accounts_path), name)
-    account = entry.account()
+    entry = known_entry(AccountsFile.read(home_of(context).accounts_path), name)
+    folders, code = _imap_tried(entry.account())
+    if json:
+        put_json({"account": name, "ok": code == ExitCode.COMPLETE, "folders": folders, "exit_code": int(code)})
+    elif code == ExitCode.COMPLETE:
+        put(f"{name}: logged in to {entry.host} as {one_line(entry.user)}; {count(folders, 'folder')}.")
+    return code
+
+
+def _imap_tried(account: Account) -> tuple[int, ExitCode]:
+    """Log in to the IMAP server of *account*; return how many folders there are, and how that ended."""
     from store import open_store
 
     from .. import MailStoreProvider, SyncFlags, SyncRequest
@@ -172,13 +162,18 @@ def try_out(context: typer.Context, name: Name, json: Json = False) -> int:
         result = wait_for(provider.SynchronizeInBackground(request))
         told.close(result)
         with store.read() as view:
-            folders = len(view.folders(account.id))
-    code = exit_of_result(result)
-    if json:
-        put_json({"account": name, "ok": code == ExitCode.COMPLETE, "folders": folders, "exit_code": int(code)})
-    elif code == ExitCode.COMPLETE:
-        put(f"{name}: logged in to {entry.host} as {one_line(entry.user)}; {count(folders, 'folder')}.")
-    return code
+            return len(view.folders(account.id)), exit_of_result(result)
+
+
+def _changed(entry: AccountEntry, *said: Mapping[str, object]) -> AccountEntry:
+    """Return *entry* with what was said, one after the other. Raises Trouble when that cannot work."""
+    for one in said:
+        try:
+            entry = entry.with_said(one)
+        except ValueError as error:
+            raise Trouble(f"That cannot be: {error}.", ExitCode.USAGE) from None
+    entry.account()
+    return entry
 
 
 def _try_two_connections_again(home: Home, name: str) -> None:
@@ -196,47 +191,22 @@ def _try_two_connections_again(home: Home, name: str) -> None:
                 tx.set_one_connection(AccountId(name), "")
 
 
-def _said(
-    host: str | None,
-    port: int | None,
-    security: Security | None,
-    user: str | None,
-    login: Login | None,
-    password_env: str | None,
-    password_command: str | None,
-    ca_file: Path | None,
-    plaintext_host: str | None,
-) -> dict[str, object]:
-    """Return the options that were given, by the names of ``AccountEntry``."""
-    given: dict[str, object | None] = {
-        "host": host,
-        "port": port,
-        "security": security.value if security else None,
-        "user": user,
-        "login": login.value if login else None,
-        "password_env": password_env,
-        "password_command": password_command,
-        "ca_file": str(ca_file.expanduser().absolute()) if ca_file else None,
-        "plaintext_host": plaintext_host,
-    }
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _known(file: AccountsFile, name: str) -> AccountEntry:
-    entry = file.find(name)
-    if entry is None:
-        raise unknown_account(name, [known.name for known in file.accounts])
-    return entry
-
-
 def _as_json(entry: AccountEntry) -> dict[str, object]:
     """Return *entry* for output. Of a password command only the program is shown: arguments may be private."""
     if entry.password_env:
         password = f"variable {entry.password_env}"
     elif entry.password_command:
         password = f"command {entry.password_command.split()[0]}"
+    elif entry.vault:
+        password = f"{'sign-in' if entry.uses_oauth else 'password'} in the vault {entry.vault}"
     else:
         password = "none"
+    way_out = {
+        "smtp_host": entry.smtp.host,
+        "smtp_port": entry.smtp.port or (465 if entry.smtp.security in ("", "tls") else 587),
+        "smtp_security": entry.smtp.security or "tls",
+        "sent_copies": entry.smtp.sent_copies or "auto",
+    }
     return {
         "account": entry.name,
         "host": entry.host,
@@ -245,4 +215,6 @@ def _as_json(entry: AccountEntry) -> dict[str, object]:
         "user": entry.user,
         "login": entry.login,
         "password": password,
+        **(way_out if entry.smtp.host else {}),
+        **({"oauth": entry.oauth.provider or entry.oauth.token_url} if entry.oauth.client_id else {}),
     }

@@ -4,12 +4,20 @@
     host = "imap.example.org"
     user = "jo@example.org"
     security = "tls"                       # tls, starttls, none
-    password_command = "pass show mail"    # or password_env = "MAIL_PASSWORD"
+    password_command = "pass show mail"    # or password_env = "MAIL_PASSWORD", or vault = "keyring" ("file")
     keep = "full"                          # full, headers, none; with size_octets_max, age_days_max
     [accounts.work.folders."Lists/python"] # another policy for one folder
     keep = "headers"
     [accounts.work.limits]                 # any of provider.Limits, for slow or odd servers
     connect_seconds = 60
+
+    [accounts.work.smtp]                   # the way out; also user, login, authenticate
+    host = "smtp.example.org"
+    security = "starttls"                  # tls, starttls, none
+    sent_copies = "auto"                   # auto, append, provider, none
+    [accounts.work.oauth]                  # who signs in at the provider: `maildock account login work`
+    provider = "google"                    # or authorization_url, token_url, device_url and scopes
+    client_id = "yours"
 
     [imports.old]                          # what `import-from --as old` read
     kind = "maildir"
@@ -21,131 +29,17 @@ Written aside, synced and renamed, 0600; a file that others can read is closed t
 import os
 import stat
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from store.mail import AccountId
 
-from .. import (
-    Account,
-    CredentialSupplier,
-    FolderPolicy,
-    InvalidRequest,
-    Keep,
-    Limits,
-    Login,
-    Security,
-)
-from .credentials import CommandPassword, EnvironmentPassword, NoPassword, split_command
+from .. import Account
+from .account_entry import AccountEntry, tables_in, text_in
 from .exits import ExitCode, Trouble
 from .output import hint
 
 __all__ = ["AccountEntry", "AccountsFile", "ImportEntry"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountEntry:
-    """One account as written in the file. Empty strings and None: not said."""
-
-    name: str
-    host: str = ""
-    port: int | None = None
-    security: str = "tls"
-    user: str = ""
-    login: str = "auto"
-    password_env: str = ""
-    password_command: str = ""
-    ca_file: str = ""
-    plaintext_host: str = ""
-    keep: str = "full"
-    size_octets_max: int | None = None
-    age_days_max: int | None = None
-    folders: tuple[tuple[str, FolderPolicy], ...] = ()
-    limits: Limits = Limits()
-
-    @classmethod
-    def of(cls, name: str, said: Mapping[str, object]) -> "AccountEntry":
-        """Return the entry that *said*, a table of the file, describes. Raises ValueError when it makes no sense."""
-        unknown = sorted(set(said) - (set(cls.__slots__) - {"name"}))
-        if unknown:
-            raise ValueError(f"account {name} has an unknown setting, {unknown[0]}")
-        return cls(
-            name=name,
-            host=_text(said, "host"),
-            port=_number(said, "port"),
-            security=_text(said, "security") or "tls",
-            user=_text(said, "user"),
-            login=_text(said, "login") or "auto",
-            password_env=_text(said, "password_env"),
-            password_command=_text(said, "password_command"),
-            ca_file=_text(said, "ca_file"),
-            plaintext_host=_text(said, "plaintext_host"),
-            keep=_text(said, "keep") or "full",
-            size_octets_max=_number(said, "size_octets_max"),
-            age_days_max=_number(said, "age_days_max"),
-            folders=tuple((path, _policy(policy)) for path, policy in _tables(said, "folders")),
-            limits=_limits(said.get("limits", {})),
-        )
-
-    def account(self, credentials: CredentialSupplier | None = None) -> Account:
-        """Return the account for the provider; *credentials* take the place of what the file says.
-
-        Raises Trouble when the entry cannot work.
-        """
-        if self.password_env and self.password_command:
-            raise Trouble(
-                f"Account {self.name} has both a password variable and a password command.",
-                ExitCode.USAGE,
-                "Keep one: --password-env VAR or --password-command CMD.",
-            )
-        try:
-            return Account(
-                id=AccountId(self.name),
-                host=self.host,
-                port=self.port,
-                security=Security(self.security),
-                user=self.user,
-                login=Login(self.login),
-                credentials=credentials or self._supplier(),
-                ca_file=Path(self.ca_file) if self.ca_file else None,
-                plaintext_host=self.plaintext_host or None,
-                policy=_policy(
-                    {"keep": self.keep, "size_octets_max": self.size_octets_max, "age_days_max": self.age_days_max}
-                ),
-                policies=self.folders,
-                limits=self.limits,
-            )
-        except InvalidRequest as error:
-            raise Trouble(str(error), ExitCode.USAGE) from None
-        except ValueError:
-            raise Trouble(
-                f"Account {self.name} has a word for security, login or keep that is not known.",
-                ExitCode.USAGE,
-                "security: tls, starttls, none; login: auto, plain, login, xoauth2, oauthbearer; "
-                "keep: full, headers, none.",
-            ) from None
-
-    def _supplier(self) -> CredentialSupplier:
-        if self.password_env:
-            return EnvironmentPassword(self.password_env)
-        if self.password_command:
-            return CommandPassword(split_command(self.password_command))
-        return NoPassword()
-
-    def as_toml(self) -> dict[str, object]:
-        """Return what is written: only what was said."""
-        said = {
-            name: value
-            for name in self.__slots__
-            if name not in ("name", "folders", "limits") and (value := getattr(self, name)) not in ("", None)
-        }
-        if self.folders:
-            said["folders"] = {path: _policy_toml(policy) for path, policy in self.folders}
-        changed = {limit: value for limit, value in asdict(self.limits).items() if value != getattr(Limits(), limit)}
-        if changed:
-            said["limits"] = changed
-        return said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,10 +72,12 @@ class AccountsFile:
                     hint(f"{path} could be read by others; it is yours alone now.")
                 said = tomllib.load(file)
             return cls(
-                accounts=tuple(AccountEntry.of(name, table) for name, table in _tables(said, "accounts")),
+                accounts=tuple(
+                    AccountEntry.of(name, table, path.parent) for name, table in tables_in(said, "accounts")
+                ),
                 imports=tuple(
-                    ImportEntry(name=name, kind=_text(table, "kind"), path=_text(table, "path"))
-                    for name, table in _tables(said, "imports")
+                    ImportEntry(name=name, kind=text_in(table, "kind"), path=text_in(table, "path"))
+                    for name, table in tables_in(said, "imports")
                 ),
             )
         except FileNotFoundError:
@@ -247,51 +143,3 @@ class AccountsFile:
             accounts=tuple(entry for entry in self.accounts if entry.name != name),
             imports=tuple(entry for entry in self.imports if entry.name != name),
         )
-
-
-def _tables(said: Mapping[str, object], name: str) -> list[tuple[str, Mapping[str, object]]]:
-    whole = said.get(name, {})
-    if not isinstance(whole, dict) or not all(isinstance(table, dict) for table in whole.values()):
-        raise ValueError(f"[{name}] holds something that is no table")
-    return list(whole.items())
-
-
-def _text(table: Mapping[str, object], key: str) -> str:
-    value = table.get(key, "")
-    if not isinstance(value, str):
-        raise ValueError(f"{key} is no text")
-    return value
-
-
-def _number(table: Mapping[str, object], key: str) -> int | None:
-    value = table.get(key)
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-        raise ValueError(f"{key} is no number")
-    return value
-
-
-def _limits(table: object) -> Limits:
-    """Return the limits of a table: whole numbers, or seconds with a fraction. Raises ValueError."""
-    if not isinstance(table, dict):
-        raise ValueError("limits is no table")
-    kinds = {field.name: type(getattr(Limits(), field.name)) for field in fields(Limits)}
-    for name, value in table.items():
-        if name not in kinds:
-            raise ValueError(f"limits has an unknown setting, {name}")
-        fits = isinstance(value, (int, kinds[name])) and not isinstance(value, bool)
-        if not fits or value <= 0:
-            raise ValueError(f"{name} is no number above 0")
-    return Limits(**{name: kinds[name](value) for name, value in table.items()})
-
-
-def _policy(table: Mapping[str, object]) -> FolderPolicy:
-    return FolderPolicy(
-        keep=Keep(_text(table, "keep") or "full"),
-        size_octets_max=_number(table, "size_octets_max"),
-        age_days_max=_number(table, "age_days_max"),
-    )
-
-
-def _policy_toml(policy: FolderPolicy) -> dict[str, object]:
-    said = {"keep": policy.keep.value, "size_octets_max": policy.size_octets_max, "age_days_max": policy.age_days_max}
-    return {key: value for key, value in said.items() if value is not None}

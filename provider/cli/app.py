@@ -13,8 +13,10 @@ from . import (
     conflict_commands,
     folder_commands,
     import_command,
+    outbox_commands,
     pending_commands,
     read_commands,
+    send_command,
     show_command,
     state_commands,
     sync_command,
@@ -39,6 +41,7 @@ def application() -> typer.Typer:
     app.callback(help=ABOUT)(_shared)
     app.add_typer(account_commands.app, name="account")
     app.command("sync", epilog=EXIT_CODES_HELP)(sync_command.sync)
+    app.command("send-receive", epilog=EXIT_CODES_HELP)(send_command.send_receive)
     app.command("folders")(read_commands.folders)
     app.command("list")(read_commands.list_messages)
     app.command("show")(show_command.show)
@@ -52,6 +55,8 @@ def application() -> typer.Typer:
     app.add_typer(pending_commands.app, name="pending")
     app.command("undo")(pending_commands.undo)
     app.add_typer(conflict_commands.app, name="conflicts")
+    app.command("send", epilog=EXIT_CODES_HELP)(send_command.send)
+    app.add_typer(outbox_commands.app, name="outbox")
     app.command("status")(state_commands.status)
     app.command("check")(state_commands.check)
     app.command("import-from")(import_command.import_from)

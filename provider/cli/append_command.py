@@ -1,26 +1,20 @@
 """``maildock append``: messages from files into a folder; on the server by the next synchronization."""
 
 import re
-import sys
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .change_commands import Json, flags_of
 from .changing import batch_rows, editing, found_messages, put_batch
 from .exits import ExitCode, Trouble
+from .files import octets_of, shown
 from .output import count, one_line
 from .session import find_folder, home_of
 
-if TYPE_CHECKING:
-    from typing import BinaryIO
+__all__ = ["append", "moment_of"]
 
-__all__ = ["append"]
-
-OCTETS_MAX = 256_000_000
-"""A larger file is no message that any server takes; it would have to fit into memory."""
 FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 """What a message begins with (RFC 5322 §3.6.8, §4.5)."""
 
@@ -47,7 +41,7 @@ def append(
 ) -> None:
     """Add messages to a folder: all of them, or none."""
     flags = flags_of(flag or ())
-    when = _moment(date)
+    when = moment_of(date)
     if files.count("-") > 1:
         raise Trouble("The standard input is one message: - stands once.", ExitCode.USAGE)
     if replaces is not None and len(files) > 1:
@@ -64,7 +58,7 @@ def append(
     put_batch("append", number, made, text, json=json, messages=keys, folder=path)
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment_of(text: str | None) -> datetime | None:
     """Return the moment that a person means; without an offset in local time. Raises Trouble for what is none."""
     if text is None:
         return None
@@ -77,35 +71,24 @@ def _moment(text: str | None) -> datetime | None:
 
 def _message(name: str) -> bytes:
     """Return the message in a file with the line ends that mail has. Raises Trouble for what is no message."""
-    shown = "The standard input" if name == "-" else one_line(name)
-    try:
-        if name == "-":
-            octets = _read(sys.stdin.buffer)
-        else:
-            with Path(name).expanduser().open("rb") as file:
-                octets = _read(file)
-    except OSError as error:
-        raise Trouble(f"{shown} cannot be read: {error.strerror}.", ExitCode.USAGE) from None
+    octets = octets_of(name)
     if octets.startswith(b"From "):
-        helps = "maildock import-from FILE reads one." if name == "-" else f"maildock import-from {shown} reads it."
-        raise Trouble(f"{shown} is an mbox file, not one message.", ExitCode.USAGE, helps)
+        file = "FILE reads one" if name == "-" else f"{one_line(name)} reads it"
+        text = f"{shown(name)} is an mbox file, not one message."
+        raise Trouble(text, ExitCode.USAGE, f"maildock import-from {file}.")
     why = _fault(octets)
     if why:
-        raise Trouble(f"{shown} is no message: {why}.", ExitCode.USAGE, "append takes one message a file (RFC 5322).")
+        raise Trouble(
+            f"{shown(name)} is no message: {why}.", ExitCode.USAGE, "append takes one message a file (RFC 5322)."
+        )
     # Files have the line ends of their system; on the wire, and in the store, a message has CR LF (RFC 5322 §2.3).
     return octets if b"\r\n" in octets else octets.replace(b"\n", b"\r\n")
-
-
-def _read(file: "BinaryIO") -> bytes:
-    return file.read(OCTETS_MAX + 1)
 
 
 def _fault(octets: bytes) -> str:
     """Return why *octets* are no message that a server takes; empty when they are one."""
     if not octets.strip():
         return "it is empty"
-    if len(octets) > OCTETS_MAX:
-        return f"it has more than {OCTETS_MAX:,} octets"
     if b"\0" in octets:
         return "it has NUL octets, which IMAP cannot carry"
     return "" if FIELD.match(octets) else "it does not begin with a header field"

@@ -1,4 +1,4 @@
-"""Where the command gets passwords from: a variable, another program, standard input. Never from a file of ours.
+"""Where the command gets passwords from: a variable, another program, standard input, a vault.
 
 A supplier runs on the thread that logs in. No secret and no output of a program ever enters an error text.
 """
@@ -7,16 +7,30 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import Credential, ErrorKind, LoginRefused
 from .exits import ExitCode, Trouble
 
 if TYPE_CHECKING:
-    from .. import Account
+    from .. import Account, OAuthClient, OAuthCredentials, Vault
 
-__all__ = ["CommandPassword", "EnvironmentPassword", "NoPassword", "split_command", "stdin_password"]
+__all__ = [
+    "CLIENT_SECRET",
+    "CommandPassword",
+    "EnvironmentPassword",
+    "NoPassword",
+    "SignIn",
+    "split_command",
+    "stdin_password",
+    "vault_in",
+]
+
+CLIENT_SECRET = "oauth-client-secret"
+"""The name under which the secret of an OAuth client lies in a vault, where the provider gave one."""
 
 COMMAND_SECONDS_MAX = 60
 SECRET_OCTETS_MAX = 64_000
@@ -28,7 +42,7 @@ class NoPassword:
     """Stands for an account that was told no source of its password."""
 
     def __call__(self, account: "Account", *, refused: bool) -> Credential:
-        raise _missing(f"Account {account.id} has no password: neither a variable nor a command was named.")
+        raise _missing(f"Account {account.id} has no password: neither a variable nor a command nor a vault was named.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +102,42 @@ class CommandPassword:
         if not secret:
             raise _missing(f"The password command of {account.id} ({program}) printed an empty first line.")
         return secret
+
+
+@dataclass(slots=True)
+class SignIn:
+    """Gives access tokens of a sign-in that a vault keeps. The vault is opened at the first login, not before."""
+
+    vault: "Vault"
+    client: "Callable[[str], OAuthClient]"
+    """Makes the client, given its secret."""
+    ca_file: Path | None = None
+    _made: "OAuthCredentials | None" = field(default=None, init=False, repr=False)
+
+    def __call__(self, account: "Account", *, refused: bool) -> Credential:
+        return self.credentials(account.id)(account, refused=refused)
+
+    def credentials(self, account: str) -> "OAuthCredentials":
+        """Return what refreshes, made once."""
+        if self._made is None:
+            from .. import HttpClient, OAuthCredentials
+
+            client = self.client(self.vault.get(account, CLIENT_SECRET) or "")
+            self._made = OAuthCredentials(self.vault, client, HttpClient(self.ca_file))
+        return self._made
+
+
+def vault_in(home: Path, kind: str) -> "Vault":
+    """Return the vault of a *kind* ("keyring", "file") that belongs to *home*. Raises ValueError for another word."""
+    from .. import FileVault, KeyringVault
+
+    match kind:
+        case "keyring":
+            return KeyringVault(home / "vault-locks")
+        case "file":
+            return FileVault(home / "vault.json")
+        case _:
+            raise ValueError("no such vault")
 
 
 def split_command(text: str) -> tuple[str, ...]:

@@ -40,7 +40,15 @@ class Trouble(Exception):
         self.hint = hint
 
 
-LOGIN_KINDS = frozenset({ErrorKind.LOGIN_REFUSED, ErrorKind.LOGIN_UNSUPPORTED, ErrorKind.CREDENTIALS_MISSING})
+LOGIN_KINDS = frozenset(
+    {
+        ErrorKind.LOGIN_REFUSED,
+        ErrorKind.LOGIN_UNSUPPORTED,
+        ErrorKind.CREDENTIALS_MISSING,
+        ErrorKind.SIGN_IN_AGAIN,
+        ErrorKind.VAULT,
+    }
+)
 STORE_KINDS = frozenset({ErrorKind.STORE, ErrorKind.STORE_BUSY, ErrorKind.STORE_FULL, ErrorKind.LEASE_LOST})
 USAGE_KINDS = frozenset({ErrorKind.INVALID_REQUEST, ErrorKind.UNKNOWN_ITEM})
 REACH_KINDS = frozenset(
@@ -63,8 +71,11 @@ REACH_KINDS = frozenset(
 HINTS = {
     ErrorKind.LOGIN_REFUSED: "Check user and password: maildock account set {account} --user U --password-command CMD",
     ErrorKind.LOGIN_UNSUPPORTED: "Choose another mechanism: maildock account set {account} --login plain",
-    ErrorKind.CREDENTIALS_MISSING: "Say where the password is: maildock account set {account} --password-env VAR "
-    "(or sync with --password-stdin)",
+    ErrorKind.CREDENTIALS_MISSING: "Keep the password in a vault: maildock account login {account}; or say where "
+    "it is: maildock account set {account} --password-env VAR (or sync with --password-stdin)",
+    ErrorKind.VAULT: "Without a keyring, a file of yours can be the vault (not encrypted): "
+    "maildock account login {account} --vault file",
+    ErrorKind.SIGN_IN_AGAIN: "Sign in again: maildock account login {account}",
     ErrorKind.UNRESOLVED_HOST: "Check the spelling and the network: maildock account set {account} --host H",
     ErrorKind.CONNECTION_REFUSED: "Check host and port: maildock account set {account} --host H --port P",
     ErrorKind.UNREACHABLE: "Check the network; what is in the store can be read without it.",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from store.mail import AccountId, FolderPath, MessageKey
 
-from .accounts_file import AccountEntry, AccountsFile
+from .account_entry import AccountEntry
+from .accounts_file import AccountsFile
 from .exits import ExitCode, Trouble
 from .home import Home
 
@@ -20,6 +21,7 @@ __all__ = [
     "find_folder",
     "home_of",
     "known_accounts",
+    "known_entry",
     "message_key",
     "opened",
     "opened_to_read",
@@ -91,6 +93,14 @@ def chosen_accounts(file: AccountsFile, names: Sequence[str]) -> tuple[AccountEn
         if file.find(name) is None:
             raise unknown_account(name, [entry.name for entry in file.accounts])
     return tuple(entry for entry in file.accounts if not names or entry.name in names)
+
+
+def known_entry(file: AccountsFile, name: str) -> AccountEntry:
+    """Return the account *name*. Raises Trouble when there is none."""
+    entry = file.find(name)
+    if entry is None:
+        raise unknown_account(name, [known.name for known in file.accounts])
+    return entry
 
 
 def known_accounts(view: "ReadView", account: str | None) -> AccountId | None:

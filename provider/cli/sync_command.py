@@ -104,15 +104,28 @@ def _approve(store: "MailStore", accounts: "Sequence[AccountId]") -> None:
         batch.approve(one.id for one in pending if one.state is OperationState.HELD)
 
 
-def run_request(store: "MailStore", accounts: "list[Account]", request: "SyncRequest", *, json: bool) -> ExitCode:
-    """Run *request* in the foreground with a display, and return the exit code."""
+def run_request(
+    store: "MailStore",
+    accounts: "list[Account]",
+    request: "SyncRequest",
+    *,
+    json: bool,
+    display: "ErrorsToStderr | None" = None,
+    send: bool = False,
+    receive: bool = True,
+) -> ExitCode:
+    """Run *request* in the foreground, with the *display* that fits or is given, and return the exit code.
+
+    *send*, *receive*: which halves of Send/Receive are wanted.
+    """
     from dataclasses import replace
 
     from .. import MailStoreProvider
 
-    display = display_for(json=json)
+    display = display_for(json=json) if display is None else display
     with MailStoreProvider(store, accounts) as provider:
-        result = wait_for(provider.SynchronizeInBackground(replace(request, callback=display)))
+        asked = replace(request, callback=display)
+        result = wait_for(provider.send_and_receive(asked, send=send, receive=receive))
         if request.dry_run and not json:
             put("A dry run: this is what would be done.")
         display.close(result)  # before the provider goes: what is still to be told comes from its threads

@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from .. import Counts, ItemStatus, Severity, as_json
+from .. import Counts, ItemKind, ItemStatus, Severity, as_json
 from .exits import hint_of
 from .output import count, hint, octets, one_line, put, put_json
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BarsDisplay", "ErrorsToStderr", "JsonDisplay", "LinesDisplay", "counters", "put_summary", "sent"]
 
+NOTHING = ("unchanged", "nothing to send")
 DELIVERY_SECONDS_MAX = 5.0
 """How long the last event may take from the run to the display."""
 
@@ -98,8 +99,8 @@ class LinesDisplay(ErrorsToStderr):
     """For files and pipes: one line when a folder ends, one for each account at the end."""
 
     def _show(self, progress: "SyncProgress") -> None:
-        if progress.folder is not None and progress.status.terminal:
-            put(f"{one_line(progress.account)}: {one_line(progress.folder)}: {_ending(progress)}")
+        if progress.item is not ItemKind.ACCOUNT and progress.status.terminal:
+            put(f"{_name(progress)}: {_ending(progress)}")
             sys.stdout.flush()
 
     def _end(self, result: "SyncResult") -> None:
@@ -124,24 +125,22 @@ class BarsDisplay(ErrorsToStderr):
             refresh_per_second=10,
             transient=True,
         )
-        self._tasks: dict[tuple[str, str | None], TaskID] = {}
+        self._tasks: dict[tuple[str, str | None, ItemKind], TaskID] = {}
 
     def _show(self, progress: "SyncProgress") -> None:
         """Move a bar. A folder that ends gives its bar back; its line stays when something came."""
         self._bars.start()  # at the first event: a request that is refused at once leaves the terminal as it was
-        item = (progress.account, progress.folder)
-        if progress.folder is not None and progress.status.terminal:
+        item = (progress.account, progress.folder, progress.item)
+        if progress.item is not ItemKind.ACCOUNT and progress.status.terminal:
             task = self._tasks.pop(item, None)
             if task is not None:
                 self._bars.remove_task(task)
-            if _ending(progress) != "unchanged":
-                name = f"{one_line(progress.account)}: {one_line(progress.folder)}"
-                self._bars.console.print(f"{name}: {_ending(progress)}", soft_wrap=True)
+            if _ending(progress) not in NOTHING:
+                self._bars.console.print(f"{_name(progress)}: {_ending(progress)}", soft_wrap=True)
             return
         if item not in self._tasks:
-            name = one_line(progress.account if progress.folder is None else progress.folder, 34)
-            indent = "" if progress.folder is None else "  "
-            self._tasks[item] = self._bars.add_task(indent + name, total=None, facts="")
+            name = _name(progress) if progress.folder is None else "  " + one_line(progress.folder, 34)
+            self._tasks[item] = self._bars.add_task(name, total=None, facts="")
         self._bars.update(
             self._tasks[item],
             completed=progress.index,
@@ -157,7 +156,7 @@ class BarsDisplay(ErrorsToStderr):
 def put_summary(result: "SyncResult") -> None:
     """Print how each account ended, and what was kept of a cancelled run."""
     for item in result.items:
-        if item.folder is None:
+        if item.item is ItemKind.ACCOUNT:
             line = f"{one_line(item.account)}: {item.status.value}; {counters(item.counts)}"
             put(f"{line}; {sent(item.uploaded)}" if item.uploaded != Counts() else line)
     if result.status.value == "canceled":
@@ -190,6 +189,8 @@ def sent(counts: Counts) -> str:
     >>> sent(Counts(new=2, modified=5, deleted=1, folders_new=1))
     'sent +2 *5 -1, folders +1'
     """
+    if counts.sent:
+        return f"{count(counts.sent, 'message')} sent"
     line = f"sent +{counts.new:,} *{counts.modified + counts.read:,} -{counts.deleted:,}"
     moved = _folders(counts)
     return f"{line}, folders {moved}" if moved else line
@@ -200,11 +201,19 @@ def _folders(counts: Counts) -> str:
     return " ".join(f"{sign}{number}" for number, sign in signs if number)
 
 
+def _name(progress: "SyncProgress") -> str:
+    """Return what an item is called on a line of its own."""
+    account = one_line(progress.account, 34)
+    if progress.item is ItemKind.OUTBOX:
+        return f"{account}: outbox"
+    return account if progress.folder is None else f"{account}: {one_line(progress.folder)}"
+
+
 def _ending(progress: "SyncProgress") -> str:
     came, went = progress.counts or Counts(), progress.uploaded or Counts()
     parts = [counters(came)] if came != Counts() else []
     parts += [sent(went)] if went != Counts() else []
-    line = "; ".join(parts) or "unchanged"
+    line = "; ".join(parts) or ("nothing to send" if progress.item is ItemKind.OUTBOX else "unchanged")
     return line if progress.status is ItemStatus.SUCCEEDED else f"{progress.status.value}; {line}"
 
 

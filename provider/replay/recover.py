@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from store import Arrival, BodyNotHere, StoreDamaged, UnknownMessage
 from store.mail import FolderId, MessageKey, Uid, UidSet
 from store.mail.operations import Net, OperationId, OperationState, Source, net
+from store.mail.submission import Filing
 
 from ..errors import ErrorKind, FolderUnusable, SourceError
 from ..phases import Phase
@@ -55,6 +56,8 @@ class _Found:
 
     places: dict[MessageKey, Arrival] = field(default_factory=dict)
     unsure: set[MessageKey] = field(default_factory=set)
+    theirs: set[MessageKey] = field(default_factory=set)
+    """Copies of sent mail that the provider filed itself, in octets of its own."""
 
 
 def recover(context: ReplayContext, session: Session) -> None:
@@ -89,10 +92,14 @@ def recover(context: ReplayContext, session: Session) -> None:
         tx.settle.deleted(removed)
         for doubt in known:
             arrival = found.places.get(doubt.key)
-            if arrival is None:
+            if doubt.key in found.theirs:
+                tx.settle.there_already(doubt.net.operations, "the provider filed a copy itself")
+            elif arrival is None:
                 tx.settle.unsent(doubt.net.operations)
             else:
                 tx.settle.arrived(doubt.net.operations, [arrival])
+    if found.theirs:
+        context.store.outbox.learn_filing(context.account, Filing.PROVIDER)
 
 
 def _doubts(context: ReplayContext) -> tuple[list[_Doubt], list[Net], list[OperationId]]:
@@ -160,6 +167,8 @@ def _look(
         if uid is not None:
             uids[doubt.key] = uid
             taken.add(uid)
+        elif fit and one.message_id and context.store.outbox.is_copy(doubt.key):
+            found.theirs.add(doubt.key)
         elif not sure:
             found.unsure.add(doubt.key)
             untold += 1

@@ -1,4 +1,4 @@
-"""For programs that embed maildock: a mail server in memory with faults, a callback that records, a clock by hand.
+"""For programs that embed maildock: mail server, way out and vault in memory, a callback that records, a clock by hand.
 
 server = MemoryServer()
 server.append("INBOX", b"Subject: hello\\r\\n\\r\\nworld")
@@ -8,6 +8,8 @@ account = server.account("me")
 from ..sources.memory import Hang, MemoryFaults, MemoryMessage, MemoryServer
 from .callback import RecordingCallback, check_grammar
 from .clock import ManualClock
+from .transport import MemoryTransport, SentMail
+from .vault import MemoryVault
 
 __all__ = [
     "Hang",
@@ -15,6 +17,9 @@ __all__ = [
     "MemoryFaults",
     "MemoryMessage",
     "MemoryServer",
+    "MemoryTransport",
+    "MemoryVault",
     "RecordingCallback",
+    "SentMail",
     "check_grammar",
 ]

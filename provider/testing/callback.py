@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from store.mail import AccountId
 
 from ..callback import CancelRequest
-from ..events import Event, ItemStatus, SyncError, SyncProgress, SyncResult, as_json
+from ..events import Event, ItemKind, ItemStatus, SyncError, SyncProgress, SyncResult, as_json
 from ..phases import Phase, legal
 
 __all__ = ["RecordingCallback", "check_grammar"]
 
-ItemKey = tuple[AccountId, str | None]
+ItemKey = tuple[AccountId, str | None, ItemKind]
 
 
 class RecordingCallback:
@@ -63,12 +63,14 @@ class RecordingCallback:
         """What ``done`` brought, or None."""
         return next((event for event in self.events if isinstance(event, SyncResult)), None)
 
-    def of_item(self, account: str, folder: str | None) -> tuple[SyncProgress, ...]:
-        """Return the progress of one item, in order."""
+    def of_item(self, account: str, folder: str | None, *, outbox: bool = False) -> tuple[SyncProgress, ...]:
+        """Return the progress of one item, in order; *outbox*: of the account's outbox."""
         return tuple(
             event
             for event in self.events
-            if isinstance(event, SyncProgress) and (event.account, event.folder) == (account, folder)
+            if isinstance(event, SyncProgress)
+            and (event.account, event.folder) == (account, folder)
+            and (event.item is ItemKind.OUTBOX) is outbox
         )
 
     def wait_done(self, timeout_seconds: float | None = None) -> bool:
@@ -112,7 +114,7 @@ def _first_fault(events: tuple[Event, ...]) -> str:
             if number != len(events) - 1:
                 return f"event {number}: done is not the last event"
         elif isinstance(event, SyncProgress):
-            key = (event.account, event.folder)
+            key = (event.account, event.folder, event.item)
             log = items.get(key)
             if log is None:
                 log = items[key] = _ItemLog(event)
@@ -166,7 +168,7 @@ def _end_fault(events: tuple[Event, ...], items: dict[ItemKey, _ItemLog]) -> str
     for key, log in items.items():
         if log.ended is None and log.started:
             return f"item {key} started and never ended"
-    told = {(item.account, item.folder): item.status for item in result.items}
+    told = {(item.account, item.folder, item.item): item.status for item in result.items}
     if len(told) != len(result.items):
         return "the result names an item twice"
     for key, log in items.items():

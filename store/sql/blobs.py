@@ -9,14 +9,25 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import chain, repeat
 from typing import NamedTuple
 
 from sqlalchemy import delete, func, insert, select, update
 
-from ..encode import DIGEST_OCTETS, EncodedChunk, Encoder, expanded
+from ..encode import (
+    CHUNK_OCTETS,
+    DIGEST_OCTETS,
+    HEADER_OCTETS_MAX,
+    EncodedChunk,
+    Encoder,
+    HeaderBlock,
+    digest_of,
+    expanded,
+)
 from ..errors import StoreDamaged
-from ..mail import BlobId, MessageKey, Uid, UidSet
+from ..mail import BlobId, HeaderId, MessageKey, Uid, UidSet
 from ..messages import BodiesStored
+from ..mime import split_header
 from ..tables import BlobRow, ChunkRow, MessageRow, PartialRow, RunRow, table
 from .bulk import find_many, in_one_row, update_many, write_many
 from .folders import count
@@ -25,7 +36,17 @@ from .rows import Place, is_unseen
 from .statements import names, p, sql
 from .writing import Writing
 
-__all__ = ["add_chunks", "drop_left_partials", "drop_partials", "forget_partials", "keep", "raw_octets"]
+__all__ = [
+    "account_of",
+    "add_chunks",
+    "drop_left_partials",
+    "drop_partials",
+    "facts",
+    "forget_partials",
+    "keep",
+    "piece_of",
+    "raw_octets",
+]
 
 _t, _blobs, _chunks, _partials = table(MessageRow), table(BlobRow), table(ChunkRow), table(PartialRow)
 _runs = table(RunRow)
@@ -71,6 +92,7 @@ CHUNK = sql(
     "blob piece",
 )
 BLOB = sql(select(_blobs.c.digest, _blobs.c.octets, _blobs.c.chunks).where(_blobs.c.id == p("blob")), "blob")
+OWNER = sql(select(_blobs.c.account_id).where(_blobs.c.id == p("blob")), "blob")
 PARTIAL = sql(
     select(_blobs.c.id, _blobs.c.octets, _blobs.c.chunks)
     .select_from(_partials.join(_blobs, _blobs.c.id == _partials.c.blob_id))
@@ -251,20 +273,29 @@ def _fill(work: Writing, at: Place, finished: list[tuple[_Target, EncodedChunk]]
     count(work, at.folder, messages=messages, unseen=unseen, bodies=len(finished))
 
 
-def keep(work: Writing, account: int, octets: bytes) -> tuple[int, int]:
-    """Store a whole content that is in memory; return the ids of its header and of its octets."""
-    chunks = Encoder().start(Uid(1)).chunk(octets, last=True)
-    last = chunks[-1]
-    assert last.digest is not None
-    assert last.header is not None
-    (header,) = header_ids(work, account, [last.header])
-    known = list(find_many(work.connection, BY_DIGESTS, (account,), [last.digest]))
+def keep(work: Writing, account: int, pieces: Sequence[bytes]) -> tuple[HeaderId, BlobId]:
+    """Store a whole content that is in memory; return the ids of its header and of its octets.
+
+    Compressed piece by piece, so it is here once and not once more.
+    """
+    digest, head = blake2b(digest_size=DIGEST_OCTETS), b""
+    for piece in pieces:
+        digest.update(piece)
+        head += piece[: HEADER_OCTETS_MAX - len(head)]
+    block, _ = split_header(head)
+    (header,) = header_ids(work, account, [HeaderBlock(digest=digest_of(block), block=block)])
+    known = list(find_many(work.connection, BY_DIGESTS, (account,), [digest.digest()]))
     if known:
-        return header, int(known[0][0])
-    blob = work.next_id("blobs")
-    write_many(work.connection, ADD, [(blob, account, last.digest, len(octets), len(chunks))])
-    for chunk in chunks:
-        work.connection.execute(ADD_CHUNK, (account, blob, chunk.number, chunk.octets, chunk.data))
+        return header, BlobId(known[0][0])
+    blob, total, count = BlobId(work.next_id("blobs")), sum(map(len, pieces)), 0
+    work.connection.execute(ADD, (blob, account, None, 0, 0))
+    encoder = Encoder().start(Uid(1))
+    slices = (piece[at : at + CHUNK_OCTETS] for piece in pieces for at in range(0, len(piece), CHUNK_OCTETS))
+    for octets, last in chain(zip(slices, repeat(False)), [(b"", True)]):
+        for chunk in encoder.chunk(octets, last):
+            work.connection.execute(ADD_CHUNK, (account, blob, chunk.number, chunk.octets, chunk.data))
+            count += 1
+    work.connection.execute(GROW, (digest.digest(), total, count, blob))
     return header, blob
 
 
@@ -300,6 +331,17 @@ def raw_octets(connection: sqlite3.Connection, blob: BlobId) -> Iterator[bytes]:
         yield piece
     if (seen, length) != (chunks, octets) or running.digest() != digest:
         raise StoreDamaged("the octets of a message are not those that were written; run a check")
+
+
+def account_of(connection: sqlite3.Connection, blob: BlobId) -> int:
+    """Return our number of the account that a content belongs to."""
+    return int(connection.execute(OWNER, (blob,)).fetchone()[0])
+
+
+def facts(connection: sqlite3.Connection, blob: BlobId) -> tuple[bytes, int, int]:
+    """Return digest, octets and number of chunks of a whole content."""
+    digest, octets, chunks = connection.execute(BLOB, (blob,)).fetchone()
+    return digest, octets, chunks
 
 
 def piece_of(connection: sqlite3.Connection, blob: BlobId, number: int) -> bytes | None:

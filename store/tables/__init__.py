@@ -9,6 +9,7 @@ from .folders import FolderRow
 from .headers import HeaderRow
 from .messages import MessageRow
 from .operations import OperationRow
+from .outbox import OutboxRow, RecipientRow, SubmissionRow
 from .runs import RunRow
 from .state import StateRow
 from .tombstones import FolderTombstoneRow, TombstoneRow
@@ -29,10 +30,13 @@ __all__ = [
     "HeaderRow",
     "MessageRow",
     "OperationRow",
+    "OutboxRow",
     "PartialRow",
+    "RecipientRow",
     "RunRow",
     "StateRow",
     "StoreTable",
+    "SubmissionRow",
     "TombstoneRow",
     "TroubleRow",
     "table",

@@ -30,6 +30,7 @@ from .mailserver import Mailbox, fill_folders, fill_inbox, mailserver
 from .process_figures import cancel_figures, start_figures
 from .reading import reading_figures
 from .replay_figures import replay_figures
+from .sending_figures import sending_figures
 from .setting import PEERS, QUICK, WHOLE, Setting
 
 __all__ = ["main"]
@@ -40,7 +41,7 @@ MARK = "<!-- figures: written by `python -m tests.bench --document` -->"
 END_MARK = "<!-- end of the figures -->"
 SERVED = ("mail", "line", "folders", "large", "reset", "replay")
 """Groups that need Dovecot."""
-GROUPS = (*SERVED, "reading", "cancel", "start")
+GROUPS = (*SERVED, "reading", "sending", "cancel", "start")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -136,6 +137,7 @@ def _measure(setting: Setting, only: set[str], *, profile: bool) -> tuple[list[F
     attempt("reset", lambda: reset_figures(setting))
     attempt("replay", lambda: replay_figures(setting))
     attempt("reading", lambda: reading_figures(setting))
+    attempt("sending", lambda: sending_figures(setting))
     attempt("cancel", lambda: cancel_figures(setting))
     attempt("start", lambda: start_figures(setting))
     return figures, shares, broken

@@ -50,3 +50,14 @@ def test_the_readme_shows_the_examples_as_they_are(name: str) -> None:
 
     shown = code[code.index("\nfrom ") + 1 :]
     assert f"```python\n{shown}```" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_example_of_sending_tells_what_became_of_each_recipient(tmp_path: Path) -> None:
+    assert ran("send.py", tmp_path) == [
+        "filed; 1 message sent",
+        "ann@example.org: accepted",
+        "bob@example.org: refused",
+        "archive@example.org: accepted",
+        "Bcc went out: False",
+        "copies in Sent: 1",
+    ]

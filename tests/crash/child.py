@@ -3,6 +3,7 @@
 Room: tests/crash. Run as a program it is the fork server: everything is imported here, once.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,18 @@ import store.migrate  # noqa: F401
 from provider import Account, Limits, MailStoreProvider, Password, Security, SyncRequest
 from provider import run as _run  # noqa: F401
 from provider.sources.imap import source as _source  # noqa: F401
+from provider.testing import MemoryServer
+from provider.transport import sender as _sender  # noqa: F401
+from provider.transport import smtp as _smtp  # noqa: F401
 from store import open_store
 from store.mail import AccountId, MessageKey
 
 from ..ways import way_named
+from ..wire.smtp_rig import sender_at
 from .forks import serve
 from .stopping import Stopper, make_steps_small
 
-__all__ = ["ME", "account_of", "work"]
+__all__ = ["ME", "account_of", "sender_of", "work"]
 
 ME = AccountId("me")
 WAIT_SECONDS = 60.0
@@ -38,17 +43,26 @@ def account_of(job: dict[str, Any]) -> Account:
     )
 
 
+def sender_of(port: int, far: MemoryServer) -> Account:
+    """Return an account whose way out is at *port*, and whose mail is on a server in memory."""
+    return replace(far.account(ME), smtp=sender_at(port).smtp)
+
+
 def work(job: dict[str, Any]) -> dict[str, object]:
-    """Synchronize once, and beside it ``fetch`` what the job names; return how it ended, and what was met how often."""
+    """Synchronize once, and beside it ``fetch`` what the job names; or, with a port ``smtp``, send what is due.
+
+    Return how it ended, and what was met how often.
+    """
     stopper = Stopper(job.get("kind", ""), job.get("at", 0))
     if job.get("small_steps"):
         make_steps_small()
     if "kind" in job:
         stopper.install()
-    with open_store(Path(job["path"])) as store, MailStoreProvider(store, [account_of(job)]) as provider:
+    account = sender_of(job["smtp"], MemoryServer()) if "smtp" in job else account_of(job)
+    with open_store(Path(job["path"])) as store, MailStoreProvider(store, [account]) as provider:
         if job.get("fetch"):
             provider.fetch(map(MessageKey, job["fetch"]))
-        result = provider.SynchronizeInBackground(SyncRequest()).wait(WAIT_SECONDS)
+        result = provider.send_and_receive(SyncRequest(), receive="smtp" not in job).wait(WAIT_SECONDS)
     return {
         "status": result.status.value,
         "errors": [error.kind.value for error in result.errors],

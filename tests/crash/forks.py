@@ -34,11 +34,14 @@ class Ended:
 
 
 class ForkServer:
-    """The test's end of the server. A context manager; one thread at a time."""
+    """The test's end of the server, which is *module*. A context manager; one thread at a time."""
+
+    def __init__(self, module: str = "tests.crash.child") -> None:
+        self._module = module
 
     def __enter__(self) -> "ForkServer":
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.child"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", self._module], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         return self
 

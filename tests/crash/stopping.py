@@ -1,7 +1,8 @@
 """Places where a synchronization can be stopped, counted; at the chosen one the process ends at once.
 
-Room: tests/crash. The hooks wrap the product from outside: a command written, an item of an answer consumed, a commit
-about to happen, a commit done. ``os._exit`` runs no ``finally``, closes no file by hand, tells the server nothing.
+Room: tests/crash. The hooks wrap the product from outside: a command written, a line read, an item of an answer
+consumed, a commit about to happen, a commit done. ``os._exit`` runs no ``finally``, closes no file by hand, tells the
+server nothing.
 """
 
 import os
@@ -11,9 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from provider import channel
 from provider.engine import bodies, folderrun, listing, pipe, portion, resume
 from provider.sources.imap import bodies as imap_bodies
-from provider.sources.imap import channel
 from provider.sources.imap.source import ImapSession
 from store import database
 
@@ -54,6 +55,14 @@ class Stopper:
                 hit("command")
 
         channel.Channel.send = counted  # type: ignore[method-assign]
+        readline = channel.Channel.readline
+
+        def read(self: channel.Channel) -> bytes:
+            line = readline(self)
+            hit("line")
+            return line
+
+        channel.Channel.readline = read  # type: ignore[method-assign]
 
     def _watch_items(self) -> None:
         for name in ("bodies", "headers", "summaries", "flags", "identities", "write", "append"):

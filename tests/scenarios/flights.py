@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from unittest.mock import patch
 
-from provider.sources.imap.channel import Channel
+from provider.channel import Channel
 from provider.sources.imap.commands import Command
 from provider.sources.imap.wire import Wire
 

@@ -96,6 +96,11 @@ class CertificateShop:
         """Return a certificate for localhost and 127.0.0.1, signed by the intermediate, chain complete."""
         return self._leaf("good", issuer=self._intermediate)
 
+    def named(self, *names: str) -> Certificate:
+        """Return a good certificate for other names, signed by the intermediate, chain complete."""
+        text = ",".join(f"DNS:{name}" for name in names)
+        return self._leaf(f"named {' '.join(names)}", issuer=self._intermediate, subject=names[0], names=text)
+
     def bad(self, kind: BadCertificate) -> Certificate:
         """Return the certificate with that one fault."""
         name = kind.value

@@ -14,8 +14,17 @@ import pytest
 
 from .dovecot import DOVECOT
 from .dovecot_socketpair import IMAP_BINARY
+from .exim import EXIM
+from .keyring_daemon import PROGRAMS
 
-__all__ = ["require_dovecot", "require_dovecot_socketpair", "require_mbsync", "require_pymap"]
+__all__ = [
+    "require_dovecot",
+    "require_dovecot_socketpair",
+    "require_exim",
+    "require_keyring",
+    "require_mbsync",
+    "require_pymap",
+]
 
 
 def require_dovecot() -> None:
@@ -31,6 +40,17 @@ def require_dovecot_socketpair() -> None:
 def require_mbsync() -> None:
     """Skip, or fail with CI=true, when mbsync is not installed."""
     _require(shutil.which("mbsync") is not None, "mbsync (Debian: isync)")
+
+
+def require_exim() -> None:
+    """Skip, or fail with CI=true, when there is no Exim, no LMTP of Dovecot's, or nobody who may start them."""
+    _require(EXIM is not None and os.geteuid() == 0, "Exim (Debian: exim4-daemon-light; as root)")
+    _require(Path("/usr/lib/dovecot/lmtp").exists(), "Dovecot's LMTP (Debian: dovecot-lmtpd)")
+
+
+def require_keyring() -> None:
+    """Skip, or fail with CI=true, when there is no GNOME Keyring or no bus for it."""
+    _require(all(map(shutil.which, PROGRAMS)), "GNOME Keyring (Debian: gnome-keyring, dbus)")
 
 
 def require_pymap() -> None:

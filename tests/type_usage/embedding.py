@@ -5,6 +5,7 @@ Whatever the README tells people to write must pass here without a cast and with
 
 import asyncio
 from collections.abc import Iterator
+from email.message import EmailMessage
 
 from provider import (
     Account,
@@ -25,7 +26,7 @@ from provider import (
     SyncResult,
     as_json,
 )
-from store import Folder, MailStore, Message, StoreError, open_store
+from store import BadMessage, Cancelled, Folder, MailStore, Message, StoreError, Submission, open_store
 from store.mail import AccountId, FolderPath, MessageKey, UidSet
 
 
@@ -111,3 +112,16 @@ def fetch(provider: MailStoreProvider, key: MessageKey) -> bool:
     except (InvalidRequest, StoreError, TimeoutError) as error:
         print(error)
         return False
+
+
+def send(store: MailStore, letter: EmailMessage) -> Submission | None:
+    try:
+        submitted = store.outbox.submit(AccountId("work"), letter, key="letter 1")
+    except BadMessage as error:
+        print(error, error.line)
+        return None
+    if store.outbox.cancel(submitted.id) is Cancelled.BEING_SENT:
+        with store.read() as view:
+            return view.submission(submitted.id)
+    print([(one.address, one.fate.value) for one in submitted.recipients], submitted.next_try)
+    return None

@@ -3,13 +3,29 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from store import Arrival, Encoder, FolderCursor, FolderPath, FolderState, MailStore, UidSet, open_store
-from store.mail import MessageKey, Uid, UidValidity
+from store import (
+    Arrival,
+    Encoder,
+    Fate,
+    FolderCursor,
+    FolderPath,
+    FolderState,
+    MailStore,
+    Recipient,
+    SubmissionId,
+    UidSet,
+    open_store,
+)
+from store.mail import FolderId, MessageKey, Uid, UidValidity
 
 from .store_kit import ACCOUNT, BEGIN, EPOCH, LARGE, Clock, Inbox, everything, listed, new, raw_mail
 
 __all__ = ["States", "allowed_states", "prepare", "scenario", "state_of"]
 
+LETTER = (
+    b"From: me@example.org\nTo: you@example.org\nBcc: her@example.org\nSubject: number %d\n"
+    b"Date: Thu, 01 Jan 2026 10:00:00 +0100\nMessage-ID: <sent-%d@example.org>\n\nHi\n"
+)
 States = list[dict[str, list[tuple[object, ...]]]]
 
 
@@ -77,9 +93,37 @@ def scenario(store: MailStore) -> Iterator[None]:
         tx.settle.deleted([gone])
         tx.settle.refuse([six], "no")
     yield
+    yield from _sending(store, away, draft)
     store.finish_run(run, status="done", counts={"new": 3})
     yield
     store.purge(tombstones_older_than_days=0)
+    yield
+
+
+def _sending(store: MailStore, folder: FolderId, draft: MessageKey) -> Iterator[None]:
+    """Three messages leave: one is filed, one is taken back, one is in doubt."""
+    outbox = store.outbox
+    for number in (1, 2, 3):
+        outbox.submit(ACCOUNT, LETTER % (number, number), key=str(number), draft=draft if number == 1 else None)
+        yield
+    for number in (1, 2, 3):
+        one = outbox.claim(ACCOUNT, owner="scenario", filing=False)
+        yield
+        if one is None or number == 2:
+            outbox.release(SubmissionId(2), "scenario")
+            yield
+            outbox.cancel(SubmissionId(2))
+        else:
+            outbox.about_to_end(one.id, "scenario")
+            yield
+            taken = [Recipient(address=address, fate=Fate.ACCEPTED) for address in one.waiting]
+            outbox.settle(one.id, "scenario", taken if number == 1 else [], in_doubt=number == 3)
+        yield
+    outbox.claim(ACCOUNT, owner="scenario")
+    yield
+    outbox.filed(SubmissionId(1), "scenario", folder=folder)
+    yield
+    outbox.suspend(ACCOUNT)
     yield
 
 

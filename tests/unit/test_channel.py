@@ -10,14 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from provider.account import Account
 from provider.cancel import Stop
+from provider.channel import Channel
 from provider.errors import Cancelled, ConnectionLost, ErrorKind, LimitExceeded, TimedOut, TlsRefused
 from provider.limits import Limits
 from provider.sources.base import Notice
-from provider.sources.imap.channel import Channel
-from provider.sources.imap.tls import make_context
-from store.mail import AccountId
+from provider.tls import make_context
 
 GUARD_SECONDS = 5
 
@@ -176,6 +174,39 @@ def test_buffered_tells_what_was_received_but_not_read_without_waiting(line: Lin
     assert line.channel.buffered() == 0
 
 
+def test_arrived_looks_into_the_socket_and_waits_for_nothing(line: Line) -> None:
+    assert not line.channel.arrived()
+    line.far.sendall(b"unasked")
+    assert line.channel.arrived()
+    assert line.channel.read(7) == b"unasked"
+    assert not line.channel.arrived()
+
+
+def test_arrived_tells_the_end_of_the_stream(line: Line) -> None:
+    line.far.close()
+    with pytest.raises(ConnectionLost):
+        line.channel.arrived()
+
+
+def test_arrived_on_a_closed_channel_is_a_lost_connection(line: Line) -> None:
+    line.channel.close()
+    with pytest.raises(ConnectionLost):
+        line.channel.arrived()
+
+
+def test_what_has_not_left_is_thrown_away_when_a_channel_is_discarded() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+        channel = Channel(near, stop=Stop(), listener=Ear(), limits=Limits())
+        assert channel.local_host() == "127.0.0.1"
+        channel.send(b"x" * 1_000)
+        channel.discard()
+        with far, pytest.raises(ConnectionResetError):
+            list(iter(lambda: far.recv(65_536), b""))
+        channel.discard()  # twice harms nobody
+
+
 def test_a_silent_peer_meets_the_deadline(line: Line) -> None:
     line.channel.deadline(0.05)
     with pytest.raises(TimedOut, match=r"0\.05 seconds"):
@@ -242,7 +273,7 @@ def test_cancel_ends_a_send_nobody_reads(line: Line) -> None:
 
 
 def test_cancel_ends_a_silent_tls_handshake(line: Line) -> None:
-    context = make_context(Account(id=AccountId("a"), host="h", user="u"))
+    context = make_context(None, "a")
     assert isinstance(end_of(lambda: line.channel.start_tls(context, "localhost"), line, line.stop.stop), Cancelled)
 
 
@@ -298,7 +329,7 @@ def test_a_closed_channel_leaves_no_hook_behind(line: Line) -> None:
 
 
 def test_tls_is_refused_when_octets_came_before_it(line: Line) -> None:
-    context = make_context(Account(id=AccountId("a"), host="h", user="u"))
+    context = make_context(None, "a")
     line.far.sendall(b"A1 OK begin\r\n* CAPABILITY EVIL\r\n")
     line.channel.readline()
     with pytest.raises(TlsRefused) as caught:
@@ -308,7 +339,7 @@ def test_tls_is_refused_when_octets_came_before_it(line: Line) -> None:
 
 
 def test_plain_text_in_place_of_a_handshake_is_named_and_shown(line: Line) -> None:
-    context = make_context(Account(id=AccountId("a"), host="h", user="u"))
+    context = make_context(None, "a")
     line.far.sendall(b"220 mail.example ESMTP\r\n")
     with pytest.raises(TlsRefused) as caught:
         line.channel.start_tls(context, "localhost")

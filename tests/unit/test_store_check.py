@@ -36,6 +36,10 @@ FAULTS = {
     "pending_messages_are_wanted": "UPDATE messages SET epoch = 0, uid = key WHERE uid = 1",
     "wishes_differ": "UPDATE messages SET local_flags = server_flags, local_keywords = server_keywords WHERE uid = 1",
     "operations_have_their_subject": "INSERT INTO operations (account_id, message) VALUES (1, 999)",
+    "submissions_stand_by_their_recipients": "UPDATE recipients SET fate = 'accepted'",
+    "submissions_are_held_or_free": "UPDATE submissions SET owner = 'nobody'",
+    "doubts_are_counted": "UPDATE submissions SET state = 'in doubt'",
+    "submissions_are_whole": "UPDATE submissions SET size = 9999",
 }
 MORE_FAULTS = [
     (
@@ -67,6 +71,24 @@ MORE_FAULTS = [
         ),
     ),
     ("wishes_differ", "UPDATE messages SET local_flags = 16 WHERE uid = 1"),
+    ("submissions_stand_by_their_recipients", "DELETE FROM recipients"),
+    ("submissions_stand_by_their_recipients", "DELETE FROM recipients WHERE number = 0"),
+    ("submissions_stand_by_their_recipients", "UPDATE recipients SET fate = 'unknown' WHERE number = 1"),
+    ("submissions_stand_by_their_recipients", "UPDATE submissions SET state = 'sent'"),
+    ("submissions_stand_by_their_recipients", "UPDATE recipients SET fate = 'refused'"),
+    ("submissions_stand_by_their_recipients", "UPDATE submissions SET finished_at = 1"),
+    ("submissions_are_held_or_free", "UPDATE submissions SET state = 'sending'"),
+    ("submissions_are_held_or_free", "UPDATE submissions SET dot = 1"),
+    ("submissions_are_held_or_free", "UPDATE submissions SET lease_until = 1, owner = 'me'"),
+    (
+        "submissions_are_held_or_free",
+        (
+            "UPDATE submissions SET lease_until = 1, owner = 'me', dot = 1, state = 'sent'; "
+            "UPDATE recipients SET fate = 'accepted'"
+        ),
+    ),
+    ("doubts_are_counted", "UPDATE submissions SET state = 'in doubt', doubts = 1"),
+    ("submissions_are_whole", "UPDATE submissions SET blob_id = (SELECT blob_id FROM partials)"),
     (
         "operations_have_their_subject",
         "INSERT INTO operations (account_id, message) VALUES (1, 1), (1, 2); UPDATE operations SET state = 'done'",
@@ -96,6 +118,7 @@ def store(tmp_path: Path) -> Iterator[MailStore]:
         inbox.list(new(5, "work"), new(6), new(7))
         inbox.show([5])
         inbox.bring([6], LARGE)
+        opened.outbox.submit(ACCOUNT, b"From: a@example.org\nTo: b@example.org, c@example.org\n\nHi\n")
         inbox.store.start_run(ACCOUNT, trigger="test", flags=0, owner="test")
         with opened.write("half, and a removal") as tx:
             half = Encoder().start(Uid(7)).chunk(bytes(LARGE), last=False)
@@ -116,7 +139,7 @@ def test_a_sound_store_has_no_problems_and_the_report_says_what_was_looked_at(st
     assert quick.ok
     assert full.ok
     assert (quick.blobs_read, quick.octets_read) == (0, 0)
-    assert full.blobs_read == 5
+    assert full.blobs_read == 6
     assert full.octets_read > LARGE
     assert full.messages == 6
     assert set(full.invariants) - set(quick.invariants) == {"header_digests_match", "blob_digests_match"}

@@ -7,13 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from store import MailStore, MessageKey, OperationId, PageKey, ReadView, UidSet, database, open_store
+from store import (
+    Fate,
+    MailStore,
+    MessageKey,
+    OperationId,
+    PageKey,
+    ReadView,
+    Recipient,
+    SubmissionId,
+    SubmissionState,
+    UidSet,
+    database,
+    open_store,
+)
 from store.mail import FolderId, FolderPath, Uid
 
 from .store_kit import ACCOUNT, EPOCH, Inbox, listed, new, raw_mail
 
 LARGE_TABLES = ("messages", "headers", "blobs", "chunks", "tombstones", "partials", "troubles", "operations")
+LARGE_TABLES += ("submissions", "recipients")
 INBOX = FolderId(1)
+LETTER = b"From: me@example.org\nTo: you@example.org\n\nHi\n"
 PAGE = PageKey(10**15, 10**6)
 
 READS: dict[str, Callable[[ReadView], object]] = {
@@ -42,6 +57,9 @@ READS: dict[str, Callable[[ReadView], object]] = {
     "operation": lambda view: view.operation(OperationId(1)),
     "conflicts": lambda view: view.conflicts(ACCOUNT),
     "conflicts, all": lambda view: view.conflicts(open=False),
+    "submissions": lambda view: view.submissions(ACCOUNT),
+    "submissions, unfinished, of all": lambda view: view.submissions(states=[SubmissionState.QUEUED]),
+    "submission": lambda view: view.submission(SubmissionId(1)),
     "wishes": lambda view: view.wishes(ACCOUNT),
     "place": lambda view: view.place(MessageKey(3)),
     "upload": lambda view: view.upload(MessageKey(3)),
@@ -97,6 +115,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailStore
         with opened.edit("flags, and a move") as edit:
             edit.set_flags([MessageKey(2)], add=["\\Seen"])
             edit.move([MessageKey(3)], edit.create_folder(ACCOUNT, FolderPath(("Other",))))
+        opened.outbox.submit(ACCOUNT, LETTER)
         opened.start_run(ACCOUNT, trigger="test", flags=0, owner="test")
         seen.clear()
         yield opened
@@ -179,6 +198,26 @@ def test_changing_and_settling_scan_no_table(store: MailStore) -> None:
     store.purge()
     assert len(seen) > 50
     assert scans(store, [one for one in seen if "DISTINCT partials" not in one]) == []  # as many as runs had half
+
+
+def test_sending_scans_no_table(store: MailStore) -> None:
+    outbox = store.outbox
+    for key in ("a", "b", "b"):
+        outbox.submit(ACCOUNT, LETTER, key=key)
+    for owner in ("me", "me", "you"):
+        assert outbox.claim(ACCOUNT, owner=owner, is_gone=lambda owner: owner == "nobody")
+    list(outbox.octets(SubmissionId(1)))
+    outbox.renew(SubmissionId(1), "me")
+    outbox.about_to_end(SubmissionId(1), "me")
+    outbox.settle(SubmissionId(1), "me", [Recipient(address="you@example.org", fate=Fate.ACCEPTED)])
+    assert outbox.claim(ACCOUNT, owner="me")
+    outbox.filed(SubmissionId(1), "me", folder=INBOX)
+    outbox.release(SubmissionId(2), "me")
+    outbox.retry(SubmissionId(2))
+    outbox.cancel(SubmissionId(2))
+    outbox.suspend(ACCOUNT)
+    assert len(seen) > 50
+    assert scans(store, seen) == []
 
 
 def test_the_look_for_scans_sees_a_scan_and_a_sort(store: MailStore) -> None:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from provider.cancel import Stop
+from provider.channel import Channel
 from provider.limits import Limits
 from provider.sources.base import Notice
-from provider.sources.imap.channel import Channel
 from provider.sources.imap.source import ImapSession, session_on
 
 __all__ = ["HANG_GUARD_SECONDS", "Ear", "Reply", "Scripted", "scripted_session", "session_to"]

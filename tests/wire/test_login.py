@@ -12,9 +12,18 @@ import pytest
 
 from provider.account import Account, Credential, Login, Security
 from provider.cancel import Stop
-from provider.errors import Cancelled, ErrorKind, LoginRefused, Needs, ServerBusy, TooManyConnections
+from provider.channel import Channel
+from provider.errors import (
+    Cancelled,
+    ErrorKind,
+    LoginRefused,
+    Needs,
+    ProviderError,
+    ServerBusy,
+    TooManyConnections,
+    VaultUnusable,
+)
 from provider.limits import Limits
-from provider.sources.imap.channel import Channel
 from provider.sources.imap.connect import open_door
 from tests.servers.doorstep import (
     CAPABILITIES,
@@ -285,6 +294,29 @@ def test_a_supplier_that_has_none_says_so_itself() -> None:
     mine = LoginRefused("Sign in again at the provider's page.")
     error, _ = refusal(greets(GREETING, IN), credentials=raising(mine))
     assert error is mine
+
+
+@pytest.mark.parametrize(
+    "mine",
+    [ServerBusy("The token server is in trouble."), VaultUnusable("The keyring is locked.")],
+    ids=lambda error: error.kind.value,
+)
+def test_a_supplier_that_cannot_answer_says_so_itself(mine: ProviderError) -> None:
+    error, server = refusal(greets(GREETING, IN), credentials=raising(mine))
+    assert error is mine
+    assert server.heard == b""
+
+
+def test_a_sign_in_that_ended_says_more_than_the_servers_refusal() -> None:
+    def supplier(account: Account, *, refused: bool) -> Credential:
+        if refused:
+            raise LoginRefused("A person has to sign in.", kind=ErrorKind.SIGN_IN_AGAIN)
+        return Credential("token-that-is-over")
+
+    greeting = GREETING.replace(b"AUTH=PLAIN", b"AUTH=XOAUTH2")
+    script = greets(greeting, b"+ \r\n", b"@ NO [AUTHENTICATIONFAILED] no\r\n")
+    error, _ = refusal(script, login=Login.XOAUTH2, credentials=supplier)
+    assert error.kind is ErrorKind.SIGN_IN_AGAIN
 
 
 def test_a_cancelled_question_for_the_secret_is_a_cancellation() -> None:

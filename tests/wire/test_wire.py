@@ -8,11 +8,11 @@ from collections import deque
 import pytest
 
 from provider.cancel import Stop
+from provider.channel import Channel
 from provider.errors import Cancelled, ConnectionLost, InvalidRequest, LimitExceeded, ServerBusy, TimedOut
 from provider.limits import Limits
 from provider.sources.base import BodyWanted
 from provider.sources.imap.answers import Completion, Line
-from provider.sources.imap.channel import Channel
 from provider.sources.imap.commands import Command, LiteralStyle, Streamed, String
 from provider.sources.imap.rows import Row
 from provider.sources.imap.wire import Wire

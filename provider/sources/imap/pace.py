@@ -6,8 +6,8 @@ announced: octets that dribble in slower than that buy no time.
 
 import time
 
+from ...channel import Channel
 from ...limits import Limits
-from .channel import Channel
 
 __all__ = ["Pace"]
 

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from imapclient import IMAPClient
 
+from ...channel import Channel
 from ...errors import (
     ErrorKind,
     LimitExceeded,
@@ -32,7 +33,6 @@ from ...errors import (
     TlsRefused,
     WrongProtocol,
 )
-from .channel import Channel
 from .replies import Greeting, alert, capability_words, farewell, refused
 
 __all__ = ["Porter", "PorterClient", "guarded"]

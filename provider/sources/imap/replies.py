@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from ...approach import stranger
 from ...errors import (
     ErrorKind,
     LoginRefused,
@@ -59,18 +60,6 @@ REFUSALS = {
     "PRIVACYREQUIRED": "The server wants a better protected connection for this login.",
 }
 
-STRANGERS = (
-    (b"+OK", "A POP3 server answers on this port; IMAP is usually on 993 or 143."),
-    (b"-ERR", "A POP3 server answers on this port; IMAP is usually on 993 or 143."),
-    (b"220", "An SMTP (or FTP) server answers on this port; IMAP is usually on 993 or 143."),
-    (b"554", "An SMTP server answers on this port; IMAP is usually on 993 or 143."),
-    (b"200 ", "A news (NNTP) server answers on this port; IMAP is usually on 993 or 143."),
-    (b"201 ", "A news (NNTP) server answers on this port; IMAP is usually on 993 or 143."),
-    (b"HTTP/", "A web server answers on this port; IMAP is usually on 993 or 143."),
-    (b"<", "A web server answers on this port; IMAP is usually on 993 or 143."),
-    (b"SSH-", "An SSH server answers on this port; IMAP is usually on 993 or 143."),
-)
-
 
 class Welcome(Enum):
     """The two greetings with which one can go on."""
@@ -104,9 +93,9 @@ def read_greeting(line: bytes) -> Greeting:
     >>> read_greeting(b"* OK [CAPABILITY IMAP4rev1] ready\\r\\n").capabilities
     frozenset({'IMAP4REV1'})
     """
-    for opening, hint in STRANGERS:
-        if line.startswith(opening):
-            raise WrongProtocol(hint, server_text=line)
+    ours = line.startswith((b"* OK", b"* PREAUTH", b"* BYE"))
+    if not ours and (who := stranger(line)):
+        raise WrongProtocol(f"{who}; IMAP is usually on 993 or 143.", server_text=line)
     if line.startswith((b"* OK ", b"* PREAUTH ", b"* BYE ")) and not line.endswith(b"\r\n"):
         raise ProtocolBroken("The server's lines do not end as IMAP wants them to.", server_text=line)
     match = GREETING.match(line)

@@ -13,6 +13,7 @@ from store.mail import FolderPath, Role, UidSet, UidValidity
 
 from ...account import Account
 from ...cancel import Stop
+from ...channel import Channel
 from ...errors import ErrorKind, InvalidRequest, SourceError, printable
 from ...limits import Limits
 from ..base import (
@@ -38,7 +39,6 @@ from . import appending, fetching
 from .answers import Line, answers_understood
 from .bodies import small_bodies
 from .changes import View, leaving, open_folder
-from .channel import Channel
 from .commands import Command, String
 from .connect import open_door
 from .desk import Desk

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
+from ...channel import Channel
 from ...errors import (
     ConnectionLost,
     InvalidRequest,
@@ -32,7 +33,6 @@ from ...limits import Limits
 from . import grammar
 from .answers import Completion, Line, Reply, Response, answers_understood
 from .busy import goodbye
-from .channel import Channel
 from .commands import Command, LiteralStyle, Streamed, waits
 from .grammar import Status
 from .pace import Pace

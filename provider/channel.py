@@ -14,6 +14,7 @@ The socket never blocks: a read that finds octets costs one system call, and TLS
 import io
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -21,17 +22,17 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from ...cancel import Stop
-from ...errors import ConnectionLost, ErrorKind, LimitExceeded, SourceError, TlsRefused
-from ...limits import Limits
-from ..base import Listener
+from .cancel import Stop
 from .dial import READ, WRITE, Countdown, wait_ready
+from .errors import ConnectionLost, ErrorKind, LimitExceeded, SourceError, TlsRefused
+from .limits import Limits
+from .sources.base import Listener, Notice
 from .tls import not_spoken, refusal
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["Channel"]
+__all__ = ["Channel", "Deaf"]
 
 T = TypeVar("T")
 
@@ -54,6 +55,19 @@ class _Raw(io.RawIOBase):
         return self._receive(buffer)
 
 
+class Deaf:
+    """A listener where nobody draws what comes in: submission tells its progress otherwise."""
+
+    def received(self, octets: int) -> None:
+        """Hear nothing."""
+
+    def waiting(self, seconds: float) -> None:
+        """Hear nothing."""
+
+    def notice(self, notice: Notice) -> None:
+        """Hear nothing."""
+
+
 class Channel:
     """A connected TCP socket, TLS socket or socketpair end, which it owns from now on.
 
@@ -69,6 +83,7 @@ class Channel:
         self._lock = threading.Lock()
         self._countdown = Countdown(stop)
         self._looking = False
+        self._hasty = False
         self._answered = False
         self._exit = ExitStack()
         self.secure = isinstance(sock, ssl.SSLSocket)
@@ -85,6 +100,14 @@ class Channel:
         except BaseException:
             self.close()
             raise
+
+    def local_host(self) -> str:
+        """Return the address that this end of the connection has; empty where it has none."""
+        try:
+            name = self._sock.getsockname()
+        except OSError:
+            return ""
+        return str(name[0]).partition("%")[0] if isinstance(name, tuple) else ""
 
     def deadline(self, seconds: float | None) -> None:
         """Give all that follows *seconds* in total; None: no deadline. The time of a pause does not count."""
@@ -122,6 +145,14 @@ class Channel:
             self._looking = False
         return count + (self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0)
 
+    def arrived(self) -> bool:
+        """Return whether there is something to read, without waiting for it. Raises ConnectionLost at the end."""
+        self._hasty = True
+        try:
+            return bool(self.reader.peek())
+        finally:
+            self._hasty = False
+
     def start_tls(self, context: ssl.SSLContext, server_hostname: str) -> None:
         """Go on under TLS, with the server's certificate and name checked by *context*.
 
@@ -155,6 +186,12 @@ class Channel:
             # Not SSLSocket.shutdown: that forgets TLS, and the owner would go on reading in plain text.
             socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
+    def discard(self) -> None:
+        """Close the socket, and throw away what of our octets has not left this computer yet."""
+        with self._lock, suppress(OSError):
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
     def close(self) -> None:
         """Close the socket; never raises, may be called twice."""
         self._exit.close()
@@ -173,9 +210,18 @@ class Channel:
         secured.do_handshake()
 
     def _receive(self, buffer: "WriteableBuffer") -> int | None:
-        if self._looking:
+        if self._hasty:
+            try:
+                count = self._sock.recv_into(buffer)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return None
+            except OSError as error:
+                self._stop.checkpoint()
+                raise _broken(error) from error
+        elif self._looking:
             return None
-        count = self._transfer(READ, partial(self._sock.recv_into, buffer))
+        else:
+            count = self._transfer(READ, partial(self._sock.recv_into, buffer))
         if not count:
             self._stop.checkpoint()
             raise ConnectionLost("The server closed the connection.")
@@ -190,7 +236,7 @@ class Channel:
             raise
         except OSError as error:
             self._stop.checkpoint()
-            raise ConnectionLost(f"The connection broke: {error.strerror or type(error).__name__}.") from error
+            raise _broken(error) from error
 
     def _wait_for(self, event: int, operation: Callable[[], T]) -> T:
         """Repeat *operation* until it does not ask to wait any more. Raises what it raises, TimedOut, Cancelled."""
@@ -207,3 +253,7 @@ class Channel:
                 wanted = WRITE
             if not wait_ready(self._sock, wanted, tick):
                 self._listener.waiting(time.monotonic() - since)
+
+
+def _broken(error: OSError) -> ConnectionLost:
+    return ConnectionLost(f"The connection broke: {error.strerror or type(error).__name__}.")

@@ -1,14 +1,14 @@
 """The one place that decides what protected means: TLS 1.2 or newer, a certificate that checks out, the right name.
 
-There is no switch that turns a check off. A private authority is trusted by naming its
-certificates in ``Account.ca_file``. What OpenSSL says is sorted into ``ErrorKind`` values here, each with a sentence
-that says what helps.
+There is no switch that turns a check off. A private authority is trusted by naming its certificates in
+``Account.ca_file`` (or ``Smtp.ca_file``). What OpenSSL says is sorted into ``ErrorKind`` values here, each with a
+sentence that says what helps.
 """
 
 import ssl
+from pathlib import Path
 
-from ...account import Account
-from ...errors import ErrorKind, InvalidRequest, Needs, TlsRefused
+from .errors import ErrorKind, InvalidRequest, Needs, TlsRefused
 
 __all__ = ["make_context", "not_spoken", "refusal"]
 
@@ -65,13 +65,13 @@ TEXTS = {
 }
 
 
-def make_context(account: Account) -> ssl.SSLContext:
-    """Return the only kind of context we use. Raises InvalidRequest when ``account.ca_file`` cannot be read."""
+def make_context(ca_file: Path | None, account: str) -> ssl.SSLContext:
+    """Return the only kind of context we use. Raises InvalidRequest when the *ca_file* of *account* cannot be read."""
     try:
-        context = ssl.create_default_context(cafile=None if account.ca_file is None else str(account.ca_file))
+        context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
     except (OSError, ValueError) as error:
         raise InvalidRequest(
-            f"The ca_file of account {account.id} holds no certificates that can be read.", needs=Needs.USER
+            f"The ca_file of account {account} holds no certificates that can be read.", needs=Needs.USER
         ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)

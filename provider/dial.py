@@ -13,9 +13,9 @@ import threading
 import time
 from ipaddress import ip_address
 
-from ...cancel import Stop
-from ...errors import ErrorKind, SourceError, TimedOut, Unreachable
-from ..base import Listener
+from .cancel import Stop
+from .errors import ErrorKind, SourceError, TimedOut, Unreachable
+from .sources.base import Listener
 
 __all__ = ["READ", "TICK_SECONDS", "WRITE", "Countdown", "dial", "wait_ready"]
 
