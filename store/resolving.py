@@ -113,6 +113,11 @@ class Resolving:
         messages = {one.message for one in self._log.pending(ids) if one.message is not None}
         return all(self._again(message) for message in messages)
 
+    def copy_from(self, ids: Iterable[OperationId], origin: MessageKey) -> None:
+        """What these copy is another row now: the same message, under another number or elsewhere."""
+        copies = [one.id for one in self._log.pending(ids) if one.kind is OperationKind.COPY]
+        operations.set_origin(self._w, copies, origin)
+
     def unmark(self, keys: Iterable[MessageKey], lost: frozenset[str], reason: str) -> None:
         """The server does not let the flags *lost* be changed: they are as it has them; who wanted it is REFUSED."""
         folded = {flag.casefold() for flag in lost}

@@ -146,11 +146,21 @@ def _adopt(context: ReplayContext, wanted: Net, there: Message, case: Case) -> b
 
 
 def _keep(context: ReplayContext, wanted: Net, case: Case) -> bool:
-    """Add a message again that was moved here and removed there; where its octets are not here, it is gone."""
+    """Add a message again that was moved here and removed there; where its octets are not here, it is gone.
+
+    A copy without octets is made of its origin, where that is known by another number or in another folder now.
+    """
     found = None if case.kind is None else _conflict(context, wanted, case, "")
     wished = found is None or found.done is Choice.KEEP_MINE
+    elsewhere = None
+    if wanted.origin is not None:
+        with context.store.read() as view:
+            elsewhere = view.came_since(wanted.origin, wanted.message)
     with context.store.write("moved here, removed there", run=context.run) as tx:
         kept = wished and tx.settle.upload_instead(wanted.operations)
+        if not kept and elsewhere is not None:
+            tx.settle.copy_from(wanted.operations, elsewhere.key)
+            kept = True
         if not kept:
             tx.settle.gone(wanted.operations, "It was removed on the server.")
         if found is not None and (kept or not wished):

@@ -268,7 +268,7 @@ def set_twin(work: Writing, ids: Iterable[OperationId], twin: MessageKey | None)
 
 
 def set_origin(work: Writing, ids: Iterable[OperationId], origin: MessageKey) -> None:
-    """Write which message replaces what is deleted."""
+    """Write which message replaces what is deleted, or is copied."""
     work.connection.executemany(SET_ORIGIN, ((origin, id_) for id_ in ids))
 
 

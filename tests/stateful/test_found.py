@@ -149,3 +149,16 @@ def test_a_copy_is_taken_for_ours_that_others_made_before_the_line_broke(world: 
         world.copy_there(3, 4)
         world.sync_killed(1, 71, True)
         world.come_to_rest()
+
+
+@on(Profile.NO_QRESYNC)
+def test_what_is_copied_may_be_renumbered_before_its_octets_are_here(world: World) -> None:
+    with world:
+        for number in range(3):
+            world.append_there(number, number, number)
+        world.append_here(0, 3, 1, 2)
+        world.create_here(0, 3)
+        world.sync_killed(0, 1377, True)
+        world.renumber(6)
+        world.copy_here(0, 1, 6)
+        world.come_to_rest()
