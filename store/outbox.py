@@ -8,7 +8,7 @@ of ``Dispatch``. Every change wakes ``MailStore.wait_for_change``; lists are rea
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from .dispatch import Dispatch, IsGone, is_left, unknown
 from .errors import KeyTaken, NotHere, UnknownMessage
 from .instants import from_micros, micros_or_none
 from .mail import AccountId, MessageKey
-from .mail.submission import Cancelled, Fate, Priority, Recipient, Submission, SubmissionId, SubmissionState
+from .mail.submission import Cancelled, Fate, Notify, Priority, Recipient, Submission, SubmissionId, SubmissionState
 from .mime.outbound import Letter, composed
 from .sql import accounts, blobs, outbox, places
 from .sql.outbox import Row
@@ -40,6 +40,7 @@ class Outbox(Dispatch):
         recipients: Sequence[str] | None = None,
         not_before: datetime | None = None,
         priority: Priority = Priority.NORMAL,
+        notify: Iterable[Notify] = (),
         key: str = "",
         draft: MessageKey | None = None,
     ) -> Submission:
@@ -47,7 +48,8 @@ class Outbox(Dispatch):
 
         *sender*, *recipients*: the envelope; None: from Sender or From, and from To, Cc and Bcc. Bcc never goes out,
         and stays in the kept copy. *not_before*: aware. *key*: the host's own; a second submit with one key and the
-        same message gives back the first. *draft*: is deleted once the message was sent.
+        same message gives back the first. *notify*: when servers on the
+        way are to report (RFC 3461); NEVER stands alone. *draft*: is deleted once the message was sent.
 
         Raises BadMessage, which says what is wrong where; KeyTaken (another message has this key); UnknownMessage,
         NotHere for *draft*; ValueError for arguments that make no sense.
@@ -56,6 +58,10 @@ class Outbox(Dispatch):
             raise ValueError(f"a key is printable, and has at most {KEY_CHARACTERS_MAX} characters")
         if not account:
             raise ValueError("an account needs a name")
+        reports = set(notify)
+        if Notify.NEVER in reports and len(reports) > 1:
+            raise ValueError("never to be told is told alone")
+        wanted = ",".join(sorted(one.value for one in reports))
         at, later = int(self._clock() * 1_000_000), micros_or_none(not_before)
         made = composed(message, at=from_micros(at), token=secrets.token_hex(16), sender=sender, recipients=recipients)
         with self._unit("submit", durable=True) as work:
@@ -82,6 +88,7 @@ class Outbox(Dispatch):
                 subject=made.subject,
                 eight_bit=int(made.eight_bit),
                 utf8=int(made.utf8),
+                notify=wanted,
                 priority=int(priority),
                 key=key,
                 digest=made.digest,

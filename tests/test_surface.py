@@ -38,8 +38,8 @@ STORE = """
     EncodedHeader Encoder Envelope Fate Filing FlagCounts FlagWish Folder FolderAdded FolderChanged FolderCounts
     FolderCursor FolderExists FolderId FolderNotWritable FolderPath FolderRemoved FolderState IdentityOfRow KeyTaken
     Lane LeaseLost Leased MailStore Message MessageAdded MessageChanged MessageKey MessagePage MessageRemoved
-    MimeLimit NewConflict NewMessage NotHere NotUndoable OnServer Operation OperationId OperationKind OperationState
-    Outbox PageKey Priority Problem PurgeReport ReadView Recipient RemoteFolderRow Reply Role Run RunError RunId
+    MimeLimit NewConflict NewMessage NotHere NotUndoable Notify OnServer Operation OperationId OperationKind
+    OperationState Outbox PageKey Priority Problem PurgeReport ReadView Recipient RemoteFolderRow Reply Role Run RunError RunId
     Settling Shared Side StoreBusy StoreClosed StoreDamaged StoreError StoreErrorKind StoreFailed StoreForeign
     StoreFull StoreMissing StoreNewer StoreReadOnly Submission SubmissionId SubmissionState ToUpload Trouble
     TroubleKind Uid UidSet UidValidity UnknownAccount UnknownConflict UnknownFolder UnknownMessage UnknownOperation
@@ -107,7 +107,8 @@ COMMANDS = {
     "account test": "--json",
     "sync": "--folder --headers-only --full --upload-only --download-only --dry-run --yes --json --password-stdin",
     "send-receive": "--send-only --receive-only --json --password-stdin",
-    "send": "--account --from --to --cc --bcc --subject --attach --at --priority --key --queue --json --password-stdin",
+    "send": "--account --from --to --cc --bcc --subject --attach --at --priority --key --notify --queue --json"
+    " --password-stdin",
     "outbox": "--account --all --json",
     "outbox show": "--raw --json",
     "outbox cancel": "--json",

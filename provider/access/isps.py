@@ -1,6 +1,7 @@
 """The bundled table of large providers: where their servers are, how one logs in, and who files sent mail.
 
-As far as we know in November 2026; not tried against the providers. Nothing is asked of anybody for an address of these domains.
+As far as we know in November 2026; not tried against the providers. Nothing is asked of anybody for an address of
+these domains.
 """
 
 from dataclasses import dataclass

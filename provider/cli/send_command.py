@@ -57,17 +57,26 @@ def send(
     key: Annotated[
         str, typer.Option("--key", metavar="K", help="A name of your own: the same one twice is sent once.")
     ] = "",
+    notify: Annotated[
+        list[str] | None,
+        typer.Option("--notify", metavar="WHEN", help="Ask servers to report: success, failure, delay, or never."),
+    ] = None,
     queue: Annotated[bool, typer.Option("--queue", help="Only put it into the outbox.")] = False,
     json: Json = False,
     password_stdin: Stdin = False,
 ) -> int:
     """Put a message into the outbox, and send what is due there."""
-    from store.mail.submission import Priority
+    from store.mail.submission import Notify, Priority
 
     if password_stdin and file == "-":
         raise Trouble("The standard input is the message or the password: name a file.", ExitCode.USAGE)
     if priority.upper() not in Priority.__members__:
         raise Trouble(f"{priority!r} is no priority.", ExitCode.USAGE, "One of: low, normal, high.")
+    try:
+        reports = [Notify(word.lower()) for word in notify or ()]
+    except ValueError:
+        text = "--notify knows success, failure, delay and never."
+        raise Trouble(text, ExitCode.USAGE, "It may be repeated; never stands alone.") from None
     home = home_of(context)
     entry = _way_out(AccountsFile.read(home.accounts_path), account)
     when = moment_of(at)
@@ -91,7 +100,8 @@ def send(
         message = octets_of(file)
     value = _account(entry, password_stdin)
     with opened(home, create=True) as store:
-        one = store.outbox.submit(value.id, message, not_before=when, priority=Priority[priority.upper()], key=key)
+        level = Priority[priority.upper()]
+        one = store.outbox.submit(value.id, message, not_before=when, priority=level, notify=reports, key=key)
         code = ExitCode.COMPLETE if queue else _flush(store, value)
         with store.read() as view:
             one = view.submission(one.id)

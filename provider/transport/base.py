@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from store.mail.submission import Reply
+from store.mail.submission import Notify, Reply
 
 from ..cancel import Stop
 
@@ -32,6 +32,10 @@ class Outgoing:
     """Octets of all the pieces."""
     eight_bit: bool = False
     utf8: bool = False
+    notify: frozenset[Notify] = frozenset()
+    """What is to be reported; asked where the server knows DSN (RFC 3461)."""
+    name: str = ""
+    """What a report calls this message (ENVID); printable ASCII."""
 
 
 class Watch(Protocol):

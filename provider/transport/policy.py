@@ -64,7 +64,7 @@ def _answered(one: Submission, delivery: Delivery, now: datetime) -> Verdict:
     reason = _told("refused", delivery.refused)
     if not delivery.later:
         return Verdict(fates=tuple(fates), next_try=None, reason=reason, reply=delivery.reply)
-    when = now + _wait(one, REFUSED_MINUTES)
+    when = now if _crowded(delivery) else now + _wait(one, REFUSED_MINUTES)
     if when > _given_up_at(one):
         fates += [(address, Fate.REFUSED, reply) for address, reply in delivery.later]
         reason = f"It was tried for {GIVE_UP_AFTER.days} days, and is not tried any more."
@@ -72,6 +72,11 @@ def _answered(one: Submission, delivery: Delivery, now: datetime) -> Verdict:
     fates += [(address, Fate.WAITING, reply) for address, reply in delivery.later]
     reason = " ".join(filter(None, (reason, _told("refused for now", delivery.later))))
     return Verdict(fates=tuple(fates), next_try=when, reason=reason, reply=delivery.reply)
+
+
+def _crowded(delivery: Delivery) -> bool:
+    """Tell whether the rest was too many at once: then it goes out at once, by itself (RFC 5321 §4.5.3.1.10)."""
+    return bool(delivery.accepted) and all((one.code, one.enhanced) == (452, "4.5.3") for _, one in delivery.later)
 
 
 def _in_doubt(one: Submission, delivery: Delivery, now: datetime) -> Verdict:

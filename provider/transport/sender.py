@@ -110,6 +110,8 @@ class _Sending:
             size=one.size,
             eight_bit=one.eight_bit,
             utf8=one.utf8,
+            notify=one.notify,
+            name=one.message_id,
         )
         try:
             delivery = session.send(mail, watch)

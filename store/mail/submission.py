@@ -17,6 +17,7 @@ __all__ = [
     "Cancelled",
     "Fate",
     "Filing",
+    "Notify",
     "Priority",
     "Recipient",
     "Reply",
@@ -60,6 +61,16 @@ class Priority(IntEnum):
     LOW = -1
     NORMAL = 0
     HIGH = 1
+
+
+class Notify(Enum):
+    """When the servers on the way are to report to the sender (RFC 3461 §4.1), for each recipient."""
+
+    NEVER = "never"
+    """Not even a failure; alone."""
+    SUCCESS = "success"
+    FAILURE = "failure"
+    DELAY = "delay"
 
 
 class Fate(Enum):
@@ -141,6 +152,8 @@ class Submission:
     """Needs 8BITMIME (RFC 6152)."""
     utf8: bool
     """Needs SMTPUTF8 (RFC 6531)."""
+    notify: frozenset[Notify]
+    """Empty: nothing was asked, which means failures. Asked of servers that know DSN (RFC 3461), of others not."""
     priority: Priority
     key: str
     """The host's own idempotency key; empty: none. A second submit with one key gives back the first submission."""

@@ -14,6 +14,7 @@ CREATE TABLE submissions (
     subject TEXT DEFAULT '' NOT NULL,
     eight_bit INTEGER DEFAULT 0 NOT NULL,
     utf8 INTEGER DEFAULT 0 NOT NULL,
+    notify TEXT DEFAULT '' NOT NULL,
     priority INTEGER DEFAULT 0 NOT NULL,
     "key" TEXT DEFAULT '' NOT NULL,
     digest BLOB DEFAULT (x'') NOT NULL,

@@ -12,6 +12,7 @@ from ..mail import AccountId, BlobId, HeaderId, MessageKey
 from ..mail.submission import (
     Fate,
     Filing,
+    Notify,
     Priority,
     Recipient,
     Reply,
@@ -129,6 +130,7 @@ class Row(NamedTuple):
     subject: str
     eight_bit: int
     utf8: int
+    notify: str
     priority: int
     key: str
     digest: bytes
@@ -201,6 +203,7 @@ def value(connection: sqlite3.Connection, found: Row, accounts: dict[int, Accoun
         subject=found.subject,
         eight_bit=bool(found.eight_bit),
         utf8=bool(found.utf8),
+        notify=frozenset(map(Notify, filter(None, found.notify.split(",")))),
         priority=Priority(found.priority),
         key=found.key,
         draft=found.draft,

@@ -34,6 +34,7 @@ class SubmissionRow(StoreTable, table=True):
     subject: str = words("decoded")
     eight_bit: int = integer("1: needs 8BITMIME")
     utf8: int = integer("1: needs SMTPUTF8")
+    notify: str = words("Notify values, sorted, joined by commas; empty: nothing was asked")
     priority: int = integer("Priority value: the higher goes first")
     key: str = words("the host's idempotency key; empty: none")
     digest: bytes = raw("blake2b-256 of what was given, envelope included: what a second submit is compared with")

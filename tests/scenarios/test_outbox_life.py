@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from provider import ErrorKind, ItemKind, ResultStatus, SyncProgress
-from store.mail.submission import Cancelled, Fate, Priority, SubmissionState
+from store.mail.submission import Cancelled, Fate, Notify, Priority, SubmissionState
 from tests.scenarios.post_rig import ANN, BOB, EVE, House, house
 from tests.servers.fakesmtp import Answer, Manners
 
@@ -82,10 +82,10 @@ LIVES["one is refused"] = Life(
 LIVES["one is refused for now"] = Life(
     answers={"rcpt": of_bob(LATER)}, state=S.QUEUED, minutes=30, fates=(A, W), delivered=1
 )
-LIVES["one is greylisted, with 452"] = Life(
+LIVES["one was too many, and is alone, too"] = Life(  # tried again at once, and then with patience
     answers={"rcpt": of_bob(b"452 4.5.3 too many recipients\r\n")},
     state=S.QUEUED,
-    minutes=30,
+    minutes=60,
     fates=(A, W),
     delivered=1,
 )
@@ -261,6 +261,43 @@ def test_who_has_a_message_never_gets_it_again(post: House) -> None:
     post.flush()
     assert (post.got(ANN), post.got(BOB), post.got(EVE)) == (1, 1, 1)
     assert post.state(made) is S.FILED
+
+
+def test_a_server_that_takes_few_recipients_at_once_gets_the_rest_at_once(post: House) -> None:
+    everybody, taken = [f"r{number}@example.org" for number in range(25)], []
+
+    def ten(line: bytes) -> bytes:
+        taken.append(line)
+        return b"250 2.1.5 ok\r\n" if len(taken) <= 10 else b"452 4.5.3 too many recipients\r\n"
+
+    def mail(line: bytes) -> bytes:
+        taken.clear()
+        return b"250 2.1.0 ok\r\n"
+
+    post.behave({"rcpt": ten, "mail": mail})
+    made = post.submit(1, *everybody)
+    post.flush()
+    assert post.state(made) is S.FILED
+    assert [len(one.recipients) for one in post.server.delivered] == [10, 10, 5]
+    assert [post.got(one) for one in everybody] == [1] * 25
+
+
+def test_reports_are_asked_for_where_the_server_knows_them(post: House) -> None:
+    made = post.submit(1, ANN, notify=[Notify.SUCCESS, Notify.DELAY])
+    post.submit(2, ANN)
+    post.behave({}, extensions=(b"DSN",))
+    post.flush()
+    said = [line for line in post.server.commands if line.startswith((b"MAIL", b"RCPT"))]
+    assert said[0].endswith(b" RET=HDRS ENVID=" + made.message_id.encode())
+    assert said[1] == b"RCPT TO:<ann@example.org> NOTIFY=DELAY,SUCCESS"
+    assert said[2:] == [b"MAIL FROM:<me@example.org>", b"RCPT TO:<ann@example.org>"]
+    post.behave({}, extensions=())
+    post.submit(3, ANN, notify=[Notify.NEVER])
+    post.flush()
+    assert post.server.commands[-2] == b"DATA"
+    assert post.server.commands[-3] == b"RCPT TO:<ann@example.org>"
+    with pytest.raises(ValueError, match="alone"):
+        post.submit(4, ANN, notify=[Notify.NEVER, Notify.SUCCESS])
 
 
 def test_a_late_answer_is_waited_for(post: House) -> None:

@@ -1,7 +1,7 @@
 """The envelope before it is said: can these addresses be sent, and does this server take such a message? Pure.
 
 Nothing is repaired here: an address that cannot be sent exactly as it is, is refused (M7). RFC 5321 §4.1.2, RFC 6531
-§3.3 (SMTPUTF8), RFC 1870 (SIZE), RFC 6152 (8BITMIME).
+§3.3 (SMTPUTF8), RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 3461 (DSN).
 """
 
 import re
@@ -11,7 +11,7 @@ from store.mail.submission import Reply
 
 from ..base import Outgoing
 
-__all__ = ["address_trouble", "is_name", "mail_options", "needs_trouble", "wants_utf8"]
+__all__ = ["address_trouble", "is_name", "mail_options", "needs_trouble", "recipient_options", "wants_utf8"]
 
 ADDRESS_OCTETS_MAX = 320
 """64 of a local part, @, 255 of a domain."""
@@ -83,3 +83,23 @@ def mail_options(mail: Outgoing, extensions: Mapping[str, str]) -> Iterator[str]
         yield "BODY=8BITMIME"
     if wants_utf8(mail):
         yield "SMTPUTF8"
+    if mail.notify and "dsn" in extensions:
+        yield "RET=HDRS"
+        if mail.name:
+            yield f"ENVID={_xtext(mail.name)}"
+
+
+def recipient_options(mail: Outgoing, extensions: Mapping[str, str]) -> Iterator[str]:
+    """Yield the parameters of each RCPT TO (RFC 3461 §4.1)."""
+    if mail.notify and "dsn" in extensions:
+        yield "NOTIFY=" + ",".join(sorted(one.value.upper() for one in mail.notify))
+
+
+def _xtext(text: str) -> str:
+    """Return *text* as RFC 3461 §4 writes it.
+
+    >>> _xtext("<a+b=c@x>")
+    '<a+2Bb+3Dc@x>'
+    """
+    plain = ("!" <= char <= "~" and char not in "+=" for char in text)
+    return "".join(char if good else f"+{ord(char):02X}" for char, good in zip(text, plain, strict=True))

@@ -16,7 +16,7 @@ from ...errors import Cancelled, ConnectionLost, ProtocolBroken, ProviderError, 
 from ...limits import Limits
 from ..base import Delivery, Ended, Outgoing, Watch
 from .data import END, BareLineEnd, blocks
-from .envelope import address_trouble, mail_options, needs_trouble
+from .envelope import address_trouble, mail_options, needs_trouble, recipient_options
 from .replies import Verdict, verdict
 from .speaker import Hangup, Speaker
 
@@ -156,13 +156,14 @@ class SmtpSession:
         """Say MAIL and RCPT; return the answer that refuses the sender, else None."""
         speaker = self._speaker
         options = [option.encode("ascii") for option in mail_options(mail, speaker.esmtp_extensions)]
+        asked = [option.encode("ascii") for option in recipient_options(mail, speaker.esmtp_extensions)]
         lines: list[tuple[str | None, bytes]] = [(None, b" ".join([b"MAIL FROM:" + _path(mail.sender), *options]))]
         for recipient in mail.recipients:
             trouble = address_trouble(recipient)
             if trouble:
                 envelope.refused.append((recipient, Reply(enhanced="5.1.3", text=trouble)))
             else:
-                lines.append((recipient, b"RCPT TO:" + _path(recipient)))
+                lines.append((recipient, b" ".join([b"RCPT TO:" + _path(recipient), *asked])))
         at_once = self._limits.unanswered_octets // LINE_OCTETS_MAX if "pipelining" in speaker.esmtp_extensions else 1
         refusal: Reply | None = None
         while lines and refusal is None and len(envelope.refused) < len(mail.recipients):
