@@ -39,8 +39,8 @@ STORE = """
     FolderCursor FolderExists FolderId FolderNotWritable FolderPath FolderRemoved FolderState IdentityOfRow KeyTaken
     Lane LeaseLost Leased MailStore Message MessageAdded MessageChanged MessageKey MessagePage MessageRemoved
     MimeLimit NewConflict NewMessage NotHere NotUndoable Notify OnServer Operation OperationId OperationKind
-    OperationState Outbox PageKey Priority Problem PurgeReport ReadView Recipient RemoteFolderRow Reply Role Run RunError RunId
-    Settling Shared Side StoreBusy StoreClosed StoreDamaged StoreError StoreErrorKind StoreFailed StoreForeign
+    OperationState Outbox PageKey Priority Problem PurgeReport ReadView Recipient RemoteFolderRow Reply Role Run
+    RunError RunId Settling Shared Side StoreBusy StoreClosed StoreDamaged StoreError StoreErrorKind StoreFailed StoreForeign
     StoreFull StoreMissing StoreNewer StoreReadOnly Submission SubmissionId SubmissionState ToUpload Trouble
     TroubleKind Uid UidSet UidValidity UnknownAccount UnknownConflict UnknownFolder UnknownMessage UnknownOperation
     UnknownPart UnknownSubmission Version WriteTransaction WrongEpoch open_store
