@@ -252,7 +252,7 @@ def limited(octets: int) -> Callable[[], None]:
 def test_a_full_disk_is_told_and_nothing_is_lost(maildock: Cli, fake_imap: FakeImap) -> None:
     assert maildock("sync").code == 0
     room = limited((maildock.home / "mail.db").stat().st_size + 500_000)
-    for number in range(1, 21):
+    for number in range(1, 41):  # twice what the limit leaves, for the file as for its log
         fake_imap.append("INBOX", message(number, body=os.urandom(50_000).hex().encode() + b"\r\n"))
     # A file size limit is a full disk for one process: writes beyond it fail in the middle.
     process = spawned(maildock.home, "sync", password=fake_imap.password, preexec_fn=room)
