@@ -23,7 +23,7 @@ app = typer.Typer(help="What is on its way out, and what became of it.", invoke_
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Of = Annotated[str | None, typer.Option("--account", metavar="A", help="Only this account.")]
 Id = Annotated[int, typer.Argument(metavar="ID", help="A message, by the id that `maildock outbox` prints.")]
-One = Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="This account; all when none is named.")]
+One = Annotated[str | None, typer.Argument(metavar="ACCOUNT", help="This account; all when none is named.")]
 OVER = (SubmissionState.FILED, SubmissionState.SENT)
 MARKS = {SubmissionState.QUEUED: "waits", SubmissionState.SENDING: "being sent"}
 """States in the words of people, where the name of the state is not enough."""

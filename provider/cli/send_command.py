@@ -33,7 +33,7 @@ def send(
     file: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FILE]",
+            metavar="FILE",
             help="A whole message (RFC 5322), - for stdin; with --to or --subject: the text of the message to build.",
         ),
     ] = None,
