@@ -5,6 +5,7 @@ Deletions come last, after all mail was moved out; everything else comes first, 
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import count
 
 from store.mail import FolderId, FolderPath, Role
 from store.mail.conflicts import Side, Version
@@ -36,8 +37,33 @@ _FIRST = frozenset(
 
 
 def replay_tree(context: ReplayContext, session: Session, writer: WritingSession, answers: Answers) -> None:
-    """Create, rename, subscribe. *session* and *writer* are one object. Raises what ends the connection."""
-    _each(context, _FIRST, answers, lambda one, facts: _do(context, session, writer, one, facts))
+    """Create, rename, subscribe. *session* and *writer* are one object. Raises what ends the connection.
+
+    What waits for another one is done once that is done. Where all that is left waits for each other (a folder is to
+    lie below a new one that has its old name), one of them goes by way of a name that nobody wants.
+    """
+    while _each(context, _FIRST, answers, lambda one, facts: _do(context, session, writer, one, facts)) or (
+        _untangle(context)
+    ):
+        continue
+
+
+def _untangle(context: ReplayContext) -> bool:
+    """Give a rename that waits for itself a name to go by, written into the log first; return whether there is one."""
+    waiting = [one for one in account_operations(context) if one.kind in _FIRST]
+    renames = [one for one in waiting if one.kind is OperationKind.RENAME_FOLDER]
+    if not renames or not all(due(context, one) for one in waiting):
+        return False  # nothing is wanted, or some of it may go on later
+    facts = folder_facts(context)
+    one = next((one for one in renames if one.folder_id in facts and facts[one.folder_id].name), None)
+    if one is None or sum(other.folder_id == one.folder_id for other in renames) > 1:
+        return False
+    taken = {fact.path for fact in facts.values()} | {other.path for other in renames}
+    leaf = facts[one.folder_id].path.name
+    names = (FolderPath((leaf if number == 1 else f"{leaf} {number}",)) for number in count(1))
+    with context.store.write("by way of", run=context.run, durable=True) as tx:
+        tx.settle.by_way_of(one.id, next(path for path in names if path not in taken))
+    return True
 
 
 def renamed_there(session: Session, folder: FolderFact, object_id: str | None) -> RemoteFolder | None:
@@ -64,7 +90,9 @@ def _each(
     kinds: frozenset[OperationKind],
     answers: Answers,
     work: Callable[[Operation, dict[FolderId, FolderFact]], bool],
-) -> None:
+) -> bool:
+    """Do each that is due; return whether anything was done."""
+    done = False
     asked = [one.id for one in account_operations(context) if one.kind in kinds]
     for id in asked:
         one = next((one for one in account_operations(context) if one.id == id), None)
@@ -74,7 +102,9 @@ def _each(
         facts = folder_facts(context)
         context.item.phase(Phase.UPLOAD_HIERARCHY, "Sending changes of folders")
         try:
-            answers.changed |= work(one, facts)
+            did = work(one, facts)
+            answers.changed |= did
+            done |= did
         except SourceError as error:
             if error.drops_connection:
                 raise
@@ -85,6 +115,7 @@ def _each(
                 id=one.folder_id, name=one.name, path=one.path or FolderPath(("?",))
             )
             answers.refused([one.id], fact, error)
+    return done
 
 
 def _give_up(context: ReplayContext, one: Operation, error: SourceError) -> None:
@@ -113,6 +144,8 @@ def _do(
         case OperationKind.CREATE_FOLDER:
             if any(other.kind is OperationKind.RENAME_FOLDER and other.path == folder.path for other in waiting):
                 return False  # the name is still another one's: a rename of that one has to come first
+            if parent == b"":
+                return False  # the folder above it is not there yet
             name = writer.create(folder.path, parent=parent, role=_role_of(context, folder.id))
             with context.store.write("folder created", run=context.run) as tx:
                 tx.settle.folder_created(one.id, name, None)
@@ -162,7 +195,9 @@ def _next_step(
     taken = {was[0] for id, was in names.items() if id != folder.id}
     here = {fact.path: fact.name for fact in facts.values()}
     there = {names[fact.id][0] if fact.id in names else fact.path: fact.name for fact in facts.values() if fact.name}
-    given = [(folder.path, here), *((path, there) for path in reversed(names.get(folder.id, [])[1:]))]
+    waits = folder.path.parent is not None and here.get(folder.path.parent) == b""  # for the folder above it
+    last = [] if waits else [(folder.path, here)]
+    given = [*last, *((path, there) for path in reversed(names.get(folder.id, [])[1:]))]
     for path, known in given:
         if path not in taken and (path.parent is None or path.parent in known or known is here):
             return path, None if path.parent is None else known.get(path.parent)

@@ -50,6 +50,8 @@ class Ledger:
     appended: Counter[int] = field(default_factory=Counter)
     may_be_lost: Counter[int] = field(default_factory=Counter)
     """Deleted for good, by itself or with its folder, or not told from another one; the same may be counted twice."""
+    may_be_doubled: Counter[int] = field(default_factory=Counter)
+    """Taken away by others from where one was on its way to, while nobody knew whether it had come."""
     added: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     removed: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     octets: dict[int, bytes] = field(default_factory=dict)
@@ -85,6 +87,10 @@ class Ledger:
         """Others put it where one more of it was on its way, unseen: that may be taken for ours after a lost line."""
         self.may_be_lost[number] += 1
 
+    def taken_away(self, number: int) -> None:
+        """Somebody removed or moved what a broken line may have brought: the look for it finds nothing."""
+        self.may_be_doubled[number] += 1
+
     def marked(self, number: int, flag: str, on: bool) -> None:
         """Somebody set, or cleared, a flag."""
         (self.added if on else self.removed)[number].add(flag)
@@ -101,9 +107,10 @@ class Ledger:
         faults: list[str] = []
         for number, made in self.made.items():
             count, least = len(there[number]), max(0, made - self.may_be_lost[number])
-            if count > made or count + marked[number] < least:
+            most = made + self.may_be_doubled[number]
+            if count > most or count + marked[number] < least:
                 where = [f"{one.folder}:{one.uid}" for one in there[number]]
-                faults.append(f"message {number} is there {count} times ({where}), not {least} to {made} times")
+                faults.append(f"message {number} is there {count} times ({where}), not {least} to {most} times")
             if made == 1 and count == 1 and not marked[number]:
                 faults += self._flag_faults(number, there[number][0].snapshot)
         return faults

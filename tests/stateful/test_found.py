@@ -151,6 +151,31 @@ def test_a_copy_is_taken_for_ours_that_others_made_before_the_line_broke(world: 
         world.come_to_rest()
 
 
+@on(Profile.NO_CONDSTORE)
+def test_what_others_take_away_in_the_window_of_doubt_is_sent_again(world: World) -> None:
+    """One too many is there, which docs/two-way.md tells of, and the ledger knows."""
+    with world:
+        world.remove_folder_there(1)
+        world.append_there(6, 2, 1)
+        world.sync(0)
+        world.copy_here(0, 0, 2)
+        world.copy_here(0, 0, 2)
+        world.sync_killed(0, 1217, False)
+        world.move_there(2, 5)
+        world.come_to_rest()
+
+
+@on(Profile.NEITHER, Profile.FULL)
+def test_a_folder_that_is_to_lie_below_a_new_one_of_its_old_name_goes_by_way_of_another_name(world: World) -> None:
+    with world:
+        world.append_there(2, 2, 2)
+        world.sync(0)
+        world.rename_here(0, 4, 4)
+        world.delete_here(0, 9, False)
+        world.rename_here(0, 4, 1)
+        world.come_to_rest()
+
+
 @on(Profile.NO_QRESYNC)
 def test_what_is_copied_may_be_renumbered_before_its_octets_are_here(world: World) -> None:
     with world:

@@ -212,6 +212,7 @@ class World:
         with self.server.client() as plain:
             chosen, target = _pick(self._seen(plain), which), _pick(_paths(plain), where)
             if chosen is not None and target is not None and target != chosen.folder:
+                self._expect_doubling(chosen)
                 plain.move(chosen.folder, str(chosen.uid), target)
 
     def copy_there(self, which: int, where: int) -> None:
@@ -225,6 +226,7 @@ class World:
         with self.server.client() as plain:
             chosen = _pick(self._seen(plain), which)
             if chosen is not None:
+                self._expect_doubling(chosen)
                 self.ledger.dropped([chosen.number])
                 plain.expunge(chosen.folder, str(chosen.uid))
 
@@ -361,6 +363,18 @@ class World:
                 for found in there
             ):
                 self.ledger.deceived(number)
+
+    def _expect_doubling(self, taken: Found) -> None:
+        """What is taken out of where one of ours is in doubt is sent again (docs/two-way.md, the window of doubt)."""
+        for client in self.clients:
+            for one in client.pending():
+                if one.kind not in BRINGING or one.state is not OperationState.ATTEMPTED or one.message is None:
+                    continue
+                with client.store.read() as view:
+                    block = view.kept_header(one.message)
+                    folder = view.folder(one.target_id or one.folder_id)
+                if block and (number_in(block), folder.name) == (taken.number, mutf7.encode(taken.folder)):
+                    self.ledger.taken_away(taken.number)
 
     # -- the end ------------------------------------------------------------------------------------------
 
