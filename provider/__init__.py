@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     )
     from .handle import SyncHandle, WaitInsideCallback
     from .limits import Limits
+    from .owner import is_gone
     from .phases import Phase
     from .request import Deliver, SyncFlags, SyncRequest, Trigger
     from .resolver import Resolver
@@ -174,6 +175,7 @@ __all__ = [
     "files_sent_copies",
     "find_servers",
     "finish_device_sign_in",
+    "is_gone",
     "sign_in_with_browser",
     "try_way_out",
 ]
@@ -205,6 +207,7 @@ _HOME = {
     "How": "access.found",
     "MailAddress": "access.found",
     "files_sent_copies": "access.isps",
+    "is_gone": "owner",
     "Names": "access.names",
     "Service": "access.names",
     "Search": "access.autoconfig",

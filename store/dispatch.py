@@ -43,6 +43,8 @@ from .sql.writing import Writing
 __all__ = ["Dispatch", "IsGone", "is_left", "unknown"]
 
 _SECOND = 1_000_000
+STEP_SECONDS = 3_600
+"""A clock may step back so far before leases that others hold are taken for nonsense."""
 IsGone = Callable[[str], bool]
 
 
@@ -194,12 +196,13 @@ class Dispatch:
         *recipients*: those of whom something became known; others stay as they are. *in_doubt*: the final dot went
         out and no answer came: others that waited are UNKNOWN from now on, and it is left alone for ten minutes at
         least, the second time until a person decides. Who is UNKNOWN and told to be WAITING stays UNKNOWN: a doubt ends
-        by an answer for or against. *next_try* None: at once. SENT: claim it again to file it. Raises LeaseLost;
+        by an answer for or against. *next_try* None: at once. SENT: claim it again to file it. Raises LeaseLost, but
+        not for who let the dot go out and was taken over while the answer came, as long as nobody else holds it;
         ValueError for who is no recipient, for a fate that takes back ACCEPTED, for a new UNKNOWN without doubt.
         """
         told = {one.address: one for one in recipients}
         with self._unit("settle", durable=True) as work:
-            row = self._held(work, id_, owner)
+            row = self._answered(work, id_, owner)
             before = outbox.recipients(work.connection, id_)
             if told.keys() - {one.address for one in before}:
                 raise ValueError("this is no recipient of the submission")
@@ -213,13 +216,15 @@ class Dispatch:
                 work, self._put(work, row, fates, next_try, reason, reply, tries=row.tries + tried, fresh=in_doubt)
             )
 
-    def filed(self, id_: SubmissionId, owner: str, *, folder: FolderId | None = None) -> MessageKey | None:
+    def filed(
+        self, id_: SubmissionId, owner: str, *, folder: FolderId | None = None, look_first: bool = True
+    ) -> MessageKey | None:
         """End a submission that was sent; in the same transaction its draft is deleted, and its copy appended.
 
-        *folder*: where the copy goes, as an ordinary new message that the next synchronization uploads, once it has
-        looked whether the provider put one there in the meantime; None: it is filed already, or not wanted. Return the
-        copy's key. Raises LeaseLost, UnknownFolder, FolderNotWritable, NotHere
-        (a folder of another account).
+        *folder*: where the copy goes, as an ordinary new message that the next synchronization uploads; with
+        *look_first* once it has looked whether the provider put one there in the meantime. None: it is filed already,
+        or not wanted. Return the copy's key. Raises LeaseLost, UnknownFolder, FolderNotWritable, NotHere (a folder of
+        another account).
         """
         with self._unit("file copy", durable=True) as work:
             row = self._held(work, id_, owner)
@@ -230,9 +235,9 @@ class Dispatch:
             if folder is not None:
                 _, octets, _ = blobs.facts(work.connection, row.blob_id)
                 copy = editing._append_kept(folder, row.header_id, row.blob_id, octets, frozenset({"\\Seen"}))
-                cursor = cursors.cursor_of(work.connection, folder)
-                # In doubt from the beginning: so it is looked for before it is sent.
-                Settling(work).attempt([OperationId(editing.batch)], cursor.epoch, cursor.uid_next)
+                if look_first:  # in doubt from the beginning: so it is looked for before it is sent
+                    cursor = cursors.cursor_of(work.connection, folder)
+                    Settling(work).attempt([OperationId(editing.batch)], cursor.epoch, cursor.uid_next)
             draft = None if row.draft is None else places.row(work.connection, row.draft)
             if draft is not None and draft.visible:
                 editing.delete([draft.key], for_good=True)
@@ -266,6 +271,12 @@ class Dispatch:
             raise LeaseLost("this submission was taken over or taken back; nothing more is sent of it by this one")
         return row
 
+    def _answered(self, work: Writing, id_: SubmissionId, owner: str) -> Row:
+        """Return the row that *owner* holds, or held when its dot went out, which is all that is in doubt since."""
+        row = outbox.row(work.connection, id_)
+        left = row is not None and row.lease_until is None and row.state == SubmissionState.IN_DOUBT.value
+        return row if row is not None and left and row.owner == owner else self._held(work, id_, owner)
+
     def _take_over(self, work: Writing, row: Row) -> Row:
         """Free what an owner left behind: in doubt when its final dot went out, as it was claimed when not."""
         before = outbox.recipients(work.connection, row.id)
@@ -282,7 +293,8 @@ class Dispatch:
         row = row._replace(doubts=row.doubts + doubt)
         fates = [one.fate for one in after]
         tries = row.tries + (row.state != SubmissionState.SENT.value)
-        return self._put(work, row, fates, None, reason, None, tries=tries, fresh=doubt)
+        owner = row.owner if doubt else ""  # its answer may still come, and ends the doubt
+        return self._put(work, row, fates, None, reason, None, tries=tries, fresh=doubt, owner=owner)
 
     def _put(
         self,
@@ -295,6 +307,7 @@ class Dispatch:
         *,
         tries: int,
         fresh: bool = False,
+        owner: str = "",
     ) -> Row:
         """Free a row and write where it stands; *fresh*: it is in doubt anew."""
         state = standing(fates)
@@ -313,7 +326,7 @@ class Dispatch:
             tries=tries,
             doubts=row.doubts,
             doubted_at=work.now if fresh else row.doubted_at,
-            owner="",
+            owner=owner,
             lease_until=None,
             lease_seconds=0,
             dot=0,
@@ -346,9 +359,10 @@ def _span(row: Row) -> int:
 def is_left(work: Writing, row: Row, is_gone: IsGone | None) -> bool:
     """Tell whether who held *row* holds it no longer, or is gone for certain.
 
-    A lease that reaches further than it may was given before the clock stepped back, and is over.
+    A lease that reaches much further than it may was given before the clock stepped back, and is over.
     """
-    holds = row.lease_until is not None and work.now < row.lease_until <= work.now + _span(row)
+    longest = _span(row) + STEP_SECONDS * _SECOND
+    holds = row.lease_until is not None and work.now < row.lease_until <= work.now + longest
     return not holds or (is_gone is not None and is_gone(row.owner))
 
 

@@ -29,7 +29,7 @@ PROVIDER = """
     Resolver ResultStatus SYNCMGR Search Security SentCopies ServerBusy Service Severity Shortcuts Smtp SourceError
     SyncError SyncFlags SyncHandle SyncProgress SyncRequest SyncResult SystemClock TimedOut TlsRefused TokenSupplier
     TooManyConnections Tried Trigger UnknownItem Unreachable Vault VaultPassword VaultUnusable WaitInsideCallback
-    WrongProtocol as_json begin_device_sign_in files_sent_copies find_servers finish_device_sign_in
+    WrongProtocol as_json begin_device_sign_in files_sent_copies find_servers finish_device_sign_in is_gone
     sign_in_with_browser try_way_out
 """
 STORE = """

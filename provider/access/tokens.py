@@ -132,6 +132,8 @@ class OAuthCredentials:
         self._pauses: dict[AccountId, _Pause] = {}
         self._dead: set[bytes] = set()
         """Hashes of refresh tokens that the server called invalid."""
+        self._unsaved: dict[AccountId, Tokens] = {}
+        """What the server gave and the vault did not take: written first of all next time, and used only then."""
 
     def keep(self, account: AccountId, grant: Grant) -> None:
         """Write a new sign-in into the vault; it is durable when this returns."""
@@ -141,8 +143,9 @@ class OAuthCredentials:
     def __call__(self, account: Account, *, refused: bool) -> Credential:
         """Return an access token that is good for some minutes at least."""
         tokens = self._read(account.id)
-        if not self._serves(account.id, tokens, refused):
+        if account.id in self._unsaved or not self._serves(account.id, tokens, refused):
             with self._vault.alone(account.id):
+                self._save(account.id)
                 tokens = self._read(account.id)  # another one may have refreshed while we waited
                 if not self._serves(account.id, tokens, refused):
                     tokens = self._refreshed(account.id, tokens)
@@ -185,8 +188,17 @@ class OAuthCredentials:
             raise
         self._pauses.pop(account, None)
         made = Tokens.of(grant, self._now(), before=tokens.refresh_token)
+        self._unsaved[account] = made
         self._put(account, made)
+        del self._unsaved[account]
         return made
+
+    def _save(self, account: AccountId) -> None:
+        """Write what the vault did not take before, unless somebody has signed in anew since. Raises VaultUnusable."""
+        made = self._unsaved.get(account)
+        if made is not None and self._read(account).refresh_token in (made.refresh_token_before, made.refresh_token):
+            self._put(account, made)
+        self._unsaved.pop(account, None)
 
     def _breathe(self, account: AccountId) -> None:
         """Raise what went wrong last while it is too early to ask again."""

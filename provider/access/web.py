@@ -7,14 +7,15 @@ an HTTP client of their own (a proxy, a certificate store). ``HttpClient`` uses 
 """
 
 import ssl
-import time
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlencode, urlsplit
 
+from ..bridge import Bridge
 from ..errors import InvalidRequest, LimitExceeded, Needs, SourceError, TimedOut, TlsRefused, Unreachable
 from ..tls import make_context, refusal
 
@@ -119,8 +120,8 @@ class HttpClient:
                 extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), seconds)},
             )
             # The transport and not a client: a client logs each address at INFO, and those may name a person.
-            with httpx2.HTTPTransport(verify=context) as transport:
-                return _read(transport, request, host, time.monotonic() + seconds, octets_max)
+            transport = httpx2.HTTPTransport(verify=context)
+            return _in_time(seconds, host, transport.close, lambda: _read(transport, request, host, octets_max))
         except SourceError:  # ours: some of them are OSErrors, too
             raise
         except (httpx2.TransportError, httpx2.DecodingError, httpx2.StreamError, ssl.SSLError) as error:
@@ -129,9 +130,30 @@ class HttpClient:
             raise Unreachable("That web address leads nowhere.") from None
 
 
-def _read(
-    transport: "httpx2.HTTPTransport", request: "httpx2.Request", host: str, until: float, octets_max: int
-) -> HttpAnswer:
+def _in_time(seconds: float, host: str, give_up: Callable[[], None], work: Callable[[], HttpAnswer]) -> HttpAnswer:
+    """Return what *work* comes to within *seconds*, on a thread of its own: no part of an answer may drip for ever."""
+    ended = threading.Event()
+    came: list[HttpAnswer | BaseException] = []
+
+    def run() -> None:
+        try:
+            came.append(work())
+        except BaseException as error:  # raised below, on the thread that asked
+            came.append(error)
+        finally:
+            give_up()
+            ended.set()
+
+    Bridge().spawn("http", run)
+    if not ended.wait(seconds):
+        give_up()  # ends the reading, too
+        raise TimedOut(f"{host} took too long to answer.", needs=Needs.RETRY)
+    if isinstance(came[0], BaseException):
+        raise came[0]
+    return came[0]
+
+
+def _read(transport: "httpx2.HTTPTransport", request: "httpx2.Request", host: str, octets_max: int) -> HttpAnswer:
     answer = transport.handle_request(request)
     try:
         body = bytearray()
@@ -139,8 +161,6 @@ def _read(
             body += piece
             if len(body) > octets_max:
                 raise LimitExceeded(f"{host} answered with more than {octets_max} octets.", needs=Needs.RETRY)
-            if time.monotonic() > until:
-                raise TimedOut(f"{host} took too long to answer.", needs=Needs.RETRY)
         return HttpAnswer(
             status=answer.status_code,
             body=bytes(body),

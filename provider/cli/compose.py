@@ -5,6 +5,7 @@ The result goes through the outbox's own check like every other message; here on
 
 import mimetypes
 from collections.abc import Sequence
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import getaddresses
@@ -35,7 +36,7 @@ def built(
             if given:
                 message[field] = _addresses(given)
         message["Subject"] = subject
-    except ValueError as error:
+    except (ValueError, MessageError) as error:
         raise Trouble(f"A header of this message cannot be: {one_line(str(error))}.", ExitCode.USAGE) from None
     message.set_content(text)
     for name in attach:

@@ -87,8 +87,10 @@ def show(
 @app.command()
 def cancel(context: typer.Context, id: Id, json: Json = False) -> None:
     """Take a message out of the outbox, if it is not being sent."""
+    from .. import is_gone
+
     with opened(home_of(context)) as store:
-        outcome = store.outbox.cancel(_found(store, id).id)
+        outcome = store.outbox.cancel(_found(store, id).id, is_gone=is_gone)
     if outcome is Cancelled.REMOVED:
         _told("cancel", id, f"Taken out of the outbox: {id}.", json=json)
         return
@@ -102,8 +104,13 @@ def cancel(context: typer.Context, id: Id, json: Json = False) -> None:
 @app.command()
 def retry(context: typer.Context, id: Id, json: Json = False) -> None:
     """Let a message be sent by the next send, to those who have not got it."""
+    from .. import is_gone
+
     with opened(home_of(context)) as store:
-        store.outbox.retry(_found(store, id).id)
+        one = _found(store, id)
+        if not store.outbox.retry(one.id, is_gone=is_gone):
+            state = "was sent already" if one.state in OVER else "is being sent at this moment"
+            raise Trouble(f"{id} {state}.", ExitCode.ERRORS)
     _told("retry", id, f"To be sent again: {id}.", json=json)
 
 

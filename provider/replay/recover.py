@@ -14,6 +14,7 @@ from store import Arrival, BodyNotHere, StoreDamaged, UnknownMessage
 from store.mail import FolderId, MessageKey, Uid, UidSet
 from store.mail.operations import Net, OperationId, OperationState, Source, net
 from store.mail.submission import Filing
+from store.mime import was_on_the_way
 
 from ..errors import ErrorKind, FolderUnusable, SourceError
 from ..phases import Phase
@@ -157,21 +158,26 @@ def _look(
     copies = [wanted[doubt.key] for doubt in doubts if doubt.key in wanted and doubt.net.source is not Source.OCTETS]
     uids = copies_found(copies, rows, keys)
     taken, untold = set(uids.values()), 0
+    unlike: dict[MessageKey, list[Uid]] = {}
     for doubt in doubts:
         one = wanted.get(doubt.key)
         added = doubt.net.source is Source.OCTETS
         if one is None or doubt.key in uids or not (added or not one.message_id):
             continue
         fit = worth_reading(one, rows, keys) if added else alike(one, rows, keys)
+        sent = bool(one.message_id) and context.store.outbox.is_copy(doubt.key)
+        if sent and fit:
+            fit = _on_no_way(session, fit)
         uid, sure = _same(context, session, one, [row for row in fit if row not in taken], rows)
         if uid is not None:
             uids[doubt.key] = uid
             taken.add(uid)
-        elif fit and one.message_id and context.store.outbox.is_copy(doubt.key):
-            found.theirs.add(doubt.key)
+        elif sent and fit:
+            unlike[doubt.key] = fit
         elif not sure:
             found.unsure.add(doubt.key)
             untold += 1
+    found.theirs.update(key for key, fit in unlike.items() if not taken.issuperset(fit))
     if untold:
         _tell_untold(context, target, untold)
     flags = {row.uid: row.flags for row in rows}
@@ -292,6 +298,12 @@ def _octets_like(session: Session, uids: Sequence[Uid], ours: bytes) -> dict[Uid
             if octets:  # an empty answer is none
                 told[chunk.uid] = same_mail(ours, bytes(octets))
     return told
+
+
+def _on_no_way(session: Session, uids: Iterable[Uid]) -> list[Uid]:
+    """Return which of *uids* can be the copy of something sent: what was delivered came by a list, or a rule."""
+    rows = session.headers(UidSet(uids))
+    return [row.uid for row in rows if row.block is not None and not was_on_the_way(row.block)]
 
 
 def _headers_like(session: Session, uids: Iterable[Uid], ours: bytes) -> dict[Uid, bool]:

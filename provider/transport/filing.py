@@ -11,16 +11,19 @@ from enum import Enum
 
 from store import Folder, FolderState, MailStore, Message, ReadView
 from store.mail import AccountId, FolderPath, MessageKey, Role
-from store.mail.submission import Filing, Submission, SubmissionState
+from store.mail.submission import Fate, Filing, Submission, SubmissionState
+from store.mime import was_on_the_way
 
 from ..access.isps import files_sent_copies
-from ..account import Account, SentCopies
+from ..account import Account, SentCopies, Smtp
 
 __all__ = ["Look", "file_copy", "learn", "look_in_sent"]
 
 SENT_PATH = FolderPath(("Sent",))
 SPAN = timedelta(days=1)
 """So much may the clocks of server and sender differ."""
+LATE = timedelta(minutes=10)
+"""A provider that files has done so by then."""
 LEARN_FOR = timedelta(days=7)
 """After the sending: a provider that files does so within seconds."""
 
@@ -35,26 +38,38 @@ class Look(Enum):
 
 
 def look_in_sent(store: MailStore, account: Account, one: Submission) -> Look:
-    """Look for the copy of *one*, which is in doubt, among what the last synchronization brought of Sent."""
+    """Look for the copy of *one*, which is in doubt, among what the last synchronization brought of Sent.
+
+    A copy proves something only if it can be of nothing else: nobody has this message by an earlier try, nor by another
+    submission, and we did not file it ourselves.
+    """
     with store.read() as view:
         folder = _sent(view, account.id)
         if folder is None or folder.state is FolderState.LOCAL:  # there is none on the server, as far as we can see
             seen = any(other.state is FolderState.ACTIVE for other in view.folders(account.id))
             return Look.MISSING if seen or not _receives(account) else Look.NOT_YET
-        if next(_copies(view, folder, one), None) is not None:
-            return Look.FOUND
         looked, since = view.cursor(folder.id).checked_at, one.doubted_at
-    return Look.MISSING if looked is not None and since is not None and looked > since else Look.NOT_YET
+        if looked is None or since is None or looked <= since:
+            return Look.NOT_YET
+        same = [other for other in view.submissions(account.id) if other.message_id == one.message_id]
+        if any(recipient.fate is Fate.ACCEPTED for other in same for recipient in other.recipients):
+            return Look.MISSING
+        found = _since(view, folder, one.submitted_at)
+        theirs = (message for message in found if message.message_id == _name(one))
+        return Look.MISSING if all(store.outbox.is_copy(message.key) for message in theirs) else Look.FOUND
 
 
 def file_copy(store: MailStore, account: Account, one: Submission, owner: str) -> None:
     """See to the copy of *one*, which was sent and is held by *owner*; then it is FILED."""
-    if not _ours(store, account, one):
+    smtp = account.smtp
+    assert smtp is not None, "who has no way out has sent nothing"
+    if not _ours(store, account, smtp):
         store.outbox.filed(one.id, owner)
         return
     with store.read() as view:
         folder = _sent(view, account.id)
-        there = folder is not None and next(_copies(view, folder, one), None) is not None
+        # One that was in doubt was looked for, and its copy may be what ended the doubt.
+        there = folder is not None and one.doubts and _filed_there(store, view, folder, one)
     if there:
         store.outbox.learn_filing(account.id, Filing.PROVIDER)
         store.outbox.filed(one.id, owner)
@@ -62,35 +77,68 @@ def file_copy(store: MailStore, account: Account, one: Submission, owner: str) -
     if folder is None:
         with store.edit("sent folder") as edit:
             folder = edit.view.folder(edit.create_folder(account.id, SENT_PATH, role=Role.SENT))
-    store.outbox.filed(one.id, owner, folder=folder.id)
+    look_first = smtp.sent_copies is SentCopies.AUTO
+    store.outbox.filed(one.id, owner, folder=folder.id, look_first=look_first)
+
+
+def _filed_there(store: MailStore, view: ReadView, folder: Folder, one: Submission) -> bool:
+    """Tell whether *folder* has a copy of *one* that the provider put there."""
+    found = (message.key for message in _since(view, folder, one.submitted_at) if message.message_id == _name(one))
+    return any(not store.outbox.is_copy(key) and not was_on_the_way(view.header_block(key)) for key in found)
 
 
 def learn(store: MailStore, account: Account, now: datetime) -> None:
-    """After a synchronization: where another copy has come beside ours, remember that, and remove ours."""
+    """After a synchronization: where the provider's copy has come beside ours, remember that, and remove ours.
+
+    Where it was taken for one that files, and has not filed the last ones, that is forgotten.
+    """
     if account.smtp is None or account.smtp.sent_copies is not SentCopies.AUTO:
         return
     with store.read() as view:
-        if account.id not in view.accounts() or store.outbox.filing(account.id) is Filing.PROVIDER:
-            return
         folder, since = _sent(view, account.id), now - LEARN_FOR
-        filed = [one for one in view.submissions(account.id, [SubmissionState.FILED]) if one.submitted_at > since]
-        ours = {_name(one): one.filed_as for one in filed if one.filed_as is not None}
-        if folder is None or not ours:
+        if folder is None:
             return
-        found: dict[str, set[MessageKey]] = {}
+        filed = [one for one in view.submissions(account.id, [SubmissionState.FILED]) if one.submitted_at > since]
+        if not filed:
+            return
+        found: dict[str, list[MessageKey]] = {}
         for message in _since(view, folder, since):
-            found.setdefault(message.message_id, set()).add(message.key)
-    extra = [key for name, key in ours.items() if key in found.get(name, ()) and len(found[name]) > 1]
+            found.setdefault(message.message_id, []).append(message.key)
+        looked, extra = view.cursor(folder.id).checked_at, []
+        for one in filed:
+            keys = found.get(_name(one), [])
+            if one.filed_as in keys and any(_is_providers(view, one.filed_as, key) for key in keys):
+                extra.append(one.filed_as)
+        quiet = [one for one in filed if one.filed_as is None and not found.get(_name(one)) and _past(one, looked)]
+        known = store.outbox.filing(account.id)
     if extra:
         store.outbox.learn_filing(account.id, Filing.PROVIDER)
         with store.edit("second copies") as edit:
             edit.delete(extra, for_good=True)
+    elif quiet and known is Filing.PROVIDER:
+        store.outbox.learn_filing(account.id, Filing.UNKNOWN)
 
 
-def _ours(store: MailStore, account: Account, one: Submission) -> bool:
+def _is_providers(view: ReadView, ours: MessageKey, other: MessageKey) -> bool:
+    """Tell whether *other*, of the same Message-ID, is what a provider files, and not what a list or a rule put there.
+
+    That has been on no way: it has no trace fields, and is to the same people.
+    """
+    if other == ours:
+        return False
+    if was_on_the_way(view.header_block(other)):
+        return False
+    mine, theirs = view.envelope(ours), view.envelope(other)
+    return (mine.to, mine.cc) == (theirs.to, theirs.cc)
+
+
+def _past(one: Submission, looked: datetime | None) -> bool:
+    """Tell whether Sent was looked at long enough after *one* was sent."""
+    return looked is not None and one.finished_at is not None and looked > one.finished_at + LATE
+
+
+def _ours(store: MailStore, account: Account, smtp: Smtp) -> bool:
     """Tell whether we are the ones to file."""
-    smtp = account.smtp
-    assert smtp is not None, "who has no way out has sent nothing"
     if not _receives(account):
         return False
     match smtp.sent_copies:
@@ -115,11 +163,6 @@ def _sent(view: ReadView, account: AccountId) -> Folder | None:
     found = [one for one in view.folders(account) if one.selectable and one.state in usable]
     by_role = next((one for one in found if one.role is Role.SENT), None)
     return by_role or next((one for one in found if str(one.path).casefold() == "sent"), None)
-
-
-def _copies(view: ReadView, folder: Folder, one: Submission) -> Iterator[Message]:
-    """Yield the messages of *folder* with the Message-ID of *one*, newest first; what is older cannot be a copy."""
-    return (message for message in _since(view, folder, one.submitted_at) if message.message_id == _name(one))
 
 
 def _since(view: ReadView, folder: Folder, moment: datetime) -> Iterator[Message]:

@@ -19,7 +19,7 @@ __all__ = ["GIVE_UP_AFTER", "Verdict", "after_delivery", "after_failure"]
 REFUSED_MINUTES = (30, 60, 120, 240)
 """After the first, the second, ... time that somebody was refused for now; the last one again and again."""
 UNREACHED_MINUTES = (1, 2, 5, 10, 20, 30)
-LOGIN_MINUTES = 30
+LOGIN_MINUTES = (5, 30)
 """Wrong credentials do not become right by asking often."""
 GIVE_UP_AFTER = timedelta(days=5)
 """Counted from when it was submitted, was to be sent at the earliest, or a person last said that it is to be tried."""
@@ -52,7 +52,7 @@ def after_delivery(one: Submission, delivery: Delivery, now: datetime) -> Verdic
 
 def after_failure(one: Submission, error: ProviderError, now: datetime) -> Verdict:
     """Return what follows from a way out that did not open: *error* says why."""
-    minutes = (LOGIN_MINUTES,) if error.needs in (Needs.LOGIN, Needs.USER) else UNREACHED_MINUTES
+    minutes = LOGIN_MINUTES if error.needs in (Needs.LOGIN, Needs.USER) else UNREACHED_MINUTES
     seconds = error.retry_after_seconds or 0.0
     return _not_sent(one, str(error), now, minutes, at_least=seconds)
 
@@ -65,7 +65,7 @@ def _answered(one: Submission, delivery: Delivery, now: datetime) -> Verdict:
     if not delivery.later:
         return Verdict(fates=tuple(fates), next_try=None, reason=reason, reply=delivery.reply)
     when = now if _crowded(delivery) else now + _wait(one, REFUSED_MINUTES)
-    if when > _given_up_at(one):
+    if one.tries and when > _given_up_at(one):
         fates += [(address, Fate.REFUSED, reply) for address, reply in delivery.later]
         reason = f"It was tried for {GIVE_UP_AFTER.days} days, and is not tried any more."
         return Verdict(fates=tuple(fates), next_try=None, reason=reason, reply=delivery.reply)
@@ -104,9 +104,11 @@ def _not_sent(
     reply: Reply | None = None,
 ) -> Verdict:
     wait = max(_wait(one, minutes), timedelta(seconds=min(at_least, 86_400.0)))
-    if now + wait <= _given_up_at(one):
+    if not one.tries or now + wait <= _given_up_at(one):
         return Verdict(fates=(), next_try=now + wait, reason=reason, reply=reply)
-    fates = tuple((address, Fate.REFUSED, None) for address in one.waiting)
+    # Of whom nobody knows, nobody can say that they have not got it: those stay in doubt, for a person.
+    waiting = [recipient for recipient in one.recipients if recipient.fate is Fate.WAITING]
+    fates = tuple((recipient.address, Fate.REFUSED, None) for recipient in waiting)
     days = f"It was tried for {GIVE_UP_AFTER.days} days, and is not tried any more: {reason}"
     return Verdict(fates=fates, next_try=None, reason=days, reply=reply)
 

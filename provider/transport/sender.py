@@ -6,10 +6,10 @@ in Sent is an ordinary new message, uploaded by the next synchronization.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from store import FolderExists, FolderNotWritable, MailStore, StoreDamaged, StoreError, UnknownFolder
+from store import FolderExists, FolderNotWritable, MailStore, StoreBusy, StoreDamaged, StoreError, UnknownFolder
 from store.mail.submission import Fate, Recipient, Submission, SubmissionState
 
 from ..account import Account
@@ -31,6 +31,8 @@ LEASE_SECONDS = 300.0
 BROKEN_MAX = 2
 """So many sessions in a row that broke off before anything was answered, and the run ends."""
 LOOK_AGAIN = timedelta(minutes=1)
+BUSY_TRIES = 12
+"""Each waits as long as the store does for another writer."""
 PUT_OFF = timedelta(hours=1)
 """For what a person has to mend in the store."""
 
@@ -61,6 +63,8 @@ class _Sending:
         self._reporter = reporter
         self._owner = owner
         self._item = reporter.item(None)
+        self._line = Stop()
+        """Stops with the item, and does not wait with it: a message that is begun goes out whole, or not at all."""
         self._session: TransportSession | None = None
         self._broken = 0
 
@@ -68,17 +72,18 @@ class _Sending:
         """Send until nothing is due. Raises what ends the run; whatever was claimed is given back by then."""
         self._item.start(Phase.SEND)
         self._expect()
-        while True:
-            self._item.stop.checkpoint()
-            one = self._store.outbox.claim(self._account.id, owner=self._owner, seconds=LEASE_SECONDS, is_gone=is_gone)
-            if one is None:
-                return
-            watch = _Watch(self, one)
-            try:
-                self._one(one, watch)
-            except BaseException:
-                self._give_back(one, watch)
-                raise
+        with self._item.stop.waking(self._line.stop):
+            while (one := self._next()) is not None:
+                watch = _Watch(self, one)
+                try:
+                    self._one(one, watch)
+                except BaseException as error:
+                    self._give_back(one, watch, error)
+                    raise
+
+    def _next(self) -> Submission | None:
+        self._item.stop.checkpoint()
+        return self._store.outbox.claim(self._account.id, owner=self._owner, seconds=LEASE_SECONDS, is_gone=is_gone)
 
     def close(self) -> None:
         """Let go of the server. Never raises."""
@@ -121,7 +126,7 @@ class _Sending:
             return
         if delivery.broken:
             self.close()
-        self._settle(one, delivery)
+        self._settle(one, delivery, watch)
 
     def _file(self, one: Submission) -> None:
         """See to the copy. Where that cannot be done now, it waits, and holds up nobody."""
@@ -139,7 +144,8 @@ class _Sending:
         """Look for one in doubt; True: it is not in Sent, and goes out once more."""
         match look_in_sent(self._store, self._account, one):
             case Look.FOUND:
-                found = [Recipient(address=address, fate=Fate.ACCEPTED) for address in one.waiting]
+                doubted = [recipient for recipient in one.recipients if recipient.fate is Fate.UNKNOWN]
+                found = [replace(recipient, fate=Fate.ACCEPTED) for recipient in doubted]
                 reason = "Its copy was found in Sent: it had been delivered."
                 self._store.outbox.settle(one.id, self._owner, found, reason=reason, tried=False)
                 self._count(one, sent=True)
@@ -157,18 +163,28 @@ class _Sending:
         if self._session is None:
             self._item.phase(Phase.SEND, "Connecting")
             try:
-                self._session = self._transport.open(self._item.stop)
+                self._session = self._transport.open(self._line)
             except Cancelled:
                 raise
             except ProviderError as error:
-                self._write(one, after_failure(one, error, self._reporter.clock.now()), in_doubt=False)
+                verdict = after_failure(one, error, self._reporter.clock.now())
+                self._write(one, verdict, False)
+                if error.needs is Needs.LOGIN:
+                    self._put_off_all(verdict)
                 raise
             self._item.phase(Phase.SEND, "Sending")
         return self._session
 
-    def _settle(self, one: Submission, delivery: Delivery) -> None:
+    def _put_off_all(self, verdict: Verdict) -> None:
+        """Let all that is due wait as long: wrong credentials are not shown again for each message."""
+        while (other := self._store.outbox.claim(self._account.id, owner=self._owner, filing=False)) is not None:
+            self._store.outbox.release(other.id, self._owner, next_try=verdict.next_try, reason=verdict.reason)
+
+    def _settle(self, one: Submission, delivery: Delivery, watch: "_Watch") -> None:
         verdict = after_delivery(one, delivery, self._reporter.clock.now())
-        self._write(one, verdict, in_doubt=delivery.ended is Ended.IN_DOUBT)
+        watch.answer = verdict, delivery.ended is Ended.IN_DOUBT
+        self._write(one, *watch.answer)
+        watch.answer = None
         self._count(one, sent=bool(delivery.accepted))
         self._tell(verdict, delivery)
         self._broken = self._broken + 1 if delivery.ended is Ended.NOT_SENT else 0
@@ -179,16 +195,23 @@ class _Sending:
                 needs=Needs.RETRY,
             )
 
-    def _write(self, one: Submission, verdict: Verdict, *, in_doubt: bool) -> None:
-        self._store.outbox.settle(
-            one.id,
-            self._owner,
-            [Recipient(address=address, fate=fate, reply=reply) for address, fate, reply in verdict.fates],
-            in_doubt=in_doubt,
-            next_try=verdict.next_try,
-            reason=verdict.reason,
-            reply=verdict.reply,
-        )
+    def _write(self, one: Submission, verdict: Verdict, in_doubt: bool) -> None:
+        """Write down what became of it. An answer that was read is worth some patience: without it there is a doubt."""
+        for left in reversed(range(BUSY_TRIES)):
+            try:
+                self._store.outbox.settle(
+                    one.id,
+                    self._owner,
+                    [Recipient(address=address, fate=fate, reply=reply) for address, fate, reply in verdict.fates],
+                    in_doubt=in_doubt,
+                    next_try=verdict.next_try,
+                    reason=verdict.reason,
+                    reply=verdict.reply,
+                )
+                return
+            except StoreBusy:
+                if not left:
+                    raise
 
     def _count(self, one: Submission, *, sent: bool) -> None:
         self._item.committed(1)
@@ -211,10 +234,12 @@ class _Sending:
         error = ProviderError(verdict.reason, kind=kind, needs=needs, server_text=server_text)
         self._reporter.error(error, severity=severity, next_try=verdict.next_try)
 
-    def _give_back(self, one: Submission, watch: "_Watch") -> None:
+    def _give_back(self, one: Submission, watch: "_Watch", error: BaseException) -> None:
         """Give back what was claimed, unless that was done, or can be done no more: then the next claim does it."""
         with suppress(StoreError):
-            if watch.dotted:
+            if watch.answer is not None:
+                self._write(one, *watch.answer)
+            elif watch.dotted and not isinstance(error, Cancelled):  # who is stopped in time says so: no dot went out
                 reason = "Nobody knows whether it was delivered: the sending ended before the server's answer was read."
                 self._store.outbox.settle(one.id, self._owner, in_doubt=True, reason=reason)
             else:
@@ -228,13 +253,15 @@ class _Watch:
     run: _Sending
     one: Submission
     dotted: bool = False
+    answer: tuple[Verdict, bool] | None = None
+    """What is to be written down, and is not yet; and whether it is a doubt."""
     told: int = 0
     renewed_at: float = 0.0
 
     @property
     def stop(self) -> Stop:
         """Stops the octets."""
-        return self.run._item.stop
+        return self.run._line
 
     def sent(self, octets: int) -> None:
         """Tell the octets; hold the message as long as they go out."""

@@ -6,7 +6,7 @@ what is too deep, too wide or too large is a ``MimeLimit``, never another error.
 
 from .charset import decode_text
 from .fields import safe_filename
-from .header import scan_header, split_header
+from .header import scan_header, split_header, was_on_the_way
 from .html import html_to_text
 from .limits import DEFAULT_LIMITS, MimeLimits
 from .parts import Part, PartTree, part_bytes, parts
@@ -26,4 +26,5 @@ __all__ = [
     "scan_header",
     "split_header",
     "text",
+    "was_on_the_way",
 ]

@@ -55,6 +55,18 @@ def split_header(octets: bytes) -> tuple[bytes, int]:
     return octets[:at], at
 
 
+_ON_THE_WAY = re.compile(rb"^(?:received|return-path|delivered-to|x-original-to|list-[a-z-]+)[ \t]*:", re.I | re.M)
+
+
+def was_on_the_way(block: bytes) -> bool:
+    """Tell whether a header block shows that its message was delivered: trace fields (RFC 5321 §4.4), or a list's.
+
+    >>> was_on_the_way(b"Subject: x\\r\\nReceived: by b\\r\\n"), was_on_the_way(b"Subject: Received: x\\r\\n")
+    (True, False)
+    """
+    return _ON_THE_WAY.search(block) is not None
+
+
 def scan_header(block: bytes, limits: MimeLimits = DEFAULT_LIMITS, *, listed_only: bool = False) -> Envelope:
     """Return the fields of *block* that lists and indexes need. Never raises.
 

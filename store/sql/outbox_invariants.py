@@ -41,7 +41,8 @@ OTHER_STATE = sql(
 LEASED_ODDLY = sql(
     select(_t.c.id).where(
         or_(
-            _t.c.lease_until.is_(None) != (_t.c.owner == literal_column("''")),
+            and_(_t.c.lease_until.is_not(None), _t.c.owner == literal_column("''")),
+            and_(_t.c.lease_until.is_(None), _t.c.owner != literal_column("''"), ~_is(S.IN_DOUBT)),
             and_(_t.c.lease_until.is_(None), or_(_is(S.SENDING), _t.c.dot == 1)),
             and_(_t.c.lease_until.is_not(None), or_(_is(S.QUEUED), _over)),
             and_(_t.c.dot == 1, ~_is(S.SENDING, S.IN_DOUBT)),

@@ -48,7 +48,9 @@ class SubmissionRow(StoreTable, table=True):
     reply_code: int | None = integer("three digits; 0: none came; NULL: nothing was answered about the message", None)
     reply_enhanced: str = words("enhanced status code; empty: none")
     reply_text: str = words("what the server said: hostile")
-    owner: str = words("who holds it: host, process, number; empty: nobody")
+    owner: str = words(
+        "who holds it: host, process, number; without a lease: who let the dot of a doubt go out; empty: nobody"
+    )
     lease_until: int | None = integer("until when it is held; NULL: nobody holds it", None)
     lease_seconds: int = integer("for how long it was given")
     dot: int = integer("1: whoever holds it let the final dot go out, and wrote down no answer yet")

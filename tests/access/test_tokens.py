@@ -141,6 +141,31 @@ def test_a_rotated_refresh_token_is_in_the_vault_before_its_access_token_is_give
     assert rig.kept().refresh_token == rig.sign_in.refresh
 
 
+def test_a_vault_that_could_not_keep_a_rotated_token_gets_it_again_before_it_is_used(rig: Rig) -> None:
+    class Locked(MemoryVault):
+        locked = True
+
+        def put(self, account: str, name: str, secret: str) -> None:
+            if self.locked:
+                raise VaultUnusable("The keyring is locked.")
+            super().put(account, name, secret)
+
+    vault = Locked()
+    vault._secrets = rig.vault._secrets
+    rig.clock.advance(4000)
+    supplier = OAuthCredentials(vault, rig.server.client(), rig.http, clock=rig.clock)
+    for _ in range(2):
+        with pytest.raises(VaultUnusable):
+            supplier(ACCOUNT, refused=False)
+    vault.locked = False
+
+    token = supplier(ACCOUNT, refused=False).secret
+
+    assert rig.server.use(token) == "jo@example.org"
+    assert rig.kept().access_token == token
+    assert rig.kept().refresh_token == rig.sign_in.refresh, "the newest that the server knows"
+
+
 def test_a_server_that_does_not_rotate_keeps_the_refresh_token(rig: Rig) -> None:
     rig.server.rotation = Rotation.NONE
     before = rig.kept().refresh_token

@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -129,6 +129,27 @@ def test_an_answer_that_dribbles_has_a_total_deadline(serve: Serve) -> None:
 
     with pytest.raises(TimedOut):
         HttpClient()(f"http://127.0.0.1:{port}/", seconds=0.000001)
+
+
+def test_a_header_that_drips_has_the_same_deadline() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        given_up = threading.Event()
+
+        def drip() -> None:
+            sock, _ = listener.accept()
+            with sock, suppress(OSError):
+                sock.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                while not given_up.wait(0.02):
+                    sock.sendall(b"x")  # each octet comes in time; the answer never does
+
+        dripping = threading.Thread(target=drip, daemon=True)
+        dripping.start()
+        with pytest.raises(TimedOut):
+            HttpClient()(f"http://127.0.0.1:{listener.getsockname()[1]}/", seconds=0.3)
+        dripping.join(5)  # nobody reads on
+        ended = not dripping.is_alive()
+        given_up.set()
+    assert ended
 
 
 @pytest.mark.parametrize("octets", [b"", b"HTTP/1.1 20", answer(b"abc", "Content-Length: 9"), b"\x00" * 50])

@@ -10,13 +10,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from threading import Event, Timer
+from typing import Any
 
 import pytest
 
-from provider import ErrorKind, ItemKind, ResultStatus, SyncProgress
+from provider import ErrorKind, ItemKind, MailStoreProvider, ResultStatus, SyncProgress
+from store import LeaseLost, StoreBusy, open_store
 from store.mail.submission import Cancelled, Fate, Notify, Priority, SubmissionState
 from tests.scenarios.post_rig import ANN, BOB, EVE, House, house
-from tests.servers.fakesmtp import Answer, Manners
+from tests.servers.fakesmtp import Answer, FakeSmtp, Manners
+from tests.wire.smtp_rig import sender_at
 
 S = SubmissionState
 DAY = 24 * 60.0
@@ -61,9 +65,9 @@ for at in ("greeting", "ehlo"):
     LIVES[f"cut at {at}"] = Life(answers={at: None}, state=S.QUEUED, minutes=1, fates=(W, W))
 LIVES["421 at auth"] = Life(answers={"auth": CLOSING}, state=S.QUEUED, minutes=5, fates=(W, W))
 LIVES["cut at auth"] = Life(answers={"auth": None}, state=S.QUEUED, minutes=1, fates=(W, W))
-LIVES["login refused"] = Life(answers={"auth": b"535 5.7.8 no\r\n"}, state=S.QUEUED, minutes=30, fates=(W, W))
+LIVES["login refused"] = Life(answers={"auth": b"535 5.7.8 no\r\n"}, state=S.QUEUED, minutes=5, fates=(W, W))
 LIVES["login refused for now"] = Life(answers={"auth": b"454 4.7.0 later\r\n"}, state=S.QUEUED, minutes=5, fates=(W, W))
-LIVES["the host is not wanted"] = Life(answers={"greeting": b"554 no\r\n"}, state=S.QUEUED, minutes=30, fates=(W, W))
+LIVES["the host is not wanted"] = Life(answers={"greeting": b"554 no\r\n"}, state=S.QUEUED, minutes=5, fates=(W, W))
 for at in ("mail", "data", "dot"):
     LIVES[f"4xx at {at}"] = Life(answers={at: LATER}, state=S.QUEUED, minutes=30, fates=(W, W))
     LIVES[f"5xx at {at}"] = Life(
@@ -154,7 +158,7 @@ LIVES["SIZE is too small"] = Life(
     last=S.REJECTED,
 )
 LIVES["HELO only, and no login to be had"] = Life(
-    answers={"ehlo": b"502 5.5.1 what?\r\n"}, state=S.QUEUED, minutes=30, fates=(W, W)
+    answers={"ehlo": b"502 5.5.1 what?\r\n"}, state=S.QUEUED, minutes=5, fates=(W, W)
 )
 
 
@@ -301,8 +305,6 @@ def test_reports_are_asked_for_where_the_server_knows_them(post: House) -> None:
 
 
 def test_a_late_answer_is_waited_for(post: House) -> None:
-    from threading import Event, Timer
-
     held = Event()
     post.behave({}, holds={"dot": held})
     made = post.submit()
@@ -335,6 +337,97 @@ def test_a_message_whose_octets_are_damaged_is_told_and_holds_up_nobody(tmp_path
         assert [one.octets for one in post.server.delivered if b"X-Number: 1\r\n" in one.octets] == []
         assert post.store.outbox.cancel(bad.id) is Cancelled.REMOVED
         post.store.purge()
+
+
+# -- an answer that was read counts ----------------------------------------------------------------------------
+
+
+def test_an_answer_that_cannot_be_written_down_at_once_is_written_down_later(
+    post: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, busy = post.store.outbox.settle, iter([True, True])
+
+    def sometimes(*about: Any, **more: Any) -> object:
+        if next(busy, False):
+            raise StoreBusy("another program writes")
+        return settle(*about, **more)
+
+    monkeypatch.setattr(post.store.outbox, "settle", sometimes)
+    made = post.submit()
+    post.flush()
+    assert (post.state(made), post.got(ANN), post.one(made).doubts) == (S.FILED, 1, 0)
+
+
+def test_an_answer_that_comes_after_somebody_took_over_ends_the_doubt(post: House) -> None:
+    made = post.submit()
+    outbox, me = post.store.outbox, post.account.id
+    assert outbox.claim(me, owner="here:1:1") is not None
+    outbox.about_to_end(made.id, "here:1:1")
+    post.wait(60)
+    assert outbox.claim(me, owner="here:2:1") is None, "it is in doubt now, and left alone"
+    assert post.state(made) is S.IN_DOUBT
+    outbox.settle(made.id, "here:1:1", [replace(one, fate=A) for one in made.recipients])
+    assert post.state(made) is S.SENT
+    with pytest.raises(LeaseLost):
+        outbox.settle(made.id, "here:1:1", [replace(one, fate=A) for one in made.recipients])
+
+
+def test_a_clock_that_steps_back_a_little_takes_nothing_from_who_holds_it(tmp_path: Path) -> None:
+    now = [1_800_000_000.0]
+    with FakeSmtp() as server, open_store(tmp_path / "mail.db", clock=lambda: now[0]) as store:
+        account = sender_at(server.port).id
+        store.outbox.submit(account, b"From: a@x.example\r\nTo: b@x.example\r\n\r\nx\r\n")
+        assert store.outbox.claim(account, owner="here:1:1", seconds=60) is not None
+        now[0] -= 120
+        assert store.outbox.claim(account, owner="there:2:1", seconds=60) is None
+        now[0] -= 7_200
+        assert store.outbox.claim(account, owner="there:2:1", seconds=60) is not None
+
+
+def test_a_pause_holds_no_message_that_is_begun(post: House) -> None:
+    made = [post.submit(number) for number in range(2)]
+    with MailStoreProvider(post.store, [post.account], clock=post.clock) as provider:
+
+        def pause(message: bytes) -> bytes:
+            handle.pause()
+            return b"250 2.0.0 taken\r\n"
+
+        post.behave({"dot": pause})
+        handle = provider.send_and_receive(receive=False)
+        post.server.wait_for("dot")
+        for _ in range(500):
+            if post.one(made[0]).recipients[0].fate is A:
+                break
+            Event().wait(0.01)
+        assert post.state(made[0]) is not S.IN_DOUBT
+        assert post.one(made[0]).recipients[0].fate is A
+        assert post.state(made[1]) is S.QUEUED
+        post.behave()
+        handle.resume()
+        assert handle.wait(10).ok
+    assert post.got(ANN) == 2
+
+
+def test_two_answers_that_say_the_same_are_no_doubt(post: House) -> None:
+    post.behave({"dot": b"250 2.0.0 one\r\n250 2.0.0 two\r\n"})
+    made = post.submit()
+    post.flush()
+    assert (post.state(made), post.got(ANN), post.one(made).doubts) == (S.FILED, 1, 0)
+
+
+def test_a_refused_login_is_not_tried_once_a_message(post: House) -> None:
+    post.behave({"auth": b"535 5.7.8 no\r\n"})
+    made = [post.submit(number) for number in range(10)]
+    for _ in range(4):
+        post.flush()
+        post.wait(1)
+    assert sum(line.startswith(b"AUTH") for line in post.server.commands) <= 2
+    assert all(post.one(one).next_try is not None for one in made)
+    post.behave()
+    for one in made:
+        post.store.outbox.retry(one.id)
+    post.flush()
+    assert post.got(ANN) == 10
 
 
 # -- order, and times of one's own --------------------------------------------------------------------------

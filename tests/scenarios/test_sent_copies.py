@@ -15,7 +15,8 @@ from provider import ItemKind, ItemStatus, MailStoreProvider, SentCopies, SyncRe
 from provider.testing import MemoryServer, RecordingCallback
 from store.mail import Role
 from store.mail.submission import Fate, Filing, Submission, SubmissionState
-from tests.scenarios.post_rig import ANN, ME, House, house
+from tests.scenarios.post_rig import ANN, BOB, ME, House, house
+from tests.servers.fakesmtp import Answer
 
 HANG_SECONDS = 20.0
 SENT = "Sent"
@@ -230,6 +231,93 @@ def test_one_in_doubt_is_not_sent_again_before_sent_was_looked_at(desk: Desk) ->
     desk.post.wait(2)
     desk.press(receive=False)
     assert (desk.post.state(made), desk.post.got(ANN)) == (SubmissionState.FILED, 2)
+
+
+def of(address: str, answer: bytes) -> Answer:
+    return lambda line: answer if address.encode() in line else b"250 2.1.5 ok\r\n"
+
+
+def test_a_copy_in_sent_says_nothing_of_who_was_refused_for_now(desk: Desk) -> None:
+    desk.post.behave({"rcpt": of(BOB, b"450 4.2.0 later\r\n"), "dot": None}, delivers_what_it_cuts=True)
+    made = desk.post.submit(1, ANN, BOB)
+    desk.press(receive=False)
+    desk.post.behave()
+    desk.file_there(b"X-Filed: yes\r\n" + desk.kept(made))
+    for _ in range(4):
+        desk.post.wait(40)
+        desk.press()
+    assert (desk.post.state(made), desk.post.got(ANN), desk.post.got(BOB)) == (SubmissionState.FILED, 1, 1)
+
+
+def test_the_copy_of_an_earlier_try_proves_nothing_for_the_rest(desk: Desk) -> None:
+    desk.post.behave({"rcpt": of(BOB, b"450 4.2.0 later\r\n")})
+    made = desk.post.submit(1, ANN, BOB)
+    desk.press(receive=False)
+    desk.file_there(b"X-Filed: yes\r\n" + desk.kept(made))
+    desk.post.behave({"dot": None})
+    desk.post.wait(30)
+    desk.press()
+    assert desk.post.state(made) is SubmissionState.IN_DOUBT
+    desk.post.behave()
+    for _ in range(3):
+        desk.post.wait(40)
+        desk.press()
+    assert (desk.post.got(ANN), desk.post.got(BOB)) == (1, 1)
+
+
+def test_the_copy_of_another_submission_proves_nothing(desk: Desk) -> None:
+    octets = f"From: {ME}\r\nTo: {ANN}\r\nMessage-ID: <one@example.org>\r\n\r\nx\r\n".encode()
+    desk.post.store.outbox.submit(desk.post.account.id, octets)
+    desk.press()
+    desk.press()
+    desk.post.behave({"dot": None})
+    second = desk.post.store.outbox.submit(desk.post.account.id, octets, recipients=[BOB])
+    desk.press()
+    desk.post.behave()
+    for _ in range(3):
+        desk.post.wait(40)
+        desk.press()
+    assert (desk.post.state(second), desk.post.got(ANN), desk.post.got(BOB)) == (SubmissionState.FILED, 1, 1)
+
+
+# -- what is learned, and what not ----------------------------------------------------------------------------
+
+
+def test_two_submissions_with_one_message_id_teach_nothing(desk: Desk) -> None:
+    for to in ("typo@example.org", ANN):
+        octets = f"From: {ME}\r\nTo: {to}\r\nMessage-ID: <one@example.org>\r\n\r\nx\r\n".encode()
+        desk.post.store.outbox.submit(desk.post.account.id, octets)
+        assert desk.press().ok
+    for _ in range(2):
+        assert desk.press().ok
+    assert (desk.filing(), desk.copies()) == (Filing.UNKNOWN, 2)
+
+
+@pytest.mark.parametrize("trace", [b"Received: from list by us; x\r\n", b"List-Id: <all.example.org>\r\n"])
+def test_what_a_list_or_a_rule_puts_into_sent_is_not_the_providers_copy(desk: Desk, trace: bytes) -> None:
+    made = desk.submit()
+    desk.press(receive=False)
+    desk.file_there(trace + desk.kept(made))
+    for _ in range(3):
+        assert desk.press().ok
+    assert (desk.filing(), desk.copies()) == (Filing.UNKNOWN, 2)
+
+
+def test_what_was_learned_is_forgotten_when_the_provider_does_not_file_any_more(desk: Desk) -> None:
+    made = desk.submit()
+    desk.press()
+    desk.file_there(b"X-Filed: yes\r\n" + desk.kept(made))
+    desk.press()
+    assert desk.filing() is Filing.PROVIDER
+    desk.submit(2)
+    desk.press()
+    desk.post.wait(30)
+    desk.press()
+    assert desk.filing() is Filing.UNKNOWN
+    desk.submit(3)
+    for _ in range(2):
+        desk.press()
+    assert desk.copies() == 2
 
 
 # -- two halves -----------------------------------------------------------------------------------------------

@@ -419,7 +419,8 @@ def test_a_dead_owner_whose_dot_was_out_leaves_a_doubt(post: Post) -> None:
     assert (left.state, left.doubts, left.tries, left.next_try) == (S.IN_DOUBT, 1, 1, post.after(10))
     assert left.lease_until is None and "answer" in left.reason
     with pytest.raises(LeaseLost):
-        post.outbox.settle(made.id, MINE, fates(YOU))
+        post.outbox.settle(made.id, YOURS, fates(YOU))
+    assert post.outbox.settle(made.id, MINE, fates(YOU)).state is S.SENT, "its answer came after all"
 
 
 def test_who_was_refused_before_the_dot_is_not_in_doubt(post: Post) -> None:

@@ -206,7 +206,7 @@ class SmtpSession:
             return envelope.answered(end.reply, broken=True)
         if verdict(reply) is Verdict.GO_ON:
             raise ProtocolBroken("The server's answer to the message makes no sense.", server_text=reply.text)
-        return self._alone(envelope.answered(reply))
+        return self._alone(envelope.answered(reply), reply)
 
     # -- what a server says at other times ------------------------------------------------------
 
@@ -215,14 +215,19 @@ class SmtpSession:
         if said is not None:
             raise _Interrupted(said.reply)
 
-    def _alone(self, delivery: Delivery) -> Delivery:
-        """Return *delivery* if its answer was the only one. Of two, nobody knows which was meant for the message."""
+    def _alone(self, delivery: Delivery, reply: Reply) -> Delivery:
+        """Return *delivery* if its answer was the only one, or another one says the same.
+
+        Of two that differ, nobody knows which was meant for the message.
+        """
         try:
             second = self._speaker.listen()
         except (Hangup, ConnectionLost):
             return replace(delivery, broken=True)  # it has answered, and goes
         if second is None:
             return delivery
+        if verdict(second.reply) is verdict(reply):
+            return replace(delivery, broken=True)
         raise ProtocolBroken("The server answered twice.", server_text=second.reply.text)
 
     def _reset(self, delivery: Delivery) -> Delivery:
