@@ -50,6 +50,8 @@ class Ledger:
     appended: Counter[int] = field(default_factory=Counter)
     may_be_lost: Counter[int] = field(default_factory=Counter)
     """Deleted for good, by itself or with its folder; the same one may be counted twice."""
+    may_be_doubled: Counter[int] = field(default_factory=Counter)
+    """Moved by others while it was not known whether it had come: the look for it may have been in vain."""
     added: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     removed: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     octets: dict[int, bytes] = field(default_factory=dict)
@@ -81,6 +83,14 @@ class Ledger:
         """These were thrown away for good."""
         self.may_be_lost.update(numbers)
 
+    def moved_in_doubt(self, number: int) -> None:
+        """One was moved, while a client did not know yet what became of one that it sent.
+
+        It is not where it is looked for, and sent again; or it came where one is looked for, and is taken for that.
+        """
+        self.may_be_doubled[number] += 1
+        self.may_be_lost[number] += 1
+
     def marked(self, number: int, flag: str, on: bool) -> None:
         """Somebody set, or cleared, a flag."""
         (self.added if on else self.removed)[number].add(flag)
@@ -97,9 +107,10 @@ class Ledger:
         faults: list[str] = []
         for number, made in self.made.items():
             count, least = len(there[number]), max(0, made - self.may_be_lost[number])
-            if count > made or count + marked[number] < least:
+            most = made + self.may_be_doubled[number]
+            if count > most or count + marked[number] < least:
                 where = [f"{one.folder}:{one.uid}" for one in there[number]]
-                faults.append(f"message {number} is there {count} times ({where}), not {least} to {made} times")
+                faults.append(f"message {number} is there {count} times ({where}), not {least} to {most} times")
             if made == 1 and count == 1 and not marked[number]:
                 faults += self._flag_faults(number, there[number][0].snapshot)
         return faults

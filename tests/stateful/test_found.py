@@ -137,3 +137,31 @@ def test_a_folder_deleted_on_both_sides_out_of_which_mail_was_moved_here_comes_t
         world.remove_folder_there(7)
         world.create_there(0)
         world.come_to_rest()
+
+
+@on(Profile.FULL, Profile.NEITHER)
+def test_a_folder_renamed_to_lie_below_a_new_one_of_its_own_old_name_is_there(world: World) -> None:
+    with world:
+        world.append_there(2, 2, 2)
+        world.sync(0)
+        world.rename_here(0, 4, 4)
+        world.delete_here(0, 9, False)
+        world.rename_here(0, 4, 1)
+        world.sync(0)
+        assert world.clients[0].pending() == ()
+        paths = [str(folder.path) for folder in world.clients[0].folders()]
+        assert paths == ["INBOX", "Trash", "Work", "Work/Old", "Work/Old/2023"]
+        world.come_to_rest()
+
+
+@on(Profile.NO_CONDSTORE)
+def test_what_was_moved_by_others_while_it_was_in_doubt_may_be_sent_twice_and_not_thrice(world: World) -> None:
+    with world:
+        world.remove_folder_there(1)
+        world.append_there(6, 2, 1)
+        world.sync(0)
+        world.copy_here(0, 0, 2)
+        world.copy_here(0, 0, 2)
+        world.sync_killed(0, 1217, False)
+        world.move_there(2, 5)
+        world.come_to_rest()
