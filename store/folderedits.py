@@ -6,7 +6,7 @@ from .batch import Batch
 from .errors import FolderExists, FolderNotWritable
 from .folders import Folder, FolderState
 from .mail import AccountId, FolderId, FolderPath, Role
-from .mail.operations import OperationId, OperationKind, OperationState
+from .mail.operations import Operation, OperationId, OperationKind, OperationState
 from .sql import accounts, folders, operations, places, rows
 from .sql.places import Row
 
@@ -43,7 +43,7 @@ class FolderEdits(Batch):
         if old.state is FolderState.LOCAL:
             return None  # it is made under the path that it has by then
         earlier = self._log.of_folder(folder, OperationKind.RENAME_FOLDER)
-        if earlier and earlier[0].path == path:
+        if earlier and earlier[0].path == path and not self._renamed_since(earlier[0]):
             self._log.forget([one.id for one in earlier])
             return None
         return self._add(OperationKind.RENAME_FOLDER, folder, path=old.path, name=old.name)
@@ -101,6 +101,11 @@ class FolderEdits(Batch):
             if found is not None and there == path:
                 raise FolderExists(f"there is a folder {path} already")
             there = there.parent
+
+    def _renamed_since(self, first: Operation) -> bool:
+        """Tell whether other folders were renamed since: their rows speak of names that this one had between."""
+        renames = (one for one in self.view.operations(first.account) if one.kind is OperationKind.RENAME_FOLDER)
+        return any(one.id > first.id and one.folder_id != first.folder_id for one in renames)
 
     def _changeable(self, folder: FolderId) -> Folder:
         found = self.view.folder(folder)

@@ -105,13 +105,20 @@ class OpLog:
         stay = [one.id for one in self.of_folder(folder, OperationKind.CREATE_FOLDER)]
         new, back = False, list[OperationId]()
         for below in folders.below(self.work.connection, folder):
+            back += [one.id for one in self.of_folder(below, OperationKind.RENAME_FOLDER)]
             more, *rest = self._folder_only_here(below)
             new, stay, back = new or more, stay + rest[0], back + rest[1]
-        for message in places.pending_of_folder(self.work.connection, folder):
+        for message in self._touching(folder):
             for first in self.chain(message)[:1]:
                 more, *rest = self.only_here(first)
                 new, stay, back = new or more, stay + rest[0], back + (rest[1] if more else [first.id])
         return new, stay, back
+
+    def _touching(self, folder: FolderId) -> list[MessageKey]:
+        """Return the messages that are to come into *folder*, also those that were moved on since."""
+        moved_on = (one.message for one in operations.of_folder(self.work.connection, folder, self.names))
+        here = places.pending_of_folder(self.work.connection, folder)
+        return list(dict.fromkeys([*here, *(key for key in moved_on if key is not None)]))
 
     # --- taking back -------------------------------------------------------------------------------------------
 
@@ -203,7 +210,7 @@ class OpLog:
         for folder in folders.kept_for_nothing(self.work.connection):
             folders.bury_folder(self.work, folder)
 
-    def _folder_back(self, one: Operation, attempted: bool, so_far: Container[OperationId]) -> list[OperationId]:
+    def _folder_back(self, one: Operation, attempted: bool, so_far: Container[OperationId] = ()) -> list[OperationId]:
         work, folder = self.work, one.folder_id
         match one.kind:
             case OperationKind.CREATE_FOLDER:
@@ -212,7 +219,7 @@ class OpLog:
                 back = [other for other in self.of_folder(folder, one.kind) if other.id >= one.id]
                 if one.path is not None:
                     folders.move_tree(work, folder, one.path)
-                return [other.id for other in back]
+                return [*(other.id for other in back), *self._made_for_it(folder)]
             case OperationKind.DELETE_FOLDER:
                 self.undelete(one)
                 over = [one.id]
@@ -228,10 +235,17 @@ class OpLog:
         """Take a folder of ours away, those below it first, and what was to come into it."""
         over: list[OperationId] = []
         for below in folders.below(self.work.connection, folder):
-            created = self.of_folder(below, OperationKind.CREATE_FOLDER)
-            over += [one.id for one in created]
-            over += self._uncreate(below, attempted)
-        for message in places.pending_of_folder(self.work.connection, folder):
+            for rename in self.of_folder(below, OperationKind.RENAME_FOLDER)[:1]:  # it is on the server, and stays
+                over += self._folder_back(rename, attempted)
+        lower = [
+            folders.one_folder(self.work.connection, id, self.names)
+            for id in folders.below(self.work.connection, folder)
+        ]
+        for found in sorted(lower, key=lambda found: -len(found.path.names)):
+            if found.state is FolderState.LOCAL:
+                over += [one.id for one in self.of_folder(found.id, OperationKind.CREATE_FOLDER)]
+                over += self._uncreate(found.id, attempted)
+        for message in self._touching(folder):
             self.try_again(message)
             coming = [one for one in self.chain(message) if folder in (one.folder_id, one.target_id)]
             if coming:
@@ -240,6 +254,27 @@ class OpLog:
             over.append(rest.id)
         rows.bury(self.work, rows.keys_of_folder(self.work, folder))
         folders.bury_folder(self.work, folder)
+        return over
+
+    def _made_for_it(self, folder: FolderId) -> list[OperationId]:
+        """*folder*, and what lies below it, came back to names under which others were to be created: it is those.
+
+        What was to come into them comes into it. Return what is over with that.
+        """
+        work, over = self.work, list[OperationId]()
+        back = [folder, *folders.below(work.connection, folder)]
+        for found in [folders.one_folder(work.connection, id, self.names) for id in back]:
+            made = None if found.state is FolderState.LOCAL else folders.made_at(work.connection, found, self.names)
+            if made is None:
+                continue
+            for message in places.pending_of_folder(work.connection, made):
+                row = places.row(work.connection, message)
+                if row is not None:
+                    places.change(work, row, folder_id=found.id)
+            asked = operations.of_folder(work.connection, made, self.names)
+            over += [one.id for one in asked if one.kind in FOLDER_KINDS]
+            operations.go_over(work, made, found.id)
+            folders.bury_folder(work, made)
         return over
 
     def undelete(self, one: Operation) -> None:

@@ -281,11 +281,11 @@ class Settling(Resolving):
             last = max((other.id for other, led in zip(renames, after, strict=True) if led == path), default=one.id)
             self._end([other.id for other in renames if other.id <= last])
 
-    def by_way_of(self, id: OperationId, path: FolderPath) -> None:
-        """A rename is to be sent in two steps, *path* being the name between them: the log says so from now on."""
-        for one in self._log.pending([id]):
-            account = folders.account_of(self._w.connection, one.folder_id)
-            operations.add(self._w, account, one.batch, one.kind, one.folder_id, path=path, name=one.name)
+    def rename_by_way_of(self, one: Operation, path: FolderPath) -> OperationId:
+        """A rename can only be done by way of another name, *path*: that is written down, in the same batch."""
+        number = folders.account_of(self._w.connection, one.folder_id)
+        kind = OperationKind.RENAME_FOLDER
+        return operations.add(self._w, number, one.batch, kind, one.folder_id, path=path, name=one.name)
 
     def folder_done(self, id: OperationId) -> None:
         """A deletion or a subscription is done."""

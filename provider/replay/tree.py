@@ -1,15 +1,16 @@
 """Folders that people created, renamed, subscribed to or deleted offline. In the order in which they were wanted.
 
 Deletions come last, after all mail was moved out; everything else comes first, so that there is somewhere to move to.
+What has to wait for another one (a folder above it, a name that is not free yet) is asked again after the others; where
+all wait for each other, one of them goes by way of a name that is made up (``naming``).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
 
 from store.mail import FolderId, FolderPath, Role
 from store.mail.conflicts import Side, Version
-from store.mail.operations import Operation, OperationKind
+from store.mail.operations import Operation, OperationId, OperationKind
 
 from ..errors import ErrorKind, SourceError
 from ..events import Counts
@@ -22,6 +23,7 @@ from .conflicts import Here, There, case_of
 from .context import ReplayContext, conflict_of
 from .facts import account_operations, due, folder_facts
 from .guard import whole_folder
+from .naming import naming
 
 __all__ = ["renamed_there", "replay_removals", "replay_tree"]
 
@@ -37,33 +39,8 @@ _FIRST = frozenset(
 
 
 def replay_tree(context: ReplayContext, session: Session, writer: WritingSession, answers: Answers) -> None:
-    """Create, rename, subscribe. *session* and *writer* are one object. Raises what ends the connection.
-
-    What waits for another one is done once that is done. Where all that is left waits for each other (a folder is to
-    lie below a new one that has its old name), one of them goes by way of a name that nobody wants.
-    """
-    while _each(context, _FIRST, answers, lambda one, facts: _do(context, session, writer, one, facts)) or (
-        _untangle(context)
-    ):
-        continue
-
-
-def _untangle(context: ReplayContext) -> bool:
-    """Give a rename that waits for itself a name to go by, written into the log first; return whether there is one."""
-    waiting = [one for one in account_operations(context) if one.kind in _FIRST]
-    renames = [one for one in waiting if one.kind is OperationKind.RENAME_FOLDER]
-    if not renames or not all(due(context, one) for one in waiting):
-        return False  # nothing is wanted, or some of it may go on later
-    facts = folder_facts(context)
-    one = next((one for one in renames if one.folder_id in facts and facts[one.folder_id].name), None)
-    if one is None or sum(other.folder_id == one.folder_id for other in renames) > 1:
-        return False
-    taken = {fact.path for fact in facts.values()} | {other.path for other in renames}
-    leaf = facts[one.folder_id].path.name
-    names = (FolderPath((leaf if number == 1 else f"{leaf} {number}",)) for number in count(1))
-    with context.store.write("by way of", run=context.run, durable=True) as tx:
-        tx.settle.by_way_of(one.id, next(path for path in names if path not in taken))
-    return True
+    """Create, rename, subscribe. *session* and *writer* are one object. Raises what ends the connection."""
+    _each(context, _FIRST, answers, lambda one, facts: _do(context, session, writer, one, facts))
 
 
 def renamed_there(session: Session, folder: FolderFact, object_id: str | None) -> RemoteFolder | None:
@@ -90,32 +67,69 @@ def _each(
     kinds: frozenset[OperationKind],
     answers: Answers,
     work: Callable[[Operation, dict[FolderId, FolderFact]], bool],
-) -> bool:
-    """Do each that is due; return whether anything was done."""
-    done = False
+) -> None:
     asked = [one.id for one in account_operations(context) if one.kind in kinds]
-    for id in asked:
-        one = next((one for one in account_operations(context) if one.id == id), None)
-        if one is None or not due(context, one):
-            continue  # done together with an earlier one
-        context.stop.checkpoint()
-        facts = folder_facts(context)
-        context.item.phase(Phase.UPLOAD_HIERARCHY, "Sending changes of folders")
-        try:
-            did = work(one, facts)
-            answers.changed |= did
-            done |= did
-        except SourceError as error:
-            if error.drops_connection:
-                raise
-            if error.kind is ErrorKind.FOLDER_GONE:
-                _give_up(context, one, error)
-                continue
-            fact = facts.get(one.folder_id) or FolderFact(
-                id=one.folder_id, name=one.name, path=one.path or FolderPath(("?",))
-            )
-            answers.refused([one.id], fact, error)
-    return done
+    made_up: set[FolderId] = set()
+    while asked:
+        waiting = [id for id in asked if _one(context, id, answers, work) is False]
+        if len(waiting) == len(asked):
+            between = _make_up(context, waiting, made_up)
+            if between is None:
+                break
+            waiting.append(between)
+        asked = waiting
+
+
+def _one(
+    context: ReplayContext,
+    id: OperationId,
+    answers: Answers,
+    work: Callable[[Operation, dict[FolderId, FolderFact]], bool],
+) -> bool | None:
+    """Do one of them. False: it has to wait for another one; None: it is over, or not to be sent now."""
+    one = next((one for one in account_operations(context) if one.id == id), None)
+    if one is None or not due(context, one):
+        return None  # done together with an earlier one
+    context.stop.checkpoint()
+    facts = folder_facts(context)
+    context.item.phase(Phase.UPLOAD_HIERARCHY, "Sending changes of folders")
+    try:
+        if not work(one, facts):
+            return False
+        answers.changed = True
+        return True
+    except SourceError as error:
+        if error.drops_connection:
+            raise
+        if error.kind is ErrorKind.FOLDER_GONE:
+            _give_up(context, one, error)
+            return None
+        fact = facts.get(one.folder_id) or FolderFact(
+            id=one.folder_id, name=one.name, path=one.path or FolderPath(("?",))
+        )
+        answers.refused([one.id], fact, error)
+        return None
+
+
+def _make_up(context: ReplayContext, waiting: list[OperationId], made_up: set[FolderId]) -> OperationId | None:
+    """Give one of the folders that wait for each other's names one to go by; None: there is none, or one waits for
+    something that is tried later.
+
+    The name is in the log before it is sent: a stop is carried on with it.
+    """
+    pending = account_operations(context)
+    names = naming(folder_facts(context).values(), pending)
+    if any(one.kind in _FIRST and not due(context, one) for one in pending):
+        return None
+    for one in pending:
+        folder = names.facts.get(one.folder_id)
+        if one.id not in waiting or one.kind is not OperationKind.RENAME_FOLDER or folder is None or not folder.name:
+            continue
+        if folder.id not in made_up:
+            made_up.add(folder.id)
+            with context.store.write("a name between", run=context.run) as tx:
+                return tx.settle.rename_by_way_of(one, names.made_up(folder))
+    return None
 
 
 def _give_up(context: ReplayContext, one: Operation, error: SourceError) -> None:
@@ -134,7 +148,7 @@ def _do(
     folder = facts.get(one.folder_id)
     if folder is None:
         return False
-    waiting = [other for other in account_operations(context) if other.folder_id != one.folder_id]
+    names = naming(facts.values(), account_operations(context))
     by_path = {fact.path: fact for fact in facts.values()}
     above = folder.path.parent
     parent = by_path[above].name if above is not None and above in by_path else None
@@ -142,10 +156,8 @@ def _do(
     item.phase(Phase.UPLOAD_FOLDER, f"Sending changes of {folder.path}")
     match one.kind:
         case OperationKind.CREATE_FOLDER:
-            if any(other.kind is OperationKind.RENAME_FOLDER and other.path == folder.path for other in waiting):
-                return False  # the name is still another one's: a rename of that one has to come first
-            if parent == b"":
-                return False  # the folder above it is not there yet
+            if not names.may_be_created(folder):
+                return False
             name = writer.create(folder.path, parent=parent, role=_role_of(context, folder.id))
             with context.store.write("folder created", run=context.run) as tx:
                 tx.settle.folder_created(one.id, name, None)
@@ -153,9 +165,9 @@ def _do(
         case OperationKind.RENAME_FOLDER:
             if not folder.name:
                 return False  # it is created under its new name
-            step = _next_step(context, folder, facts)
+            step = names.next_step(folder)
             if step is None:
-                return False  # its names are all another one's still
+                return False
             path, parent = step
             try:
                 name = writer.rename(folder.name, path, parent=parent)
@@ -167,7 +179,8 @@ def _do(
                     return False
                 name = found
             with context.store.write("folder renamed", run=context.run) as tx:
-                tx.settle.folder_renamed(one.id, {folder.id: name, **_below(facts, folder, name)}, path)
+                below = {fact.id: name + fact.name[len(folder.name) :] for fact in names.below(folder)}
+                tx.settle.folder_renamed(one.id, {folder.id: name, **below}, path)
             context.item.uploaded(Counts(folders_renamed=1))
         case _:
             if not folder.name:
@@ -176,32 +189,6 @@ def _do(
             with context.store.write("subscribed", run=context.run) as tx:
                 tx.settle.folder_done(one.id)
     return True
-
-
-def _next_step(
-    context: ReplayContext, folder: FolderFact, facts: Mapping[FolderId, FolderFact]
-) -> tuple[FolderPath, bytes | None] | None:
-    """Return what *folder* is to be called next, and the name of the folder above it; None: no such name is free.
-
-    Its last name at once; but where another folder has that name, and waits to be renamed itself, as when two exchange
-    their names, the last one that is free of those that a person gave it on the way. Each of them is in the log.
-    """
-    with context.store.read() as view:
-        pending = [one for one in view.operations(context.account) if one.kind is OperationKind.RENAME_FOLDER]
-    names: dict[FolderId, list[FolderPath]] = {}
-    for one in pending:
-        if one.path is not None:
-            names.setdefault(one.folder_id, []).append(one.path)
-    taken = {was[0] for id, was in names.items() if id != folder.id}
-    here = {fact.path: fact.name for fact in facts.values()}
-    there = {names[fact.id][0] if fact.id in names else fact.path: fact.name for fact in facts.values() if fact.name}
-    waits = folder.path.parent is not None and here.get(folder.path.parent) == b""  # for the folder above it
-    last = [] if waits else [(folder.path, here)]
-    given = [*last, *((path, there) for path in reversed(names.get(folder.id, [])[1:]))]
-    for path, known in given:
-        if path not in taken and (path.parent is None or path.parent in known or known is here):
-            return path, None if path.parent is None else known.get(path.parent)
-    return None
 
 
 def _after_refusal(
@@ -233,19 +220,6 @@ def _after_refusal(
         tx.settle.conflict(found)
     context.tell_conflict(found, str(there.path))
     return None
-
-
-def _below(facts: dict[FolderId, FolderFact], folder: FolderFact, name: bytes) -> dict[FolderId, bytes]:
-    """Return what the folders below *folder* are called on the server when that is called *name*."""
-    depth = len(folder.path.names)
-    return {
-        fact.id: name + fact.name[len(folder.name) :]
-        for fact in facts.values()
-        if fact.path.names[:depth] == folder.path.names
-        and len(fact.path.names) > depth
-        and fact.name.startswith(folder.name)  # else it is there already, or will be moved there only then
-        and len(fact.name) > len(folder.name) + 1
-    }
 
 
 def _remove(context: ReplayContext, session: WritingSession, one: Operation, answers: Answers) -> bool:

@@ -25,6 +25,7 @@ __all__ = [
     "find_folder",
     "folders_of",
     "kept_for_nothing",
+    "made_at",
     "move_tree",
     "one_folder",
     "set_name",
@@ -173,6 +174,13 @@ def find_folder(
     """
     found = [_folder(row, accounts) for row in connection.execute(BY_PATH, (account, storable(str(path))))]
     return min(found, key=lambda folder: folder.state is FolderState.DELETING, default=None)
+
+
+def made_at(connection: sqlite3.Connection, folder: Folder, accounts: dict[int, AccountId]) -> FolderId | None:
+    """Return the folder that is to be created where *folder* is; None: there is none."""
+    rows = connection.execute(BY_PATH, (account_of(connection, folder.id), storable(str(folder.path))))
+    made = [found for found in (_folder(row, accounts) for row in rows) if found.state is FolderState.LOCAL]
+    return made[0].id if made else None
 
 
 def account_of(connection: sqlite3.Connection, folder: FolderId) -> int:

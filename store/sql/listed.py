@@ -36,6 +36,7 @@ WANTED = sql(
     .order_by(_t.c.id),
     "account",
 )
+_RENAME = OperationKind.RENAME_FOLDER.value
 Wanted = Sequence[tuple[int, str, int, str]]
 
 
@@ -65,13 +66,27 @@ def update_listed(work: Writing, folder: FolderId, row: RemoteFolderRow, names: 
 def _as_wanted(
     work: Writing, wanted: Wanted, row: RemoteFolderRow, folder: FolderId | None, names: dict[int, AccountId]
 ) -> RemoteFolderRow:
-    for _, kind, about, text in wanted:
-        before = FolderPath.parse(text)
-        if kind == OperationKind.RENAME_FOLDER.value and row.path.names[: len(before.names)] == before.names:
-            now = folders.one_folder(work.connection, FolderId(about), names).path
-            row = replace(row, path=FolderPath((*now.names, *row.path.names[len(before.names) :])))
-            break
+    if folder is not None and any((kind, about) == (_RENAME, folder) for _, kind, about, _ in wanted):
+        row = replace(row, path=folders.one_folder(work.connection, folder, names).path)
+    else:
+        row = replace(row, path=_as_renamed(work, wanted, row.path, names))
     for _, kind, about, _ in wanted:
         if about == folder and kind in (OperationKind.SUBSCRIBE.value, OperationKind.UNSUBSCRIBE.value):
             row = replace(row, subscribed=kind == OperationKind.SUBSCRIBE.value)
     return row
+
+
+def _as_renamed(work: Writing, wanted: Wanted, path: FolderPath, names: dict[int, AccountId]) -> FolderPath:
+    """Return what a folder at *path* on the server is called here, after all renames that wait, step by step."""
+    renames = [(about, FolderPath.parse(text)) for _, kind, about, text in wanted if kind == _RENAME]
+    within: tuple[str, ...] = ()
+    for at, (about, before) in enumerate(renames):
+        depth = len(before.names)
+        if path.names[:depth] != before.names or before.names[: len(within)] != within:
+            continue
+        later = next((step for other, step in renames[at + 1 :] if other == about), None)
+        if later is None:  # its last name: what else was renamed is so already in that, but for what lies below it
+            later = folders.one_folder(work.connection, FolderId(about), names).path
+            within = later.names
+        path = FolderPath((*later.names, *path.names[depth:]))
+    return path

@@ -26,6 +26,7 @@ __all__ = [
     "finish",
     "forget",
     "forget_account",
+    "go_over",
     "kept",
     "of_account",
     "of_batch",
@@ -76,6 +77,10 @@ ATTEMPT = sql(
 AWAIT = sql(update(_t).where(_t.c.id == p("of_id")).values(**names("awaits twin")), "twin awaits of_id")
 APPROVE = sql(update(_t).where(_t.c.id == p("of_id")).values(approved=1), "of_id")
 SET_TWIN = sql(update(_t).where(_t.c.id == p("of_id")).values(**names("twin")), "twin of_id")
+GO_OVER = [
+    sql(update(_t).where(_t.c[name] == p("folder")).values({name: p("other")}), "other folder")
+    for name in ("folder_id", "target_id")
+]
 FORGET = sql(delete(_t).where(_t.c.id == p("of_id")), "of_id")
 FORGET_ACCOUNT = sql(delete(_t).where(_t.c.account_id == p("account")), "account")
 AWAITING = sql(
@@ -270,6 +275,12 @@ def set_twin(work: Writing, ids: Iterable[OperationId], twin: MessageKey | None)
 def set_origin(work: Writing, ids: Iterable[OperationId], origin: MessageKey) -> None:
     """Write which message replaces what is deleted, or is copied."""
     work.connection.executemany(SET_ORIGIN, ((origin, id_) for id_ in ids))
+
+
+def go_over(work: Writing, folder: FolderId, other: FolderId) -> None:
+    """Let all that was wanted of *folder*, and of mail in it, be wanted of *other*."""
+    for statement in GO_OVER:
+        work.connection.execute(statement, (other, folder))
 
 
 def forget(work: Writing, ids: Iterable[OperationId]) -> None:

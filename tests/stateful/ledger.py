@@ -51,7 +51,7 @@ class Ledger:
     may_be_lost: Counter[int] = field(default_factory=Counter)
     """Deleted for good, by itself or with its folder, or not told from another one; the same may be counted twice."""
     may_be_doubled: Counter[int] = field(default_factory=Counter)
-    """Taken away by others from where one was on its way to, while nobody knew whether it had come."""
+    """Moved by others while it was not known whether it had come: the look for it may have been in vain."""
     added: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     removed: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     octets: dict[int, bytes] = field(default_factory=dict)
@@ -87,9 +87,13 @@ class Ledger:
         """Others put it where one more of it was on its way, unseen: that may be taken for ours after a lost line."""
         self.may_be_lost[number] += 1
 
-    def taken_away(self, number: int) -> None:
-        """Somebody removed or moved what a broken line may have brought: the look for it finds nothing."""
+    def moved_in_doubt(self, number: int) -> None:
+        """One was moved, while a client did not know yet what became of one that it sent.
+
+        It is not where it is looked for, and sent again; or it came where one is looked for, and is taken for that.
+        """
         self.may_be_doubled[number] += 1
+        self.may_be_lost[number] += 1
 
     def marked(self, number: int, flag: str, on: bool) -> None:
         """Somebody set, or cleared, a flag."""

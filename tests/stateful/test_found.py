@@ -139,21 +139,23 @@ def test_a_folder_deleted_on_both_sides_out_of_which_mail_was_moved_here_comes_t
         world.come_to_rest()
 
 
-@on(Profile.NO_QRESYNC)
-def test_a_copy_is_taken_for_ours_that_others_made_before_the_line_broke(world: World) -> None:
-    """One too few is there, which docs/two-way.md tells of (the window of doubt), and the ledger knows."""
+@on(Profile.FULL, Profile.NEITHER)
+def test_a_folder_renamed_to_lie_below_a_new_one_of_its_own_old_name_is_there(world: World) -> None:
     with world:
-        world.append_there(0, 0, 0)
-        world.sync(1)
-        world.copy_here(1, 4, 1)
-        world.copy_there(3, 4)
-        world.sync_killed(1, 71, True)
+        world.append_there(2, 2, 2)
+        world.sync(0)
+        world.rename_here(0, 4, 4)
+        world.delete_here(0, 9, False)
+        world.rename_here(0, 4, 1)
+        world.sync(0)
+        assert world.clients[0].pending() == ()
+        paths = [str(folder.path) for folder in world.clients[0].folders()]
+        assert paths == ["INBOX", "Trash", "Work", "Work/Old", "Work/Old/2023"]
         world.come_to_rest()
 
 
 @on(Profile.NO_CONDSTORE)
-def test_what_others_take_away_in_the_window_of_doubt_is_sent_again(world: World) -> None:
-    """One too many is there, which docs/two-way.md tells of, and the ledger knows."""
+def test_what_was_moved_by_others_while_it_was_in_doubt_may_be_sent_twice_and_not_thrice(world: World) -> None:
     with world:
         world.remove_folder_there(1)
         world.append_there(6, 2, 1)
@@ -165,14 +167,15 @@ def test_what_others_take_away_in_the_window_of_doubt_is_sent_again(world: World
         world.come_to_rest()
 
 
-@on(Profile.NEITHER, Profile.FULL)
-def test_a_folder_that_is_to_lie_below_a_new_one_of_its_old_name_goes_by_way_of_another_name(world: World) -> None:
+@on(Profile.NO_QRESYNC)
+def test_a_copy_is_taken_for_ours_that_others_made_before_the_line_broke(world: World) -> None:
+    """One too few is there, which docs/two-way.md tells of (the window of doubt), and the ledger knows."""
     with world:
-        world.append_there(2, 2, 2)
-        world.sync(0)
-        world.rename_here(0, 4, 4)
-        world.delete_here(0, 9, False)
-        world.rename_here(0, 4, 1)
+        world.append_there(0, 0, 0)
+        world.sync(1)
+        world.copy_here(1, 4, 1)
+        world.copy_there(3, 4)
+        world.sync_killed(1, 71, True)
         world.come_to_rest()
 
 

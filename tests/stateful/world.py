@@ -8,7 +8,7 @@ cut or blocked, and a provider for one run at a time. Invariant: the same calls 
 
 import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from provider import Account, Limits, MailStoreProvider, SyncFlags, SyncRequest, SyncResult
 from provider.testing import RecordingCallback
-from store import Folder, FolderPath, FolderState, MailStore, Message, StoreError, open_store
+from store import Folder, FolderPath, FolderState, MailStore, Message, StoreError, UnknownMessage, open_store
 from store.mail.operations import BRINGING, Operation, OperationKind, OperationState
 
 from ..crash.judge import unlike
@@ -69,6 +69,16 @@ class Client:
                     if "\\Deleted" not in message.flags:
                         found.append((number_in(view.header_block(message.key)), folder, message))
         return sorted(found, key=lambda one: (one[0], str(one[1].path), one[2].key))
+
+    def wanted(self, kinds: Container[OperationKind], state: OperationState | None = None) -> list[int]:
+        """Return the numbers of the messages about which something pending of *kinds* is (in *state*)."""
+        found = []
+        with self.store.read() as view:
+            for one in view.operations():
+                if one.kind in kinds and one.message is not None and state in (None, one.state):
+                    with contextlib.suppress(UnknownMessage):  # deleted here since
+                        found.append(number_in(view.header_block(one.message)))
+        return found
 
     def reopen(self) -> None:
         self.store.close()
@@ -212,8 +222,9 @@ class World:
         with self.server.client() as plain:
             chosen, target = _pick(self._seen(plain), which), _pick(_paths(plain), where)
             if chosen is not None and target is not None and target != chosen.folder:
-                self._expect_doubling(chosen)
                 plain.move(chosen.folder, str(chosen.uid), target)
+                if chosen.number in self._in_doubt():
+                    self.ledger.moved_in_doubt(chosen.number)
 
     def copy_there(self, which: int, where: int) -> None:
         with self.server.client() as plain:
@@ -221,12 +232,12 @@ class World:
             if chosen is not None and target is not None:
                 plain.copy(chosen.folder, str(chosen.uid), target)
                 self.ledger.copied(chosen.number)
+                self.ledger.dropped({chosen.number} & set(self._in_doubt()))  # it may be taken for the one in doubt
 
     def delete_there(self, which: int) -> None:
         with self.server.client() as plain:
             chosen = _pick(self._seen(plain), which)
             if chosen is not None:
-                self._expect_doubling(chosen)
                 self.ledger.dropped([chosen.number])
                 plain.expunge(chosen.folder, str(chosen.uid))
 
@@ -258,6 +269,7 @@ class World:
         with self.server.client() as plain:
             path = _pick(_paths(plain), where)
         if path is not None:
+            self.ledger.dropped(self._in_doubt())  # an older one may be taken for the one in doubt
             self._renumbered += 1
             self.server.renumber(path, self._renumbered)
 
@@ -267,6 +279,7 @@ class World:
             path = _pick([path for path in _paths(plain) if path not in ("INBOX", "Trash")], where)
             if path is None or any(other.startswith(path + "/") for other in _paths(plain)):
                 return
+            self.ledger.dropped(self._in_doubt())
             plain.create("Rebuilt")
             plain.select(path)
             for uid in reversed(plain.uids()):
@@ -303,7 +316,7 @@ class World:
         client = self._of(who)
         if not client.online:
             return
-        self._expect_removals(client)
+        self._expect(client)
         self._expect_deception(client, broken=True)
         client.relay.arm(Fault.STALL, way=Way.UP if up else Way.DOWN, at=at)
         provider = MailStoreProvider(client.store, [client.account])
@@ -320,7 +333,7 @@ class World:
     def _synchronize(self, client: Client, *, broken: bool = False) -> SyncResult | None:
         if not client.online:
             return None
-        self._expect_removals(client)
+        self._expect(client)
         self._expect_deception(client, broken=broken)
         return self._run(client)
 
@@ -332,8 +345,19 @@ class World:
         host.grammar()
         return result
 
-    def _expect_removals(self, client: Client) -> None:
-        """What is in a folder on the server when it is deleted goes with it, seen or not."""
+    def _in_doubt(self, but: Client | None = None) -> list[int]:
+        """Return the numbers of the messages that clients sent, and do not know yet whether they came."""
+        others = [client for client in self.clients if client is not but]
+        return [number for one in others for number in one.wanted(BRINGING, OperationState.ATTEMPTED)]
+
+    def _expect(self, client: Client) -> None:
+        """What is in a folder on the server when it is deleted goes with it, seen or not; and what *client* brings
+        elsewhere may be in doubt with the other one.
+        """
+        doubt = self._in_doubt(but=client)
+        for number in client.wanted(BRINGING):
+            if number in doubt:
+                self.ledger.moved_in_doubt(number)
         names = {one.name for one in client.pending() if one.kind is OperationKind.DELETE_FOLDER and one.approved}
         if names:
             with self.server.client() as plain:
@@ -363,18 +387,6 @@ class World:
                 for found in there
             ):
                 self.ledger.deceived(number)
-
-    def _expect_doubling(self, taken: Found) -> None:
-        """What is taken out of where one of ours is in doubt is sent again (docs/two-way.md, the window of doubt)."""
-        for client in self.clients:
-            for one in client.pending():
-                if one.kind not in BRINGING or one.state is not OperationState.ATTEMPTED or one.message is None:
-                    continue
-                with client.store.read() as view:
-                    block = view.kept_header(one.message)
-                    folder = view.folder(one.target_id or one.folder_id)
-                if block and (number_in(block), folder.name) == (taken.number, mutf7.encode(taken.folder)):
-                    self.ledger.taken_away(taken.number)
 
     # -- the end ------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import pytest
 from provider import rounds
 from provider.replay import answers, collapse, lost, planning, reconsider, recover, runner, tree, uploading
 from provider.replay.context import ReplayContext
+from provider.replay.naming import Naming
 from provider.sources.imap import transferring
 from provider.sources.imap.commands import Command
 from provider.sources.memory.writing import MemoryWriter
@@ -126,8 +127,11 @@ FAULTS = {
         instead(runner, "renamed_there", lambda *about: None), "append: into a folder that others renamed"
     ),
     "a folder is renamed to its last name at once": Fault(
-        instead(tree, "_next_step", lambda context, folder, facts: (folder.path, None)),
+        instead(Naming, "next_step", lambda names, folder: (folder.path, None)),
         "folders: two names exchanged here",
+    ),
+    "no name is made up for folders that wait for each other's": Fault(
+        instead(tree, "_make_up", nothing), "folders: renamed here to lie below a new one of its old name"
     ),
     "a removal in doubt is taken for failed": Fault(
         instead(recover, "look_for_removed", lambda *about: ([], [id for one in about[-1] for id in one.operations])),

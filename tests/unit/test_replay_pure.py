@@ -12,6 +12,7 @@ from provider.replay.collapse import FolderFact, Place, Wish, plan_replay, uids_
 from provider.replay.conflicts import TABLE, Here, There, worked_on
 from provider.replay.evidence import Evidence, alike, copies_found, newcomers, same_mail, worth_reading
 from provider.replay.guard import too_many_deletions, whole_folder
+from provider.replay.naming import naming
 from provider.replay.refusals import Verdict, ruling
 from provider.sources.base import IdentityRow
 from store.mail import AccountId, FolderId, FolderPath, MessageKey, Uid, UidSet, UidValidity
@@ -247,3 +248,49 @@ def test_every_case_that_leaves_a_choice_says_which_and_names_its_conflict() -> 
         assert case.done not in case.choices
     assert {here for here, _ in TABLE} == set(Here)
     assert {there for _, there in TABLE} == set(There)
+
+
+def named(id: int, name: str, path: str) -> FolderFact:
+    return FolderFact(id=FolderId(id), name=name.encode(), path=FolderPath.parse(path))
+
+
+def renamed(id: int, folder: int, was: str) -> Operation:
+    kind, path = OperationKind.RENAME_FOLDER, FolderPath.parse(was)
+    return wanted(kind, id=id, folder=FolderId(folder), message=None, path=path)
+
+
+def test_names_on_the_server_are_those_here_with_all_renames_undone() -> None:
+    facts = [named(1, "A", "B"), named(2, "B", "A"), named(3, "A/x", "C"), named(4, "A/x/y", "C/y"), named(5, "", "D")]
+    names = naming(facts, [renamed(1, 1, "A"), renamed(2, 2, "B"), renamed(3, 1, "Tmp"), renamed(4, 3, "B/x")])
+
+    assert {int(id): str(path) for id, path in names.there.items()} == {1: "A", 2: "B", 3: "A/x", 4: "A/x/y"}
+    assert [int(fact.id) for fact in names.below(facts[0])] == [3, 4]
+
+
+def test_a_folder_waits_for_a_name_that_another_one_is_to_give_up_and_goes_by_the_one_it_had_between() -> None:
+    facts = [named(1, "A", "B"), named(2, "B", "A")]
+
+    assert naming(facts, [renamed(1, 1, "A"), renamed(2, 2, "B")]).next_step(facts[0]) is None
+    step = naming(facts, [renamed(1, 1, "A"), renamed(2, 2, "B"), renamed(3, 1, "Tmp")]).next_step(facts[0])
+    assert step == (FolderPath(("Tmp",)), None)
+
+
+def test_a_name_that_stays_another_ones_is_asked_for_and_the_server_says_no() -> None:
+    facts = [named(1, "A", "B"), named(2, "B", "B")]
+
+    assert naming(facts, [renamed(1, 1, "A")]).next_step(facts[0]) == (FolderPath(("B",)), None)
+    between = naming(
+        [named(1, "A", "C"), named(2, "B", "B"), named(3, "C", "D")], [renamed(1, 1, "A"), renamed(2, 1, "B")]
+    )
+    assert between.next_step(between.facts[FolderId(1)]) == (FolderPath(("C",)), None)
+
+
+def test_nothing_goes_below_itself_or_below_what_is_not_there_yet() -> None:
+    facts = [named(1, "Work", "Work/Old/in"), named(4, "", "Work/Old"), named(5, "", "Work")]
+    names = naming(facts, [renamed(1, 1, "Work")])
+
+    assert names.next_step(facts[0]) is None
+    assert not any(names.may_be_created(fact) for fact in facts[1:])
+    assert str(names.made_up(facts[0])) == "Work~"
+    swapped = [named(1, "A", "A/x"), named(2, "A/x", "A")]
+    assert naming(swapped, [renamed(1, 2, "A/x"), renamed(2, 1, "A")]).next_step(swapped[0]) is None

@@ -20,6 +20,7 @@ from store import (
     MessageKey,
     MessageRemoved,
     NewConflict,
+    Role,
     Side,
     UidSet,
     UnknownConflict,
@@ -830,3 +831,80 @@ def test_a_conflict_of_what_was_taken_back_is_closed(home: Home) -> None:
         edit.cancel([made])
     with home.store.read() as view:
         assert view.conflicts() == ()
+
+
+def test_a_new_folder_that_is_refused_lets_go_of_what_was_put_below_and_into_it(home: Home) -> None:
+    Inbox(home.store, home.archive).fill(2)
+    (first, second) = home.keys(home.archive)
+    with home.store.edit("deep") as edit:
+        edit.move([first], home.trash)
+        deep = edit.create_folder(ACCOUNT, FolderPath(("New", "er", "est")))
+        edit.rename_folder(home.archive, FolderPath(("New", "er", "Archive")))
+        edit.move([ONE, TWO], deep)
+        edit.move([TWO], home.trash)
+    with home.store.write("refused") as tx:
+        tx.settle.refuse([tx.view.operations()[1].id], "not here")
+        paths = sorted(str(folder.path) for folder in tx.view.folders(ACCOUNT))
+        assert paths == ["Archive", "INBOX", "Trash"]
+    assert (home.keys(home.inbox)[:2], home.keys(home.archive), home.keys(home.trash)) == (
+        [ONE, TWO],
+        [second],
+        [first],
+    )
+    assert [one.kind.value for one in home.pending()] == ["move"]
+
+
+def test_new_mail_that_was_moved_on_out_of_a_refused_folder_stays(home: Home) -> None:
+    with home.store.edit("new") as edit:
+        folder = edit.create_folder(ACCOUNT, FolderPath(("New",)))
+        key = edit.append(folder, raw_mail(9))
+        edit.move([key], home.trash)
+        edit.rename_folder(home.archive, FolderPath(("New", "Archive")))
+    with home.store.write("refused") as tx:
+        tx.settle.refuse([tx.view.operations()[0].id], "not here")
+        assert str(tx.view.folder(home.archive).path) == "Archive"
+    assert home.keys(home.trash) == [key]
+    assert home.pending() == []
+
+
+def test_a_folder_that_keeps_its_name_is_the_one_that_was_made_in_its_place(home: Home) -> None:
+    Inbox(home.store, home.archive).fill(2)
+    (first, second) = home.keys(home.archive)
+    with home.store.write("below") as tx:
+        below = tx.add_folder(ACCOUNT, listed("Archive/2025"))
+    with home.store.edit("replace") as edit:
+        renamed = edit.rename_folder(home.archive, FolderPath(("Old",)))
+        made = edit.create_folder(ACCOUNT, FolderPath(("Archive", "2025")))
+        edit.subscribe(made)
+        edit.move([first], made)
+        edit.move([ONE], made)
+        new = edit.append(made, raw_mail(9))
+    assert renamed is not None
+    with home.store.write("refused") as tx:
+        tx.settle.refuse([renamed], "it stays")
+        paths = {str(folder.path): folder.id for folder in tx.view.folders(ACCOUNT)}
+        assert paths == {"Archive": home.archive, "Archive/2025": below, "INBOX": home.inbox, "Trash": home.trash}
+    assert sorted(home.keys(below)) == sorted([first, ONE, new])
+    assert home.keys(home.archive) == [second]
+    assert [(one.kind.value, one.target_id or one.folder_id) for one in home.pending()] == [
+        ("move", below),
+        ("move", below),
+        ("append", below),
+    ]
+
+
+def test_a_folder_and_the_one_below_keep_the_paths_they_were_given_whatever_is_listed_meanwhile(home: Home) -> None:
+    with home.store.write("below") as tx:
+        below = tx.add_folder(ACCOUNT, listed("Archive/2025"))
+        deep = tx.add_folder(ACCOUNT, listed("Archive/2025/May"))
+    with home.store.edit("rename") as edit:
+        edit.rename_folder(home.archive, FolderPath(("Old",)))
+        edit.rename_folder(below, FolderPath(("Last",)))
+        edit.rename_folder(home.trash, FolderPath(("Old", "Archive")))
+        edit.rename_folder(home.archive, FolderPath(("Archive",)))
+    with home.store.write("listed") as tx:
+        for folder, name in ((home.archive, "Archive"), (below, "Archive/2025"), (deep, "Archive/2025/May")):
+            tx.update_folder(folder, listed(name))
+        tx.update_folder(home.trash, listed("Trash", role=Role.TRASH))
+        paths = [str(tx.view.folder(id).path) for id in (home.archive, below, deep, home.trash)]
+    assert paths == ["Archive", "Last", "Last/May", "Archive/Archive"]

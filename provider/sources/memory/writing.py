@@ -205,6 +205,8 @@ class MemoryWriter:
             if folder is None:
                 raise FolderUnusable(f"There is no folder {text} any more.", kind=ErrorKind.FOLDER_GONE, folder=text)
             path = self._below(path, parent)
+            if path == folder.path:
+                return name
             if path in self._server.paths:
                 raise CommandRefused(f"There is a folder {path} already.", response_code="ALREADYEXISTS", folder=text)
             self._server.rename_folder(folder.path, path)
