@@ -76,7 +76,8 @@ def login(
         what = "password"
     if before.vault not in ("", kind):
         forget(before)
-    file.with_account(entry).write(home.accounts_path)
+    # Signing in takes minutes: what was written meanwhile stays.
+    AccountsFile.read(home.accounts_path).with_account(entry).write(home.accounts_path)
     if json:
         put_json({"account": name, "kept": what, "vault": kind})
     else:

@@ -37,7 +37,13 @@ Begin with: maildock account add NAME --host H --user U --password-command CMD; 
 
 def application() -> typer.Typer:
     """Return the application with all its commands."""
-    app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+    app = typer.Typer(
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
     app.callback(help=ABOUT)(_shared)
     app.add_typer(account_commands.app, name="account")
     app.command("sync", epilog=EXIT_CODES_HELP)(sync_command.sync)

@@ -44,6 +44,8 @@ _DOMAIN = r"[A-Za-z0-9_\x80-\U0010ffff](?:[A-Za-z0-9._\x80-\U0010ffff-]*[A-Za-z0
 _ADDRESS = re.compile(rf"(?:{_ATOM}|{_QUOTED})@(?:{_DOMAIN}|\[[0-9A-Za-z.:]+\])")
 _IN_QUOTES = re.compile(r'"(?:[^"\\]|\\.)*"')
 _COMMENT = re.compile(r"\((?:[^()\\]|\\.)*\)")
+COMMENTS_DEEP = 20
+"""Comments within comments; what lies deeper is no comment to us, and then no address."""
 _REPEATED = re.compile(r"([^\s<>,;:]{1,254})\s+<\1>")
 _BCC = re.compile(rb"(?:resent-)?bcc[ \t]*:", re.IGNORECASE)
 
@@ -276,8 +278,8 @@ def _bare(text: str) -> str:
     lost recipient).
     """
     text = _IN_QUOTES.sub("", text)
-    while (less := _COMMENT.sub("", text)) != text:  # from the innermost outwards
-        text = less
+    for _ in range(COMMENTS_DEEP):  # from the innermost outwards
+        text = _COMMENT.sub("", text)
     return _REPEATED.sub(r"<\1>", text)
 
 

@@ -98,7 +98,7 @@ def test_what_is_no_message_is_refused_and_nothing_is_queued(
 
 @pytest.mark.parametrize("hostile", ["x\r\nBcc: evil@example.org", "x\nSubject: other", "x\0y"])
 def test_an_option_cannot_add_a_header(hostile: str, sender: Cli, smtp: FakeSmtp) -> None:
-    for words in (["--to", ANN, "--subject", hostile], ["--to", f"{ANN}{hostile}", "--subject", "s"]):
+    for words in (["--to", ANN, "--subject", hostile], ["--to", f"{ANN}{hostile}"], ["--to", f'"@{hostile}']):
         assert sender("send", *words).code == ExitCode.USAGE
     assert smtp.delivered == []
 
@@ -140,6 +140,9 @@ def test_what_is_queued_is_listed_shown_taken_back_and_sent(sender: Cli, smtp: F
     gone = sender("outbox", "cancel", rows[0]["id"])
     assert gone.code == ExitCode.ERRORS
     one_sentence(gone.err, "sent already")
+    again = sender("outbox", "retry", rows[0]["id"])
+    assert again.code == ExitCode.ERRORS
+    one_sentence(again.err, "sent already")
     assert [row["state"] for row in sender("outbox", "--all", "--json").rows] == ["filed"]
 
 
