@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         UnknownSubmission,
         WrongEpoch,
     )
+    from .eventlog import EventLog, LogEntry, LogId, LogItem, Recorded
     from .folders import Folder, FolderCounts, FolderState, RemoteFolderRow
     from .mail import AccountId, Address, Envelope, FolderId, FolderPath, MessageKey, Role, Uid, UidSet, UidValidity
     from .mail.conflicts import Choice, Conflict, ConflictId, ConflictKind, NewConflict, Side, Version
@@ -105,6 +106,7 @@ _ROOMS = {
     "NotHere NotUndoable StoreBusy StoreClosed StoreDamaged StoreError StoreErrorKind StoreFailed StoreForeign "
     "StoreFull StoreMissing StoreNewer StoreReadOnly UnknownAccount UnknownConflict UnknownFolder "
     "UnknownMessage UnknownOperation UnknownPart UnknownSubmission WrongEpoch",
+    "eventlog": "EventLog LogEntry LogId LogItem Recorded",
     "folders": "Folder FolderCounts FolderState RemoteFolderRow",
     "mail": "AccountId Address Envelope FolderId FolderPath MessageKey Role Uid UidSet UidValidity",
     "mail.conflicts": "Choice Conflict ConflictId ConflictKind NewConflict Side Version",
@@ -149,6 +151,7 @@ __all__ = [
     "EncodedHeader",
     "Encoder",
     "Envelope",
+    "EventLog",
     "Fate",
     "Filing",
     "FlagCounts",
@@ -169,6 +172,9 @@ __all__ = [
     "Lane",
     "LeaseLost",
     "Leased",
+    "LogEntry",
+    "LogId",
+    "LogItem",
     "MailStore",
     "Message",
     "MessageAdded",
@@ -194,6 +200,7 @@ __all__ = [
     "PurgeReport",
     "ReadView",
     "Recipient",
+    "Recorded",
     "RemoteFolderRow",
     "Reply",
     "Role",

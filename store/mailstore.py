@@ -10,6 +10,7 @@ from .changes import ChangePage
 from .check import check
 from .database import Database
 from .editing import Editing
+from .eventlog import EventLog
 from .mail import AccountId
 from .outbox import Outbox
 from .purge import is_due, purge
@@ -37,11 +38,17 @@ class MailStore:
         self._database = database
         self._clock = clock
         self._outbox = Outbox(database, self._unit, clock)
+        self._eventlog = EventLog(database, self._unit)
 
     @property
     def outbox(self) -> Outbox:
         """Messages on their way out: submitted here, sent by a provider's transport."""
         return self._outbox
+
+    @property
+    def eventlog(self) -> EventLog:
+        """What went wrong, for people: one entry for as long as a thing lasts."""
+        return self._eventlog
 
     @property
     def path(self) -> Path:

@@ -35,13 +35,14 @@ PROVIDER = """
 STORE = """
     AccountId Address Arrival Assumed BadMessage BodiesStored BodyEncoder BodyNeed BodyNotHere BodyState
     Cancelled Change ChangePage CheckReport Choice Conflict ConflictId ConflictKind CursorTooOld Editing
-    EncodedChunk EncodedHeader Encoder Envelope Fate Filing FlagCounts FlagWish Folder FolderAdded FolderChanged
+    EncodedChunk EncodedHeader Encoder Envelope EventLog Fate Filing FlagCounts FlagWish Folder FolderAdded FolderChanged
     FolderCounts FolderCursor FolderExists FolderId FolderNotWritable FolderPath FolderRemoved FolderState
     IdentityOfRow KeyTaken Lane LeaseLost Leased MailStore Message MessageAdded MessageChanged MessageKey
     MessagePage MessageRemoved MimeLimit NewConflict NewMessage NotHere NotUndoable Notify OnServer Operation
     OperationId OperationKind OperationState Outbox PageKey Priority Problem PurgeReport ReadView Recipient
     RemoteFolderRow Reply Role Run RunError RunId Settling Shared Side StoreBusy StoreClosed StoreDamaged
     StoreError StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly
+    LogEntry LogId LogItem Recorded
     Submission SubmissionId SubmissionState ToUpload Trouble TroubleKind Uid UidSet UidValidity UnknownAccount
     UnknownConflict UnknownFolder UnknownMessage UnknownOperation UnknownPart UnknownSubmission Version
     WriteTransaction WrongEpoch open_store

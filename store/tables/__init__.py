@@ -5,6 +5,7 @@ from .base import ASSUMED, DATELESS, OWN, REFUTED, StoreTable, table
 from .blobs import BlobRow, ChunkRow, PartialRow
 from .conflicts import ConflictRow
 from .cursors import CursorRow
+from .eventlog import LogRow
 from .folders import FolderRow
 from .headers import HeaderRow
 from .messages import MessageRow
@@ -28,6 +29,7 @@ __all__ = [
     "FolderRow",
     "FolderTombstoneRow",
     "HeaderRow",
+    "LogRow",
     "MessageRow",
     "OperationRow",
     "OutboxRow",
