@@ -21,11 +21,13 @@ from .item import Item
 from .phases import Phase
 from .sources.base import Notice
 
-__all__ = ["ItemReporter", "Publisher", "Reporter", "Told"]
+__all__ = ["TOLD_MAX", "ItemReporter", "Publisher", "Reporter", "Told"]
 
 UPDATE_SECONDS = 0.05
 """Octets and signs of life are told this often at most; everything else at once."""
 RETRY_AFTER_SECONDS_MAX = 86_400.0
+TOLD_MAX = 100
+"""Errors and warnings that a reporter remembers."""
 
 Told = TypeVar("Told", SyncProgress, SyncError)
 
@@ -62,6 +64,7 @@ class Reporter:
         self._translate = translate
         self._lock = threading.RLock()
         self._items: dict[str | None, ItemReporter] = {}
+        self._told: list[SyncError] = []
 
     def item(self, folder: str | None) -> "ItemReporter":
         """Return the reporter of a folder, or of the account (None): the same one each time."""
@@ -120,6 +123,12 @@ class Reporter:
             account = self.item(None)
             return (account.result, *(item.result for item in self._items.values() if item is not account))
 
+    @property
+    def told(self) -> tuple[SyncError, ...]:
+        """The first errors, warnings and notices that were told."""
+        with self._lock:
+            return tuple(self._told)
+
     def _tell(
         self,
         failure: Failure,
@@ -149,7 +158,11 @@ class Reporter:
                 next_try=next_try if known or after is None else now + timedelta(seconds=after),
             )
 
-        return self._publisher.publish(build)
+        told = self._publisher.publish(build)
+        with self._lock:
+            if len(self._told) < TOLD_MAX:
+                self._told.append(told)
+        return told
 
     def _progress(self, item: Item) -> None:
         clock = self.clock

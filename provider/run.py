@@ -1,6 +1,7 @@
 """One run of one account: the lease from beginning to end, the rounds within it, and its history afterwards."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from store import MailStore, StoreError
 from store.mail import MessageKey
@@ -12,6 +13,7 @@ from .errors import ErrorKind, TooManyConnections
 from .events import ItemStatus, Severity
 from .owner import is_gone, owning
 from .phases import Phase
+from .recording import record
 from .report import Reporter
 from .request import SyncRequest
 from .rounds import Rounds
@@ -29,7 +31,9 @@ def run_account(
 ) -> AccountOutcome:
     """Synchronize *account* once. Never raises: how it ended is in the outcome and with the *reporter*."""
     with owning() as owner:
-        return _held(owner, store, account, request, reporter, turn, lambda context: Rounds(context, source).whole())
+        return _held(
+            owner, store, account, request, reporter, turn, lambda context: Rounds(context, source).whole(), request
+        )
 
 
 def run_fetch(
@@ -56,8 +60,12 @@ def _held(
     reporter: Reporter,
     turn: Turn,
     work: Callable[[RunContext], None],
+    whole: SyncRequest | None = None,
 ) -> AccountOutcome:
-    """Do *work* while *owner* holds the lease of *account*, and write the run's history whatever happens."""
+    """Do *work* while *owner* holds the lease of *account*, and write its history and the event log whatever happens.
+
+    *whole*: the request, where it is about folders, and not single messages.
+    """
     reporter.item(None).start(Phase.SYNC, f"Connecting to {account.host or account.kind}")
     try:
         run = store.start_run(
@@ -103,6 +111,8 @@ def _held(
             store.purge()
     except StoreError as error:
         reporter.error(error)
+    outcome = replace(outcome, run=run)
+    record(store, reporter, outcome, whole)
     return outcome
 
 

@@ -87,8 +87,8 @@ class EventLog:
         """Write down how a run of *account* ended; nothing is written where nothing changes.
 
         *succeeded*: the folders that are in step now, None for the account as a whole: what was open of them and did
-        not come again is cleared. *whole*: all there is was synchronized, so entries of folders that are no more
-        are cleared, too. *lasting*: kinds that no success clears.
+        not come again is cleared. *whole*: everything is in step or in *errors*: what else is
+        open is about folders that are no more, and is cleared, too. *lasting*: kinds that no success clears.
         """
         wanted = [(LEVELS.get(one.severity, 3), one.kind, one.folder or "", one.uid, _fit(one.text)) for one in errors]
         done = frozenset("" if folder is None else folder for folder in succeeded)

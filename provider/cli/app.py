@@ -12,6 +12,7 @@ from . import (
     change_commands,
     conflict_commands,
     folder_commands,
+    history_commands,
     import_command,
     outbox_commands,
     pending_commands,
@@ -64,6 +65,8 @@ def application() -> typer.Typer:
     app.command("send", epilog=EXIT_CODES_HELP)(send_command.send)
     app.add_typer(outbox_commands.app, name="outbox")
     app.command("status")(state_commands.status)
+    app.command("history")(history_commands.history)
+    app.add_typer(history_commands.app, name="events")
     app.command("check")(state_commands.check)
     app.command("import-from")(import_command.import_from)
     app.command("demo")(_demo)

@@ -18,6 +18,7 @@ from ..errors import Cancelled, ErrorKind, Needs, ProviderError
 from ..events import Counts, ItemStatus, Severity
 from ..owner import is_gone, owning
 from ..phases import Phase
+from ..recording import record
 from ..report import Reporter
 from ..turn import AccountOutcome
 from .base import Delivery, Ended, Outgoing, Transport, TransportSession
@@ -44,11 +45,13 @@ def run_sending(store: MailStore, transport: Transport, account: Account, report
         try:
             sending.whole()
             reporter.close(ItemStatus.SUCCEEDED)
-            return AccountOutcome(status=ItemStatus.SUCCEEDED)
+            outcome = AccountOutcome(status=ItemStatus.SUCCEEDED)
         except Exception as error:
-            return AccountOutcome(status=reporter.fail(error))
+            outcome = AccountOutcome(status=reporter.fail(error))
         finally:
             sending.close()
+    record(store, reporter, outcome)
+    return outcome
 
 
 class _Sending:
