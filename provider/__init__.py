@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from .request import Deliver, SyncFlags, SyncRequest, Trigger
     from .resolver import Resolver
     from .shortcuts import Shortcuts
+    from .standing import Standing, standing_of
     from .transport.tryout import try_way_out
 
 __all__ = [
@@ -150,6 +151,7 @@ __all__ = [
     "Shortcuts",
     "Smtp",
     "SourceError",
+    "Standing",
     "SyncError",
     "SyncFlags",
     "SyncHandle",
@@ -177,6 +179,7 @@ __all__ = [
     "finish_device_sign_in",
     "is_gone",
     "sign_in_with_browser",
+    "standing_of",
     "try_way_out",
 ]
 
@@ -272,6 +275,8 @@ _HOME = {
     "Trigger": "request",
     "Resolver": "resolver",
     "Shortcuts": "shortcuts",
+    "Standing": "standing",
+    "standing_of": "standing",
 }
 
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from store import LogItem, MailStore, Recorded, RunError, StoreError
+from store import LogItem, MailStore, Recorded, RunError, RunId, StoreError
 
 from .errors import ErrorKind
 from .events import ItemKind, ItemStatus, Severity
@@ -49,7 +49,7 @@ def record(
             reporter.account,
             errors,
             item=item,
-            run=outcome.run,
+            run=None if outcome.run is None else RunId(outcome.run),
             succeeded=succeeded,
             whole=request is not None and _everything(request) and len(reporter.told) < TOLD_MAX,
             lasting=LASTING,

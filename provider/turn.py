@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from store import RunId
-
 from .events import ItemStatus
 
 __all__ = ["AccountOutcome", "Spawn", "Turn", "Worker"]
@@ -76,5 +74,5 @@ class AccountOutcome:
     """True: stopped at a commit for somebody more urgent; items still open stay open for the next turn."""
     crowded: bool = False
     """Beside *yielded*. True: the server takes one connection of this account; from now on its requests take turns."""
-    run: RunId | None = None
+    run: int | None = None
     """Its row in the history of the store; None: it has none."""

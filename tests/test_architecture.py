@@ -38,11 +38,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "provider.sources": ("store.mail", "leaves"),
     "provider.engine": ("store", "leaves", *SEAM, "provider.bridge"),
     "provider.replay": ("store", "leaves", *SEAM),
-    "provider.transport": ("store", "leaves", "provider.access.isps"),
+    "provider.recording": ("store", "leaves"),
+    "provider.standing": ("store", "leaves"),
+    "provider.transport": ("store", "leaves", "provider.access.isps", "provider.recording"),
     "provider.access": ("store.mail", "store.filelock", "store.errors", "leaves", "provider.bridge"),
     "provider.preview": ("store", "leaves", *SEAM, "provider.engine", "provider.replay"),
     "provider.rounds": ("store", "leaves", *SEAM, "provider.engine", "provider.replay", "provider.preview"),
-    "provider.run": ("store", "leaves", *SEAM, "provider.engine", "provider.rounds"),
+    "provider.run": ("store", "leaves", *SEAM, "provider.engine", "provider.rounds", "provider.recording"),
     "provider.entry": (
         "store",
         "leaves",
@@ -56,7 +58,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "provider.testing": ("store.mail", "leaves", "provider.sources.memory", "provider.transport.base", *SEAM),
     "provider.monitor": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
     "provider.cli": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
-    "provider": ("leaves", "provider.entry", "provider.access", "provider.transport"),
+    "provider": ("leaves", "provider.entry", "provider.access", "provider.transport", "provider.standing"),
 }
 
 PURE = (

@@ -26,7 +26,7 @@ PROVIDER = """
     Grant HostTokens How Http HttpAnswer HttpClient IncompleteAnswer InvalidRequest ItemKind ItemResult ItemStatus
     Keep KeyringVault LimitExceeded Limits Login LoginRefused MOBSYNC MailAddress MailStoreProvider Names Needs
     OAUTH_PROVIDERS OAuthClient OAuthCredentials Password Phase ProgressCallback ProtocolBroken ProviderError
-    Resolver ResultStatus SYNCMGR Search Security SentCopies ServerBusy Service Severity Shortcuts Smtp SourceError
+    Resolver ResultStatus SYNCMGR Search Security SentCopies ServerBusy Service Severity Shortcuts Smtp SourceError Standing standing_of
     SyncError SyncFlags SyncHandle SyncProgress SyncRequest SyncResult SystemClock TimedOut TlsRefused TokenSupplier
     TooManyConnections Tried Trigger UnknownItem Unreachable Vault VaultPassword VaultUnusable WaitInsideCallback
     WrongProtocol as_json begin_device_sign_in files_sent_copies find_servers finish_device_sign_in is_gone
@@ -138,7 +138,11 @@ COMMANDS = {
     "pending approve": "--json",
     "conflicts": "--account --all --json",
     "conflicts resolve": "--all --account --json",
-    "status": "--json",
+    "status": "--json --watch",
+    "history": "--account --limit --errors --json",
+    "events": "--account --severity --all --limit --json",
+    "events remove": "--json",
+    "events retry": "--json",
     "check": "--full --json",
     "import-from": "--as --json",
     "demo": "",

@@ -5,153 +5,96 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from store.mail import AccountId
+
+from .. import Standing, standing_of
 from .accounts_file import AccountsFile
 from .exits import ExitCode
-from .output import count, hint, moment, one_line, put, put_json, table
+from .output import count, hint, one_line, put, put_json, table
 from .session import home_of, opened_to_read
+from .watching import HEADS, RIGHT, cells_of, watching
 
 if TYPE_CHECKING:
-    from store import ReadView, Run
+    from store import MailStore
 
 __all__ = ["check", "status"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-NEVER, STARTED, SUCCESS, FAILED = (0, "never"), (6701, "running"), (6702, "success"), (6703, "failed")
-OUT_OF_STEP = (6707, "out-of-step")
-"""State codes of ConfigMgr's synchronization; a run that ended with errors or was cancelled leaves us out of step."""
 
-HEALTHY, DEGRADED, BROKEN = 0, 1, 2
-"""ReplicationLinkStatus."""
-
-
-def status(context: typer.Context, json: Json = False) -> None:
+def status(
+    context: typer.Context,
+    json: Json = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on telling, until Ctrl-C; without a terminal one line a change.")
+    ] = False,
+) -> None:
     """Tell how each account stands: state, last synchronization, last success, last error, counts."""
     from store import StoreMissing
 
     home = home_of(context)
     file = AccountsFile.read(home.accounts_path)
-    servers = {entry.name: entry.host for entry in file.accounts} | {entry.name: entry.path for entry in file.imports}
+    servers: dict[str, str | None] = {entry.name: entry.host for entry in file.accounts}
+    servers |= {entry.name: entry.path for entry in file.imports}
     kinds = {entry.name: "imap" for entry in file.accounts} | {entry.name: entry.kind for entry in file.imports}
     try:
-        with opened_to_read(home) as store, store.read() as view:
-            names = dict.fromkeys([*servers, *view.accounts()])
-            rows = [_account_facts(view, name, kinds.get(name), servers.get(name)) for name in names]
+        with opened_to_read(home) as store:
+            if watch:
+                watching(lambda: _rows(store, servers, kinds), json=json)
+                return
+            rows = _rows(store, servers, kinds)
     except StoreMissing:
         if not servers:
             raise
-        rows = [_standing((), name, kinds[name], server) | NOTHING_KEPT for name, server in servers.items()]
+        rows = [_facts(Standing(), name, kinds[name], server) for name, server in servers.items()]
     if json:
         for row in rows:
             put_json(row)
         return
-    table(
-        (
-            "account",
-            "state",
-            "since",
-            "last success",
-            "messages",
-            "unseen",
-            "bodies",
-            "to send",
-            "version",
-            "last error",
-        ),
-        [
-            (
-                one_line(str(row["account"])),
-                str(row["state"]),
-                _moment(row["state_at"]),
-                _moment(row["last_success"]),
-                f"{row['messages']:,}",
-                f"{row['unseen']:,}",
-                f"{row['bodies']:,}",
-                f"{row['pending']:,}",
-                str(row["store_version"]),
-                one_line(str(row["last_error"] or "")),
-            )
-            for row in rows
-        ],
-        right=[4, 5, 6, 7, 8],
-    )
+    table(HEADS, [cells_of(row) for row in rows], right=RIGHT)
 
 
-NOTHING_KEPT: dict[str, object] = {
-    "one_connection": None,
-    "store_version": 0,
-    "folders": 0,
-    "messages": 0,
-    "unseen": 0,
-    "bodies": 0,
-    "pending": 0,
-    "conflicts": 0,
-}
+def _rows(store: "MailStore", servers: "dict[str, str | None]", kinds: dict[str, str]) -> list[dict[str, object]]:
+    """Return the accounts of the file, then those that only the store knows."""
+    now = datetime.now(UTC)
+    with store.read() as view:
+        names = dict.fromkeys([*servers, *view.accounts()])
+        return [
+            _facts(standing_of(view, AccountId(name), now), name, kinds.get(name), servers.get(name)) for name in names
+        ]
 
 
-def _account_facts(view: "ReadView", name: str, kind: str | None, server: str | None) -> dict[str, object]:
-    from store.mail import AccountId
-
-    account = AccountId(name)
-    known = account in view.accounts()
-    folders = view.folders(account) if known else ()
-    runs = view.runs(account) if known else ()
-    return _standing(runs, name, kind, server) | {
-        "one_connection": view.one_connection(account) or None,
-        "store_version": view.cursor_seq(),
-        "folders": len(folders),
-        "messages": sum(folder.counts.messages for folder in folders),
-        "unseen": sum(folder.counts.unseen for folder in folders),
-        "bodies": sum(folder.counts.bodies for folder in folders),
-        "pending": len(view.operations(account)) if known else 0,
-        "conflicts": len(view.conflicts(account)) if known else 0,
-    }
-
-
-def _standing(runs: "tuple[Run, ...]", name: str, kind: str | None, server: str | None) -> dict[str, object]:
-    """Return what the runs of one account, newest first, say: the columns of ConfigMgr's status table."""
-    whole = [run for run in runs if run.status != "yielded"]  # a yielded run is the first half of the one after it
-    ended = next((run for run in whole if run.finished_at is not None), None)
-    good = next((run for run in whole if run.finished_at is not None and not _failures(run)), None)
-    open_ones = [run for run in runs if run.finished_at is None and run.expires_at > datetime.now(UTC)]
-    if open_ones:
-        (code, state), at = STARTED, open_ones[0].started_at
-    elif ended is None:
-        (code, state), at = NEVER, None
-    else:
-        code, state = SUCCESS if ended is good else _BY_STATUS.get(ended.status, OUT_OF_STEP)
-        at = ended.finished_at
-    link = HEALTHY if ended is good else BROKEN if ended and ended.status in _BY_STATUS else DEGRADED
+def _facts(one: Standing, name: str, kind: str | None, server: str | None) -> dict[str, object]:
     return {
         "account": name,
         "kind": kind,
         "server": server,
-        "state_code": code,
-        "state": state,
-        "state_at": _iso(at),
-        "last_success": _iso(good.finished_at if good else None),
-        "last_error": next(iter(_failures(ended)), None) if ended is not None else None,
-        "link_status": link,
-        "link_checked_at": _iso(ended.finished_at if ended else None),
+        "state_code": one.state_code,
+        "state": one.state,
+        "state_at": _iso(one.state_at),
+        "last_success": _iso(one.last_success),
+        "last_error": one.last_error,
+        "link_status": one.link_status,
+        "link_checked_at": _iso(one.link_checked_at),
+        "one_connection": one.one_connection,
+        "store_version": one.store_version,
+        "folders": one.folders,
+        "messages": one.messages,
+        "unseen": one.unseen,
+        "bodies": one.bodies,
+        "pending": one.pending,
+        "conflicts": one.conflicts,
+        "last_trigger": one.last_trigger,
+        "started_manually": one.started_manually,
+        "last_start": _iso(one.last_start),
+        "last_end": _iso(one.last_end),
+        "next_run": _iso(one.next_run),
+        "outbox": dict(one.outbox),
     }
-
-
-_BY_STATUS = {"failed": FAILED, "disconnected": FAILED, "lost": FAILED}
-"""How a run ended -> state; every other end (with errors, cancelled) leaves us out of step."""
-
-
-def _failures(run: "Run") -> list[str]:
-    """Return what went wrong in *run*, the first first; empty when it did what it was asked for."""
-    told = [error.text for error in run.errors if error.severity == "error"]
-    return told or ([f"The run ended as {run.status}."] if run.status != "succeeded" else [])
 
 
 def _iso(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
-
-
-def _moment(text: object) -> str:
-    return moment(datetime.fromisoformat(text) if isinstance(text, str) else None)
 
 
 def check(

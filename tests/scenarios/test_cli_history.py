@@ -1,9 +1,12 @@
 """``maildock history``, ``maildock events``: what ran, what is wrong now, and what a success makes of it."""
 
+import json
+import signal
+
 from provider.cli.exits import ExitCode
 
 from ..servers.fakeimap import FakeImap
-from .cli_rig import Cli, filled
+from .cli_rig import HANG_SECONDS, Cli, filled, spawned
 
 
 def test_runs_are_listed_with_what_started_them_how_they_ended_and_what_they_brought(
@@ -78,3 +81,22 @@ def test_a_dry_run_writes_no_event(maildock: Cli, fake_imap: FakeImap) -> None:
     maildock.password("wrong")
     maildock("sync", "--dry-run")
     assert maildock("events", "--all", "--json").rows == []
+
+
+def test_watching_tells_one_line_for_an_account_and_another_once_it_changed(maildock: Cli, fake_imap: FakeImap) -> None:
+    filled(maildock, fake_imap, 2)
+    process = spawned(maildock.home, "status", "--watch", "--json", start_new_session=True)
+    try:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        maildock.password("wrong")
+        maildock("sync")
+        seen = [json.loads(process.stdout.readline())]
+        while seen[-1]["state"] == "running":
+            seen.append(json.loads(process.stdout.readline()))
+    finally:
+        process.send_signal(signal.SIGINT)
+        told = process.communicate(timeout=HANG_SECONDS)
+    assert (first["account"], first["state_code"], first["messages"]) == ("work", 6702, 2)
+    assert (seen[-1]["state_code"], seen[-1]["link_status"], seen[-1]["started_manually"]) == (6703, 2, True)
+    assert "Traceback" not in told[1]

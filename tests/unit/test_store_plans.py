@@ -9,12 +9,14 @@ import pytest
 
 from store import (
     Fate,
+    LogId,
     MailStore,
     MessageKey,
     OperationId,
     PageKey,
     ReadView,
     Recipient,
+    RunError,
     SubmissionId,
     SubmissionState,
     UidSet,
@@ -26,7 +28,7 @@ from store.mail import FolderId, FolderPath, Uid
 from .store_kit import ACCOUNT, EPOCH, Inbox, listed, new, raw_mail
 
 LARGE_TABLES = ("messages", "headers", "blobs", "chunks", "tombstones", "partials", "troubles", "operations")
-LARGE_TABLES += ("submissions", "recipients")
+LARGE_TABLES += ("submissions", "recipients", "eventlog")
 INBOX = FolderId(1)
 LETTER = b"From: me@example.org\nTo: you@example.org\n\nHi\n"
 PAGE = PageKey(10**15, 10**6)
@@ -280,3 +282,15 @@ def test_messages_of_one_and_the_same_date_are_paged_by_key_without_walking_over
         view.messages(INBOX, limit=1, before=first.next)
         view._c.set_progress_handler(None, 0)
     assert ticks < 10
+
+
+def test_the_event_log_scans_no_table(store: MailStore) -> None:
+    error = RunError(kind="login-refused", text="no")
+    store.eventlog.record(ACCOUNT, [error])
+    store.eventlog.record(ACCOUNT, [error])
+    store.eventlog.record(ACCOUNT, [], succeeded=[None], whole=True)
+    store.eventlog.entries()
+    store.eventlog.counts(ACCOUNT)
+    store.eventlog.remove([LogId(1)])
+    # Its rows of one account are at most 500: what is over goes first is a sort of those.
+    assert scans(store, [one for one in seen if "ORDER BY eventlog.cleared_at IS NULL" not in one]) == []
