@@ -26,7 +26,8 @@ PROVIDER = """
     Grant HostTokens How Http HttpAnswer HttpClient IncompleteAnswer InvalidRequest ItemKind ItemResult ItemStatus
     Keep KeyringVault LimitExceeded Limits Login LoginRefused MOBSYNC MailAddress MailStoreProvider Names Needs
     OAUTH_PROVIDERS OAuthClient OAuthCredentials Password Phase ProgressCallback ProtocolBroken ProviderError
-    Resolver ResultStatus SYNCMGR Search Security SentCopies ServerBusy Service Severity Shortcuts Smtp SourceError Standing standing_of
+    Resolver ResultStatus SYNCMGR Search Security SentCopies ServerBusy Service Severity Shortcuts Smtp SourceError
+    Standing standing_of
     SyncError SyncFlags SyncHandle SyncProgress SyncRequest SyncResult SystemClock TimedOut TlsRefused TokenSupplier
     TooManyConnections Tried Trigger UnknownItem Unreachable Vault VaultPassword VaultUnusable WaitInsideCallback
     WrongProtocol as_json begin_device_sign_in files_sent_copies find_servers finish_device_sign_in is_gone
@@ -35,7 +36,8 @@ PROVIDER = """
 STORE = """
     AccountId Address Arrival Assumed BadMessage BodiesStored BodyEncoder BodyNeed BodyNotHere BodyState
     Cancelled Change ChangePage CheckReport Choice Conflict ConflictId ConflictKind CursorTooOld Editing
-    EncodedChunk EncodedHeader Encoder Envelope EventLog Fate Filing FlagCounts FlagWish Folder FolderAdded FolderChanged
+    EventLog
+    EncodedChunk EncodedHeader Encoder Envelope Fate Filing FlagCounts FlagWish Folder FolderAdded FolderChanged
     FolderCounts FolderCursor FolderExists FolderId FolderNotWritable FolderPath FolderRemoved FolderState
     IdentityOfRow KeyTaken Lane LeaseLost Leased MailStore Message MessageAdded MessageChanged MessageKey
     MessagePage MessageRemoved MimeLimit NewConflict NewMessage NotHere NotUndoable Notify OnServer Operation
