@@ -165,3 +165,18 @@ def test_what_was_moved_by_others_while_it_was_in_doubt_may_be_sent_twice_and_no
         world.sync_killed(0, 1217, False)
         world.move_there(2, 5)
         world.come_to_rest()
+
+
+@on(Profile.FULL, Profile.NEITHER)
+def test_what_was_moved_on_both_sides_is_not_taken_for_an_equal_one_that_was_removed(world: World) -> None:
+    with world:
+        world.append_there(1, 0, 5)
+        world.copy_there(0, 0)
+        world.sync(0)
+        world.delete_there(0)
+        world.sync(0)
+        world.move_there(0, 0)
+        world.move_here(0, 0, 2)
+        world.come_to_rest()
+        with world.server.client() as plain:
+            assert [one.folder for one in world.everything(plain)] == ["INBOX"]
