@@ -204,3 +204,14 @@ def test_what_was_copied_out_of_a_folder_deleted_on_both_sides_and_made_again_th
         world.remove_folder_there(0)
         world.create_there(0)
         world.come_to_rest()
+
+
+@on(Profile.NEITHER)
+def test_a_copy_of_what_is_only_a_header_here_goes_with_its_origin(world: World) -> None:
+    with world:
+        world.append_there(2, 5, 5)
+        world.append_there(0, 2, 4)
+        world.sync_killed(1, 537, True)
+        world.copy_here(1, 6, 4)
+        world.remove_folder_there(1)
+        world.come_to_rest()
