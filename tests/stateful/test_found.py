@@ -215,3 +215,27 @@ def test_what_was_on_its_way_into_a_folder_of_which_only_the_name_is_left_is_sen
         world.sync(1)
         world.sync_cut(0, 367, True, False)
         world.come_to_rest()
+
+
+@on(Profile.FULL, Profile.NO_QRESYNC)
+def test_what_was_copied_out_of_a_folder_deleted_on_both_sides_and_made_again_there_is_copied(world: World) -> None:
+    with world:
+        world.append_there(2, 0, 0)
+        world.append_there(2, 1, 1)
+        world.sync(1)
+        world.copy_here(1, 0, 0)
+        world.remove_folder_here(1, 0)
+        world.remove_folder_there(0)
+        world.create_there(0)
+        world.come_to_rest()
+
+
+@on(Profile.NEITHER)
+def test_a_copy_of_what_is_only_a_header_here_goes_with_its_origin(world: World) -> None:
+    with world:
+        world.append_there(2, 5, 5)
+        world.append_there(0, 2, 4)
+        world.sync_killed(1, 537, True)
+        world.copy_here(1, 6, 4)
+        world.remove_folder_there(1)
+        world.come_to_rest()

@@ -162,6 +162,8 @@ class World:
         with contextlib.suppress(StoreError), client.store.edit("copy") as edit:
             edit.copy([chosen[2].key], folder.id)
             self.ledger.copied(chosen[0])
+            if chosen[2].octets is None:  # nothing to make it from where its origin is gone, or elsewhere, by then
+                self.ledger.dropped([chosen[0]])
 
     def delete_here(self, who: int, which: int, for_good: bool) -> None:
         client = self._of(who)
