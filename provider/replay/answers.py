@@ -142,6 +142,7 @@ class Answers:
                 if tx.view.folder(job.folder.id).state is FolderState.DELETING and job.folder.epoch is not None:
                     # Nobody visits it any more, to find that these places are gone.
                     tx.remove_messages(job.folder.id, job.folder.epoch, uids_of(job.jobs()))
+                    tx.settle.unplaced(one.net.origin or one.net.message for one in job.jobs())
             return
         self._refused([*ids, *self._flag_rows(wished)], job.folder, error)
 

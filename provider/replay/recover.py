@@ -137,6 +137,9 @@ def _look(
     try:
         opened = session.open(target.name, None)
     except FolderUnusable as error:
+        with context.store.read() as view:
+            if not view.folder(target.id).selectable:
+                return  # deleted, and only its name is left, for the folders below it: that holds nothing
         if error.kind is not ErrorKind.FOLDER_GONE:
             raise
         found.unsure.update(doubt.key for doubt in doubts)  # or it has another name: the next listing tells

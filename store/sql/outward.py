@@ -6,17 +6,17 @@ All of it by keys and indexes; the rows themselves, and where they are, are the 
 import sqlite3
 from collections.abc import Iterator
 
-from sqlalchemy import exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, exists, func, literal_column, or_, select
 
 from ..instants import from_micros_at
 from ..mail import FolderId, MessageKey, Uid, UidSet, UidValidity
-from ..mail.operations import BRINGING, OperationState
+from ..mail.operations import BRINGING, OperationKind, OperationState
 from ..tables import DATELESS, BlobRow, HeaderRow, MessageRow, OperationRow, TombstoneRow, table
 from ..wishes import Likeness, ToUpload
 from .places import grave, row, wanted_flags
 from .statements import p, sql
 
-__all__ = ["came_since", "keys_at", "likeness", "removed_with", "to_upload"]
+__all__ = ["came_since", "keys_at", "likeness", "moving", "removed_with", "to_upload"]
 
 _t, _graves = table(MessageRow), table(TombstoneRow)
 _blobs, _headers, _log = table(BlobRow), table(HeaderRow), table(OperationRow)
@@ -96,6 +96,12 @@ def keys_at(
     for low, high in uids.ranges:
         for uid, key, accounted in connection.execute(KEYS_AT, (folder, epoch, low, high)):
             yield Uid(uid), MessageKey(key), bool(accounted)
+
+
+def moving(header: ColumnElement[int]) -> ColumnElement[bool]:
+    """A message of this *header* waits to be moved: what appears is rather that one, which somebody moved, too."""
+    pending_move = (_log.c.kind == literal_column(f"'{OperationKind.MOVE.value}'"), _log.c.finished_at.is_(None))
+    return exists().where(_t.c.header_id == header, _log.c.message == _t.c.key, *pending_move)
 
 
 def came_since(connection: sqlite3.Connection, key: MessageKey, after: MessageKey) -> MessageKey | None:

@@ -20,6 +20,7 @@ from ..messages import Assumed, Shared
 from ..tables import ASSUMED, DATELESS, OWN, REFUTED, BlobRow, FolderRow, HeaderRow, MessageRow, TombstoneRow, table
 from .bulk import all_of, in_one_row
 from .folders import count
+from .outward import moving
 from .rows import Place, is_unseen
 from .statements import names, p, sql
 from .values import packed, unpacked
@@ -57,7 +58,7 @@ def _candidates(where: Table) -> Select[Any]:
     columns = (where.c.key, where.c.header_id, where.c.blob_id, where.c.size, where.c.likeness, born)
     found = select(*columns).where(where.c.header_id.is_not(None))
     if where is _graves:  # one that was deleted here, and is on the server still, does not come back elsewhere
-        found = found.where(~exists().where(_twin.c.twin_of == where.c.key))
+        found = found.where(~exists().where(_twin.c.twin_of == where.c.key), ~moving(where.c.header_id))
     return found.limit(LIKE_EACH_OTHER_MAX + 1)
 
 

@@ -189,4 +189,53 @@ def test_what_is_copied_may_be_renumbered_before_its_octets_are_here(world: Worl
         world.sync_killed(0, 1377, True)
         world.renumber(6)
         world.copy_here(0, 1, 6)
+
+
+@on(Profile.FULL, Profile.NEITHER)
+def test_what_was_moved_on_both_sides_is_not_taken_for_an_equal_one_that_was_removed(world: World) -> None:
+    with world:
+        world.append_there(1, 0, 5)
+        world.copy_there(0, 0)
+        world.sync(0)
+        world.delete_there(0)
+        world.sync(0)
+        world.move_there(0, 0)
+        world.move_here(0, 0, 2)
+        world.come_to_rest()
+        with world.server.client() as plain:
+            assert [one.folder for one in world.everything(plain)] == ["INBOX"]
+
+
+@on(Profile.NO_MOVE)
+def test_what_was_on_its_way_into_a_folder_of_which_only_the_name_is_left_is_sent_again(world: World) -> None:
+    with world:
+        world.remove_folder_here(1, 1)
+        world.create_here(0, 1)
+        world.append_here(0, 2, 2, 3)
+        world.sync(1)
+        world.sync_cut(0, 367, True, False)
+        world.come_to_rest()
+
+
+@on(Profile.FULL, Profile.NO_QRESYNC)
+def test_what_was_copied_out_of_a_folder_deleted_on_both_sides_and_made_again_there_is_copied(world: World) -> None:
+    with world:
+        world.append_there(2, 0, 0)
+        world.append_there(2, 1, 1)
+        world.sync(1)
+        world.copy_here(1, 0, 0)
+        world.remove_folder_here(1, 0)
+        world.remove_folder_there(0)
+        world.create_there(0)
+        world.come_to_rest()
+
+
+@on(Profile.NEITHER)
+def test_a_copy_of_what_is_only_a_header_here_goes_with_its_origin(world: World) -> None:
+    with world:
+        world.append_there(2, 5, 5)
+        world.append_there(0, 2, 4)
+        world.sync_killed(1, 537, True)
+        world.copy_here(1, 6, 4)
+        world.remove_folder_there(1)
         world.come_to_rest()

@@ -120,6 +120,8 @@ class World:
         """Call a verb, and remember it in such a way that it can be written down."""
         self.script.append(f"world.{verb}({', '.join(map(repr, numbers))})")
         getattr(self, verb)(*numbers)
+        for client in self.clients:
+            self._expect_sound(client)
 
     # -- what a person does with maildock ---------------------------------------------------------------
 
@@ -160,6 +162,8 @@ class World:
         with contextlib.suppress(StoreError), client.store.edit("copy") as edit:
             edit.copy([chosen[2].key], folder.id)
             self.ledger.copied(chosen[0])
+            if chosen[2].octets is None:  # nothing to make it from where its origin is gone, or elsewhere, by then
+                self.ledger.dropped([chosen[0]])
 
     def delete_here(self, who: int, which: int, for_good: bool) -> None:
         client = self._of(who)
@@ -343,7 +347,13 @@ class World:
             result = provider.SynchronizeInBackground(SyncRequest(flags=flags, callback=host)).wait(HANG_SECONDS)
             assert host.wait_done(HANG_SECONDS)
         host.grammar()
+        self._expect_sound(client)
         return result
+
+    def _expect_sound(self, client: Client) -> None:
+        """At no time is a store anything but whole. Raises AssertionError."""
+        problems = client.store.check().problems
+        assert not problems, "\n  ".join([client.name, *map(str, problems), "after", *self.script])
 
     def _in_doubt(self, but: Client | None = None) -> list[int]:
         """Return the numbers of the messages that clients sent, and do not know yet whether they came."""
@@ -376,10 +386,12 @@ class World:
         for one in doubtful:
             with client.store.read() as view:
                 block = None if one.message is None else view.kept_header(one.message)
-                folder = view.folder(one.target_id or one.folder_id)
+                folder = next(
+                    (it for it in view.folders(hidden=True) if it.id == (one.target_id or one.folder_id)), None
+                )
+                if block is None or folder is None:
+                    continue
                 known = view.cursor(folder.id).uid_next or 1
-            if block is None:
-                continue
             number = number_in(block)
             since = min(known, one.uid_next_before or known)
             if any(
