@@ -1,4 +1,4 @@
--- 0006: the event log: what went wrong, one row for as long as it lasts.
+-- 0007: the event log: what went wrong, one row for as long as it lasts.
 -- The meaning of every column stands in store/tables/eventlog.py; a test proves that both give the same schema.
 -- Released: never edit, add another one instead.
 
