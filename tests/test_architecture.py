@@ -74,6 +74,7 @@ PURE = (
     "provider.transport.smtp.replies",
     "provider.transport.policy",
     "provider.backoff",
+    "provider.manager.schedule",
     "provider.phases",
 )
 IMPURE_LIBRARIES = {"asyncio", "threading", "socket", "time", "sqlmodel", "sqlalchemy", "sqlite3", "imapclient"}
