@@ -16,6 +16,7 @@ from .purge import is_due, purge
 from .readview import ReadView
 from .reports import CheckReport, PurgeReport
 from .runs import Lane, RunError, RunId
+from .schedules import Schedules
 from .sql import accounts, blobs, changes, runs
 from .sql.writing import Writing, change_seq
 from .transaction import WriteTransaction
@@ -37,11 +38,17 @@ class MailStore:
         self._database = database
         self._clock = clock
         self._outbox = Outbox(database, self._unit, clock)
+        self._schedules = Schedules(database, self._unit)
 
     @property
     def outbox(self) -> Outbox:
         """Messages on their way out: submitted here, sent by a provider's transport."""
         return self._outbox
+
+    @property
+    def schedules(self) -> Schedules:
+        """Groups of accounts, and when they run by themselves."""
+        return self._schedules
 
     @property
     def path(self) -> Path:

@@ -16,7 +16,20 @@ from .mail import AccountId, FolderId, MessageKey, ModSeq, Uid, UidSet, UidValid
 from .messages import BodiesStored, FlagCounts, NewMessage, Shared
 from .readview import ReadView
 from .settling import Settling
-from .sql import accounts, adoption, blobs, conflicts, cursors, folders, listed, operations, outbox, rows, sharing
+from .sql import (
+    accounts,
+    adoption,
+    blobs,
+    conflicts,
+    cursors,
+    folders,
+    listed,
+    operations,
+    outbox,
+    rows,
+    schedules,
+    sharing,
+)
 from .sql.rows import Place
 from .sql.writing import Writing
 
@@ -80,6 +93,7 @@ class WriteTransaction:
         operations.forget_account(self._w, number)
         conflicts.forget_account(self._w, number)
         outbox.forget_account(self._w, number)
+        schedules.forget_account(self._w, number)
         for folder in self.view.folders(account, hidden=True):
             rows.bury(self._w, rows.keys_of_folder(self._w, folder.id))
             self.remove_folder(folder.id)

@@ -44,7 +44,7 @@ STORE = """
     StoreError StoreErrorKind StoreFailed StoreForeign StoreFull StoreMissing StoreNewer StoreReadOnly
     Submission SubmissionId SubmissionState ToUpload Trouble TroubleKind Uid UidSet UidValidity UnknownAccount
     UnknownConflict UnknownFolder UnknownMessage UnknownOperation UnknownPart UnknownSubmission Version
-    WriteTransaction WrongEpoch open_store
+    Group ScheduleId ScheduleRecord Schedules UnknownGroup UnknownSchedule WriteTransaction WrongEpoch open_store
 """
 STORE_MAIL = """
     AccountId Address BlobId Envelope FolderId FolderPath HeaderId MessageKey ModSeq Role SYSTEM_FLAGS Uid UidSet
