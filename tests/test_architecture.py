@@ -52,7 +52,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *SEAM,
         "provider.bridge",
     ),
-    "provider.manager": ("store", "leaves", "provider.entry"),
+    "provider.manager": ("store", "leaves", "provider.entry", "provider.bridge"),
     "provider.testing": ("store.mail", "leaves", "provider.sources.memory", "provider.transport.base", *SEAM),
     "provider.monitor": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
     "provider.cli": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
