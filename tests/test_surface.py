@@ -99,6 +99,7 @@ ACCOUNT_OPTIONS = (
     "--host --port --security --user --login --password-env --password-command --vault --ca-file --plaintext-host "
     "--smtp-host --smtp-port --smtp-security --smtp-user --smtp-login --smtp-auth --sent-copies --oauth --client-id"
 )
+GROUP_OPTIONS = "--folder --headers-only --size-max --send --receive --f9"
 COMMANDS = {
     "account add": f"{ACCOUNT_OPTIONS} --name --yes --json",
     "account set": f"{ACCOUNT_OPTIONS} --json",
@@ -137,6 +138,18 @@ COMMANDS = {
     "pending approve": "--json",
     "conflicts": "--account --all --json",
     "conflicts resolve": "--all --account --json",
+    "daemon": "--json",
+    "groups": "--json",
+    "groups add": f"--account {GROUP_OPTIONS}",
+    "groups set": f"--account {GROUP_OPTIONS}",
+    "groups remove": "",
+    "schedule": "--json",
+    "schedule add": "--zone",
+    "schedule remove": "",
+    "schedule enable": "",
+    "schedule disable": "",
+    "pause": "",
+    "resume": "",
     "status": "--json",
     "check": "--full --json",
     "import-from": "--as --json",
