@@ -51,9 +51,11 @@ if TYPE_CHECKING:
         UnknownAccount,
         UnknownConflict,
         UnknownFolder,
+        UnknownGroup,
         UnknownMessage,
         UnknownOperation,
         UnknownPart,
+        UnknownSchedule,
         UnknownSubmission,
         WrongEpoch,
     )
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from .mail import AccountId, Address, Envelope, FolderId, FolderPath, MessageKey, Role, Uid, UidSet, UidValidity
     from .mail.conflicts import Choice, Conflict, ConflictId, ConflictKind, NewConflict, Side, Version
     from .mail.operations import Operation, OperationId, OperationKind, OperationState
+    from .mail.schedules import Group, ScheduleId, ScheduleRecord
     from .mail.submission import (
         Cancelled,
         Fate,
@@ -93,6 +96,7 @@ if TYPE_CHECKING:
     from .readview import ReadView
     from .reports import CheckReport, Problem, PurgeReport
     from .runs import Lane, Run, RunError, RunId
+    from .schedules import Schedules
     from .settling import Arrival, Settling
     from .transaction import WriteTransaction
     from .wishes import FlagWish, OnServer, ToUpload
@@ -105,12 +109,15 @@ _ROOMS = {
     "errors": "BadMessage BodyNotHere CursorTooOld FolderExists FolderNotWritable KeyTaken LeaseLost Leased MimeLimit "
     "NotHere NotUndoable StoreBusy StoreClosed StoreDamaged StoreError StoreErrorKind StoreFailed StoreForeign "
     "StoreFull StoreMissing StoreNewer StoreReadOnly UnknownAccount UnknownConflict UnknownFolder "
-    "UnknownMessage UnknownOperation UnknownPart UnknownSubmission WrongEpoch",
+    "UnknownMessage UnknownOperation UnknownPart UnknownSubmission WrongEpoch "
+    "UnknownGroup UnknownSchedule",
     "eventlog": "EventLog LogEntry LogId LogItem Recorded",
     "folders": "Folder FolderCounts FolderState RemoteFolderRow",
     "mail": "AccountId Address Envelope FolderId FolderPath MessageKey Role Uid UidSet UidValidity",
     "mail.conflicts": "Choice Conflict ConflictId ConflictKind NewConflict Side Version",
     "mail.operations": "Operation OperationId OperationKind OperationState",
+    "mail.schedules": "Group ScheduleId ScheduleRecord",
+    "schedules": "Schedules",
     "mail.submission": "Cancelled Fate Filing Notify Priority Recipient Reply Submission SubmissionId SubmissionState",
     "mailstore": "MailStore",
     "messages": "Assumed BodiesStored BodyNeed BodyState FlagCounts IdentityOfRow Message MessagePage NewMessage "
@@ -167,6 +174,7 @@ __all__ = [
     "FolderPath",
     "FolderRemoved",
     "FolderState",
+    "Group",
     "IdentityOfRow",
     "KeyTaken",
     "Lane",
@@ -207,6 +215,9 @@ __all__ = [
     "Run",
     "RunError",
     "RunId",
+    "ScheduleId",
+    "ScheduleRecord",
+    "Schedules",
     "Settling",
     "Shared",
     "Side",
@@ -233,9 +244,11 @@ __all__ = [
     "UnknownAccount",
     "UnknownConflict",
     "UnknownFolder",
+    "UnknownGroup",
     "UnknownMessage",
     "UnknownOperation",
     "UnknownPart",
+    "UnknownSchedule",
     "UnknownSubmission",
     "Version",
     "WriteTransaction",

@@ -24,6 +24,7 @@
     ├── MimeLimit                      a message too deep, too wide or too large to be taken apart
     ├── BadMessage (ValueError)        a message that must not be sent as it is; the text says where, and what helps
     ├── KeyTaken                       another message was submitted under this key
+    ├── UnknownGroup / UnknownSchedule (LookupError)
     └── UnknownSubmission (LookupError)    the outbox has no such submission (any more)
 
 ``kind`` is for programs, ``str(error)`` is one sentence for a person, ``retryable`` tells whether the same call may
@@ -59,9 +60,11 @@ __all__ = [
     "UnknownAccount",
     "UnknownConflict",
     "UnknownFolder",
+    "UnknownGroup",
     "UnknownMessage",
     "UnknownOperation",
     "UnknownPart",
+    "UnknownSchedule",
     "UnknownSubmission",
     "WrongEpoch",
 ]
@@ -99,6 +102,8 @@ class StoreErrorKind(Enum):
     BAD_MESSAGE = "bad-message"
     KEY_TAKEN = "key-taken"
     UNKNOWN_SUBMISSION = "unknown-submission"
+    UNKNOWN_GROUP = "unknown-group"
+    UNKNOWN_SCHEDULE = "unknown-schedule"
 
 
 class StoreError(Exception):
@@ -242,3 +247,11 @@ class KeyTaken(StoreError):
 
 class UnknownSubmission(StoreError, LookupError):
     kind = StoreErrorKind.UNKNOWN_SUBMISSION
+
+
+class UnknownGroup(StoreError, LookupError):
+    kind = StoreErrorKind.UNKNOWN_GROUP
+
+
+class UnknownSchedule(StoreError, LookupError):
+    kind = StoreErrorKind.UNKNOWN_SCHEDULE

@@ -17,6 +17,7 @@ from .purge import is_due, purge
 from .readview import ReadView
 from .reports import CheckReport, PurgeReport
 from .runs import Lane, RunError, RunId
+from .schedules import Schedules
 from .sql import accounts, blobs, changes, runs
 from .sql.writing import Writing, change_seq
 from .transaction import WriteTransaction
@@ -39,6 +40,7 @@ class MailStore:
         self._clock = clock
         self._outbox = Outbox(database, self._unit, clock)
         self._eventlog = EventLog(database, self._unit)
+        self._schedules = Schedules(database, self._unit)
 
     @property
     def outbox(self) -> Outbox:
@@ -49,6 +51,11 @@ class MailStore:
     def eventlog(self) -> EventLog:
         """What went wrong, for people: one entry for as long as a thing lasts."""
         return self._eventlog
+
+    @property
+    def schedules(self) -> Schedules:
+        """Groups of accounts, and when they run by themselves."""
+        return self._schedules
 
     @property
     def path(self) -> Path:

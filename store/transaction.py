@@ -28,6 +28,7 @@ from .sql import (
     operations,
     outbox,
     rows,
+    schedules,
     sharing,
 )
 from .sql.rows import Place
@@ -94,6 +95,7 @@ class WriteTransaction:
         conflicts.forget_account(self._w, number)
         outbox.forget_account(self._w, number)
         eventlog.forget_account(self._w, number)
+        schedules.forget_account(self._w, number)
         for folder in self.view.folders(account, hidden=True):
             rows.bury(self._w, rows.keys_of_folder(self._w, folder.id))
             self.remove_folder(folder.id)

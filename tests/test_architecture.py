@@ -54,7 +54,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *SEAM,
         "provider.bridge",
     ),
-    "provider.manager": ("store", "leaves", "provider.entry"),
+    "provider.manager": ("store", "leaves", "provider.entry", "provider.bridge"),
     "provider.testing": ("store.mail", "leaves", "provider.sources.memory", "provider.transport.base", *SEAM),
     "provider.monitor": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
     "provider.cli": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
@@ -76,6 +76,7 @@ PURE = (
     "provider.transport.smtp.replies",
     "provider.transport.policy",
     "provider.backoff",
+    "provider.manager.schedule",
     "provider.phases",
 )
 IMPURE_LIBRARIES = {"asyncio", "threading", "socket", "time", "sqlmodel", "sqlalchemy", "sqlite3", "imapclient"}

@@ -47,7 +47,7 @@ STORE = """
     LogEntry LogId LogItem Recorded
     Submission SubmissionId SubmissionState ToUpload Trouble TroubleKind Uid UidSet UidValidity UnknownAccount
     UnknownConflict UnknownFolder UnknownMessage UnknownOperation UnknownPart UnknownSubmission Version
-    WriteTransaction WrongEpoch open_store
+    Group ScheduleId ScheduleRecord Schedules UnknownGroup UnknownSchedule WriteTransaction WrongEpoch open_store
 """
 STORE_MAIL = """
     AccountId Address BlobId Envelope FolderId FolderPath HeaderId MessageKey ModSeq Role SYSTEM_FLAGS Uid UidSet
@@ -102,6 +102,7 @@ ACCOUNT_OPTIONS = (
     "--host --port --security --user --login --password-env --password-command --vault --ca-file --plaintext-host "
     "--smtp-host --smtp-port --smtp-security --smtp-user --smtp-login --smtp-auth --sent-copies --oauth --client-id"
 )
+GROUP_OPTIONS = "--folder --headers-only --size-max --send --receive --f9"
 COMMANDS = {
     "account add": f"{ACCOUNT_OPTIONS} --name --yes --json",
     "account set": f"{ACCOUNT_OPTIONS} --json",
@@ -145,6 +146,18 @@ COMMANDS = {
     "events": "--account --severity --all --limit --json",
     "events remove": "--json",
     "events retry": "--json",
+    "daemon": "--json",
+    "groups": "--json",
+    "groups add": f"--account {GROUP_OPTIONS}",
+    "groups set": f"--account {GROUP_OPTIONS}",
+    "groups remove": "",
+    "schedule": "--json",
+    "schedule add": "--zone",
+    "schedule remove": "",
+    "schedule enable": "",
+    "schedule disable": "",
+    "pause": "",
+    "resume": "",
     "check": "--full --json",
     "import-from": "--as --json",
     "demo": "",

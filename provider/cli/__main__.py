@@ -107,6 +107,7 @@ def _of_store(error: BaseException) -> "tuple[str, ExitCode] | None":
         UnknownAccount,
         UnknownConflict,
         UnknownFolder,
+        UnknownGroup,
         UnknownMessage,
         UnknownOperation,
     )
@@ -124,6 +125,8 @@ def _of_store(error: BaseException) -> "tuple[str, ExitCode] | None":
             return "Nothing was queued.", ExitCode.USAGE
         case UnknownOperation():
             return "maildock pending --all shows what there is.", ExitCode.USAGE
+        case UnknownGroup():
+            return "maildock groups shows what there is.", ExitCode.USAGE
         case UnknownConflict():
             return "maildock conflicts shows those that wait.", ExitCode.USAGE
         case FolderExists():

@@ -14,6 +14,7 @@ from . import (
     folder_commands,
     history_commands,
     import_command,
+    manager_commands,
     outbox_commands,
     pending_commands,
     read_commands,
@@ -64,6 +65,11 @@ def application() -> typer.Typer:
     app.add_typer(conflict_commands.app, name="conflicts")
     app.command("send", epilog=EXIT_CODES_HELP)(send_command.send)
     app.add_typer(outbox_commands.app, name="outbox")
+    app.command("daemon")(manager_commands.daemon)
+    app.add_typer(manager_commands.groups, name="groups")
+    app.add_typer(manager_commands.schedule, name="schedule")
+    app.command("pause")(manager_commands.pause)
+    app.command("resume")(manager_commands.resume)
     app.command("status")(state_commands.status)
     app.command("history")(history_commands.history)
     app.add_typer(history_commands.app, name="events")

@@ -12,6 +12,7 @@ from .messages import MessageRow
 from .operations import OperationRow
 from .outbox import OutboxRow, RecipientRow, SubmissionRow
 from .runs import RunRow
+from .schedules import GroupRow, ManagerRow, MemberRow, ScheduleRow
 from .state import StateRow
 from .tombstones import FolderTombstoneRow, TombstoneRow
 from .troubles import TroubleRow
@@ -28,14 +29,18 @@ __all__ = [
     "CursorRow",
     "FolderRow",
     "FolderTombstoneRow",
+    "GroupRow",
     "HeaderRow",
     "LogRow",
+    "ManagerRow",
+    "MemberRow",
     "MessageRow",
     "OperationRow",
     "OutboxRow",
     "PartialRow",
     "RecipientRow",
     "RunRow",
+    "ScheduleRow",
     "StateRow",
     "StoreTable",
     "SubmissionRow",

@@ -1,0 +1,314 @@
+"""``SyncManager``: starts what is due, once, and writes down what came of it. It decides when; the provider does.
+
+    with SyncManager(store, provider) as manager:
+        manager.run_now("All accounts").wait()
+
+Everything that has to survive is in the store before it matters: next runs, failures, and who runs what. A manager
+that is killed leaves a lease whose owner is known to be gone; the next one takes it over, and the run is due again.
+Any number of managers on one store: ``store.schedules.claim`` gives each due schedule to one of them.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from store import Group, LeaseLost, ScheduleRecord, StoreError, UnknownSchedule
+from store.mail.schedules import ALL_ACCOUNTS, ScheduleId
+
+from ..backoff import Backoff
+from ..bridge import Bridge
+from ..clock import Clock, SystemClock
+from ..errors import Closed, InvalidRequest, ProviderError
+from ..events import ResultStatus
+from ..handle import SyncHandle
+from ..owner import is_gone, owning
+from ..request import SyncFlags, SyncRequest, Trigger
+from .schedule import BadSchedule, Every, next_run, parse
+
+if TYPE_CHECKING:
+    from store import MailStore
+
+    from ..callback import ProgressCallback
+    from ..entry import MailStoreProvider
+
+__all__ = ["Ran", "SyncManager"]
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 3_600.0
+"""After a failure; it doubles with each in a row, up to a day, and chance takes up to half of it away."""
+RETRY_SECONDS_MAX = 86_400.0
+LEASE_SECONDS = 120
+RENEW_SECONDS = 30.0
+LOOK_SECONDS = 1.0
+"""How often a manager looks: a schedule that another process adds is heard of that soon."""
+STOP_SECONDS = 3.0
+BUSY, NOBODY, BAD = "skipped: it runs already", "skipped: none of its accounts is here", "not started: "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """One run of a schedule that is over, or was not started."""
+
+    schedule: ScheduleId
+    group: str
+    began_at: datetime
+    ended_at: datetime
+    outcome: str
+    """ResultStatus value, or why nothing was started."""
+    next_run: datetime | None
+    retry_at: datetime | None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Running:
+    record: ScheduleRecord
+    handle: SyncHandle
+    began_at: datetime
+    renewed: float
+
+
+class SyncManager:
+    """Runs the schedules of a store by a provider. Thread-safe; ``start`` and ``stop``, or a context manager.
+
+    *retry_seconds*: after the first failure. *heard*: is told of each run that ended, on the manager's thread.
+    *callback*: hears the events of every run. *random* is for tests.
+    """
+
+    def __init__(
+        self,
+        store: "MailStore",
+        provider: "MailStoreProvider",
+        *,
+        clock: Clock | None = None,
+        retry_seconds: float = RETRY_SECONDS,
+        heard: Callable[[Ran], object] | None = None,
+        callback: "ProgressCallback | None" = None,
+        random: Random | None = None,
+    ) -> None:
+        if not 1 <= retry_seconds <= RETRY_SECONDS_MAX:
+            raise InvalidRequest("A failed run is tried again after a second at least, and a day at most.")
+        self._store = store
+        self._provider = provider
+        self._clock = clock if clock is not None else SystemClock()
+        self._backoff = Backoff(first_seconds=retry_seconds, last_seconds=RETRY_SECONDS_MAX)
+        self._heard = heard
+        self._callback = callback
+        self._random = random if random is not None else Random()
+        self._running: dict[ScheduleId, _Running] = {}
+        self._by_group: dict[str, SyncHandle] = {}
+        self._lock = threading.RLock()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._bridge = Bridge()
+        self._life = ExitStack()
+        self._owner = self._life.enter_context(owning())
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin to look for what is due, on a thread of its own. Twice is fine. Raises Closed after ``stop``."""
+        with self._lock:
+            if self._stopping:
+                raise Closed("This manager was stopped.")
+            if self._thread is None:
+                self._thread = self._bridge.spawn("manager", self._loop)
+
+    def stop(self) -> None:
+        """Cancel what this manager runs by schedule, and start nothing any more; what was cut off stays due."""
+        with self._lock:
+            if self._stopping:
+                return
+            self._stopping = True
+            handles = [one.handle for one in self._running.values()]
+        self._wake.set()
+        for handle in handles:
+            handle.cancel()
+        for handle in handles:
+            handle.done_event.wait(STOP_SECONDS)
+        self._bridge.join(STOP_SECONDS)
+        with self._lock:
+            for id_ in list(self._running):
+                self._written(lambda id_=id_: self._store.schedules.release(id_, owner=self._owner))  # type: ignore[misc]
+            self._running.clear()
+        self._life.close()
+
+    def pause(self) -> None:
+        """Let nothing start by itself, in any process, until ``resume``; what runs goes on."""
+        self._store.schedules.pause()
+
+    def resume(self) -> None:
+        """Let what is due start again: one run for all that were missed."""
+        self._store.schedules.resume()
+        self._wake.set()
+
+    def run_now(self, group: str = ALL_ACCOUNTS.name, *, callback: "ProgressCallback | None" = None) -> SyncHandle:
+        """Run a group at once, paused or not; a group that runs already gives its handle.
+
+        Raises UnknownGroup; InvalidRequest when none of its accounts is here; Closed.
+        """
+        with self._lock:
+            if self._stopping:
+                raise Closed("This manager was stopped.")
+            return self._start(self._store.schedules.group(group), Trigger.MANUAL, callback or self._callback)[0]
+
+    def step(self) -> float:
+        """Do what is to do at this moment; return after how many seconds to look again. For hosts without a thread."""
+        with self._lock:
+            self._collect()
+            self._repair()
+            while not self._stopping:
+                now = self._clock.now()
+                record = self._store.schedules.claim(now, owner=self._owner, seconds=LEASE_SECONDS, is_gone=is_gone)
+                if record is None:
+                    break
+                self._begin(record, now)
+        return LOOK_SECONDS
+
+    # --- how -----------------------------------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            try:
+                seconds = self.step()
+            except StoreError as error:
+                log.warning("The manager could not read or write its schedules (%s); it tries again.", error.kind.value)
+                seconds = LOOK_SECONDS
+            self._wake.wait(seconds)
+            self._wake.clear()
+
+    def _start(self, group: Group, trigger: Trigger, callback: "ProgressCallback | None") -> tuple[SyncHandle, bool]:
+        """Return the handle of a run of *group*, and whether it is a new one."""
+        before = self._by_group.get(group.name)
+        if before is not None and not before.done:
+            return before, False
+        here = {one.id for one in self._provider.accounts}
+        wanted = tuple(one for one in group.accounts if one in here)
+        if not here or (group.accounts and not wanted):
+            raise InvalidRequest("None of the accounts of this group is here.")
+        flags = SyncFlags.ALL_DIRECTIONS
+        if group.headers_only:
+            flags |= SyncFlags.SYNC_GLOBAL_HEADERS
+        if group.folders:
+            flags |= SyncFlags.SYNC_THESE_FOLDERS
+        if trigger is Trigger.SCHEDULED:
+            flags |= SyncFlags.SYNC_BACKGROUND
+        request = SyncRequest(
+            flags=flags,
+            accounts=wanted or None,
+            folders=group.folders,
+            size_octets_max=group.size_octets_max,
+            callback=callback,
+            trigger=trigger,
+        )
+        handle = self._provider.send_and_receive(request, send=group.send, receive=group.receive)
+        self._by_group[group.name] = handle
+        return handle, True
+
+    def _begin(self, record: ScheduleRecord, now: datetime) -> None:
+        try:
+            parse(record.text, record.zone)
+            handle, new = self._start(self._store.schedules.group(record.group), Trigger.SCHEDULED, self._callback)
+        except BadSchedule as error:
+            self._finish(record, now, f"{BAD}{error}")
+        except Closed:
+            self._written(lambda: self._store.schedules.release(record.id, owner=self._owner))
+            self._stopping = True
+        except InvalidRequest:
+            self._finish(record, now, NOBODY)
+        except (ProviderError, StoreError) as error:
+            log.warning("A schedule could not be started (%s).", error.kind.value)
+            self._finish(record, now, ResultStatus.FAILED.value, failed=True)
+        else:
+            if not new:
+                self._finish(record, now, BUSY)
+                return
+            self._running[record.id] = _Running(
+                record=record, handle=handle, began_at=now, renewed=self._clock.monotonic()
+            )
+
+    def _collect(self) -> None:
+        """Write down what ended, and hold on to what runs."""
+        for id_, one in list(self._running.items()):
+            result = one.handle.result
+            if result is not None:
+                del self._running[id_]
+                if result.status is ResultStatus.CANCELED and self._stopping:
+                    self._written(lambda id_=id_: self._store.schedules.release(id_, owner=self._owner))  # type: ignore[misc]
+                    continue
+                failed = result.status in (ResultStatus.FAILED, ResultStatus.COMPLETE_WITH_ERRORS)
+                self._finish(one.record, one.began_at, result.status.value, failed=failed)
+            elif self._clock.monotonic() - one.renewed >= RENEW_SECONDS:
+                one.renewed = self._clock.monotonic()
+                now = self._clock.now()
+                self._written(lambda id_=id_, now=now: self._store.schedules.renew(id_, now, owner=self._owner))  # type: ignore[misc]
+
+    def _finish(self, record: ScheduleRecord, began: datetime, outcome: str, *, failed: bool = False) -> None:
+        now = self._clock.now()
+        # From the instant that was due, or from now when that is later: what was missed is one run, not many.
+        base = max(now, record.next_run) if record.next_run is not None and record.next_run <= began else now
+        following = self._following(record, base)
+        retry = None
+        if failed:
+            retry = now + timedelta(seconds=self._backoff.delay(record.failures + 1, self._random))
+        self._written(
+            lambda: self._store.schedules.finish(
+                record.id, owner=self._owner, outcome=outcome, next_run=following, retry_at=retry
+            )
+        )
+        if self._heard is not None:
+            ran = Ran(
+                schedule=record.id,
+                group=record.group,
+                began_at=began,
+                ended_at=now,
+                outcome=outcome,
+                next_run=following,
+                retry_at=retry,
+            )
+            self._heard(ran)
+
+    def _following(self, record: ScheduleRecord, after: datetime) -> datetime | None:
+        try:
+            return next_run(parse(record.text, record.zone), after, self._random)
+        except BadSchedule:
+            return None
+
+    def _repair(self) -> None:
+        """Bring forward what a clock that was ahead, and was set back, would leave waiting for too long."""
+        now = self._clock.now()
+        for record in self._store.schedules.all():
+            if record.next_run is None or record.running or not record.enabled or record.next_run <= now:
+                continue
+            try:
+                schedule = parse(record.text, record.zone)
+            except BadSchedule:
+                continue
+            far = record.last_run is not None and record.last_run > now + timedelta(days=1)
+            soon = next_run(schedule, now)
+            if isinstance(schedule.spec, Every):
+                far = far or (soon is not None and record.next_run > soon + timedelta(seconds=schedule.spec.seconds))
+            # A time of the day may have run before the clock was set back by less: it is not run twice.
+            if far and soon is not None and soon < record.next_run:
+                self._written(lambda id_=record.id, soon=soon: self._store.schedules.reschedule(id_, soon))  # type: ignore[misc]
+
+    def _written(self, write: Callable[[], None]) -> None:
+        """Write, unless somebody took the schedule over or removed it meanwhile."""
+        try:
+            write()
+        except (LeaseLost, UnknownSchedule):
+            log.info("A schedule was removed, or taken over by another manager.")
