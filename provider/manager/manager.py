@@ -26,6 +26,7 @@ from ..bridge import Bridge
 from ..clock import Clock, SystemClock
 from ..errors import Closed, InvalidRequest, ProviderError
 from ..events import ResultStatus
+from ..failure import frames_of
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
@@ -280,7 +281,10 @@ class SyncManager:
                 next_run=following,
                 retry_at=retry,
             )
-            self._heard(ran)
+            try:
+                self._heard(ran)
+            except Exception as error:  # a host's own: it costs what it heard, and no run
+                log.error("What hears of runs raised %s.\n%s", type(error).__name__, frames_of(error))
 
     def _following(self, record: ScheduleRecord, after: datetime) -> datetime | None:
         try:

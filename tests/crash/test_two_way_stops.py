@@ -45,6 +45,7 @@ SAMPLE = [
     "folders: created here, and mail moved into it",
     "folders: created on both sides with mail in both",
     "folders: renamed here with folders below it",
+    "folders: renamed here to lie below a new one of its old name",
     "folders: renamed here, and mail inside changed before and after",
     "folders: two names exchanged here",
     "folders: deleted here while it is empty",
