@@ -51,7 +51,7 @@ class Naming:
         >>> from store.mail import FolderId
         >>> work = FolderFact(id=FolderId(1), name=b"Work", path=FolderPath(("Attic", "Work")))
         >>> str(naming([work], []).made_up(work))
-        'Attic/Work~'
+        'Work~'
         """
         own = self.there[folder.id]
         taken = {*self.there.values(), *(fact.path for fact in self.facts.values()), *self._names(folder)}
