@@ -7,11 +7,9 @@ left behind is told by that journal: no dot, nothing was delivered, and it is qu
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from hashlib import blake2b
-from typing import Protocol
 
 from .database import Database
 from .editing import Editing
@@ -38,7 +36,7 @@ from .readview import ReadView
 from .settling import Settling
 from .sql import accounts, blobs, cursors, outbox, places
 from .sql.outbox import Row
-from .sql.writing import Writing
+from .sql.writing import Unit, Writing
 
 __all__ = ["Dispatch", "IsGone", "is_left", "unknown"]
 
@@ -46,12 +44,6 @@ _SECOND = 1_000_000
 STEP_SECONDS = 3_600
 """A clock may step back so far before leases that others hold are taken for nonsense."""
 IsGone = Callable[[str], bool]
-
-
-class Unit(Protocol):
-    """``MailStore._unit``."""
-
-    def __call__(self, name: str, *, durable: bool = False) -> AbstractContextManager[Writing]: ...
 
 
 class Dispatch:

@@ -6,16 +6,15 @@ it, and it stays as history. Bounded for each account. Texts lose their addresse
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NewType, Protocol
+from typing import Literal, NewType
 
 from .database import Database
 from .mail import AccountId
 from .runs import RunError, RunId
 from .sql import accounts, eventlog
-from .sql.writing import Writing
+from .sql.writing import Unit
 
 __all__ = ["EventLog", "LogEntry", "LogId", "LogItem", "Recorded"]
 
@@ -58,12 +57,6 @@ class Recorded:
     """The account had no open error, and has one now."""
     cleared: bool = False
     """The account had an open error, and has none now."""
-
-
-class Unit(Protocol):
-    """``MailStore._unit``."""
-
-    def __call__(self, name: str, *, durable: bool = False) -> AbstractContextManager[Writing]: ...
 
 
 class EventLog:

@@ -7,14 +7,14 @@ door to a run: one transaction in which one manager of any number gets what is d
 from datetime import datetime
 
 from .database import Database
-from .dispatch import IsGone, Unit
+from .dispatch import IsGone
 from .errors import LeaseLost, UnknownGroup, UnknownSchedule
 from .instants import from_micros, micros, micros_or_none
 from .mail.schedules import ALL_ACCOUNTS, Group, ScheduleId, ScheduleRecord
 from .sql import accounts, schedules
 from .sql.schedules import Row
 from .sql.values import storable
-from .sql.writing import Writing
+from .sql.writing import Unit, Writing
 
 __all__ = ["Schedules"]
 

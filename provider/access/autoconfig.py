@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, urljoin, urlsplit
@@ -154,7 +155,7 @@ def _best(places: Sequence[_Place], seconds: float) -> tuple[Found | None, list[
             done[at].set()
 
     for at in range(len(places)):
-        bridge.spawn("autoconfig", lambda at=at: look(at))  # type: ignore[misc]
+        bridge.spawn("autoconfig", partial(look, at))
     missed: list[Tried] = []
     for at, place in enumerate(places):
         done[at].wait(max(0.0, until - time.monotonic()))

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from .change_commands import Json, flags_of
+from .change_commands import flags_of
 from .changing import batch_rows, editing, found_messages, put_batch
 from .exits import ExitCode, Trouble
 from .files import octets_of, shown
+from .options import Json
 from .output import count, one_line
 from .session import find_folder, home_of
 

@@ -9,6 +9,7 @@ import typer
 
 from .changing import account_of, batch_rows, editing, found_messages, put_batch
 from .exits import ExitCode, Trouble
+from .options import Json
 from .output import count, one_line
 from .session import find_folder, home_of
 
@@ -28,7 +29,6 @@ FRIENDLY = {
 """What people call the system flags; every other word is a keyword."""
 OPPOSITES = {"unseen": "seen", "unread": "seen", "unflagged": "flagged", "unstarred": "flagged"}
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Messages, by the id that `maildock list` prints.")]
 Words = Annotated[
     list[str],

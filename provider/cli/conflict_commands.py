@@ -8,8 +8,9 @@ from store.mail.conflicts import Choice
 
 from .changing import editing, sentence
 from .exits import ExitCode, Trouble
+from .options import Json
 from .output import count, moment, one_line, put, put_json, table
-from .pending_commands import Json, Of, subject_of
+from .pending_commands import Of, subject_of
 from .session import home_of, known_accounts, opened_to_read
 
 if TYPE_CHECKING:

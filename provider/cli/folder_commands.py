@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .change_commands import Json
 from .changing import SENT, batch_rows, editing, put_batch
 from .exits import ExitCode, Trouble
+from .options import Json
 from .output import count, one_line
 from .session import find_folder, home_of, known_accounts
 

@@ -6,6 +6,7 @@ import typer
 
 from .accounts_file import AccountsFile
 from .exits import ExitCode, Trouble
+from .options import Json
 from .output import count, moment, one_line, put, put_json, table
 from .session import home_of, known_accounts, known_entry, opened, opened_to_read
 
@@ -16,7 +17,6 @@ __all__ = ["app", "history"]
 
 app = typer.Typer(help="What went wrong: one entry for as long as a thing lasts.", invoke_without_command=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Of = Annotated[str | None, typer.Option("--account", metavar="A", help="Only this account.")]
 Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Events, by the id that `maildock events` prints.")]
 ROWS_MAX = 10_000

@@ -9,6 +9,7 @@ import typer
 
 from .accounts_file import AccountsFile
 from .exits import ExitCode, Trouble
+from .options import Json
 from .output import hint, moment, octets, one_line, put, put_json, table
 from .session import chosen_accounts, home_of, opened, opened_to_read
 
@@ -26,7 +27,6 @@ WAIT_SECONDS = 1.0
 groups = typer.Typer(help="Groups of accounts that are sent and received together.", invoke_without_command=True)
 schedule = typer.Typer(help="When groups run by themselves: maildock daemon runs them.", invoke_without_command=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(metavar="GROUP", help="A group, as `maildock groups` prints it.")]
 Id = Annotated[int, typer.Argument(metavar="ID", help="A schedule, by the id that `maildock schedule` prints.")]
 Members = Annotated[list[str], typer.Option("--account", metavar="A", help="An account in it; may be repeated.")]

@@ -8,6 +8,7 @@ import typer
 from store.mail.submission import Cancelled, Fate, SubmissionState
 
 from .exits import ExitCode, Trouble
+from .options import Json
 from .output import count, moment, octets, one_line, put, put_json, put_octets, table
 from .session import home_of, known_accounts, opened, opened_to_read
 
@@ -20,7 +21,6 @@ __all__ = ["app", "put_submission", "submission_facts"]
 
 app = typer.Typer(help="What is on its way out, and what became of it.", invoke_without_command=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Of = Annotated[str | None, typer.Option("--account", metavar="A", help="Only this account.")]
 Id = Annotated[int, typer.Argument(metavar="ID", help="A message, by the id that `maildock outbox` prints.")]
 One = Annotated[str | None, typer.Argument(metavar="ACCOUNT", help="This account; all when none is named.")]

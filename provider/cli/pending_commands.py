@@ -9,6 +9,7 @@ from store.mail.operations import FOLDER_KINDS, OperationKind, OperationState
 
 from .changing import editing
 from .exits import ExitCode, Trouble
+from .options import Json
 from .output import count, hint, moment, one_line, put, put_json, table
 from .session import home_of, known_accounts, opened_to_read
 
@@ -21,7 +22,6 @@ __all__ = ["app", "operation_facts", "put_operations", "subject_of", "undo", "wa
 
 app = typer.Typer(help="What was changed here and is not on the server yet.", invoke_without_command=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Of = Annotated[str | None, typer.Option("--account", metavar="A", help="Only this account.")]
 Ids = Annotated[
     list[int], typer.Argument(metavar="ID...", help="Operations, by the id that `maildock pending` prints.")

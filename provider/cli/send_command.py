@@ -9,6 +9,7 @@ from .append_command import moment_of
 from .credentials import stdin_password
 from .exits import ExitCode, Trouble
 from .files import octets_of
+from .options import Json
 from .outbox_commands import put_submission, submission_facts
 from .output import put_json
 from .session import chosen_accounts, home_of, opened
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["send", "send_receive"]
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from the standard input.")]
 
 

@@ -10,6 +10,7 @@ from store.mail import AccountId
 from .. import Standing, standing_of
 from .accounts_file import AccountsFile
 from .exits import ExitCode
+from .options import Json
 from .output import count, hint, one_line, put, put_json, table
 from .session import home_of, opened_to_read
 from .watching import HEADS, RIGHT, cells_of, watching
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from store import MailStore
 
 __all__ = ["check", "status"]
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def status(

@@ -10,8 +10,8 @@ Any number of managers on one store: ``store.schedules.claim`` gives each due sc
 
 import logging
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -144,7 +144,7 @@ class SyncManager:
         self._bridge.join(STOP_SECONDS)
         with self._lock:
             for id_ in list(self._running):
-                self._written(lambda id_=id_: self._store.schedules.release(id_, owner=self._owner))  # type: ignore[misc]
+                self._release(id_)
             self._running.clear()
         self._life.close()
 
@@ -227,7 +227,7 @@ class SyncManager:
         except BadSchedule as error:
             self._finish(record, now, f"{BAD}{error}")
         except Closed:
-            self._written(lambda: self._store.schedules.release(record.id, owner=self._owner))
+            self._release(record.id)
             self._stopping = True
         except InvalidRequest:
             self._finish(record, now, NOBODY)
@@ -249,14 +249,14 @@ class SyncManager:
             if result is not None:
                 del self._running[id_]
                 if result.status is ResultStatus.CANCELED and self._stopping:
-                    self._written(lambda id_=id_: self._store.schedules.release(id_, owner=self._owner))  # type: ignore[misc]
+                    self._release(id_)
                     continue
                 failed = result.status in (ResultStatus.FAILED, ResultStatus.COMPLETE_WITH_ERRORS)
                 self._finish(one.record, one.began_at, result.status.value, failed=failed)
             elif self._clock.monotonic() - one.renewed >= RENEW_SECONDS:
                 one.renewed = self._clock.monotonic()
-                now = self._clock.now()
-                self._written(lambda id_=id_, now=now: self._store.schedules.renew(id_, now, owner=self._owner))  # type: ignore[misc]
+                with self._still_ours():
+                    self._store.schedules.renew(id_, self._clock.now(), owner=self._owner)
 
     def _finish(self, record: ScheduleRecord, began: datetime, outcome: str, *, failed: bool = False) -> None:
         now = self._clock.now()
@@ -266,11 +266,10 @@ class SyncManager:
         retry = None
         if failed:
             retry = now + timedelta(seconds=self._backoff.delay(record.failures + 1, self._random))
-        self._written(
-            lambda: self._store.schedules.finish(
+        with self._still_ours():
+            self._store.schedules.finish(
                 record.id, owner=self._owner, outcome=outcome, next_run=following, retry_at=retry
             )
-        )
         if self._heard is not None:
             ran = Ran(
                 schedule=record.id,
@@ -308,11 +307,18 @@ class SyncManager:
                 far = far or (soon is not None and record.next_run > soon + timedelta(seconds=schedule.spec.seconds))
             # A time of the day may have run before the clock was set back by less: it is not run twice.
             if far and soon is not None and soon < record.next_run:
-                self._written(lambda id_=record.id, soon=soon: self._store.schedules.reschedule(id_, soon))  # type: ignore[misc]
+                with self._still_ours():
+                    self._store.schedules.reschedule(record.id, soon)
 
-    def _written(self, write: Callable[[], None]) -> None:
-        """Write, unless somebody took the schedule over or removed it meanwhile."""
+    def _release(self, id_: ScheduleId) -> None:
+        """Give a schedule back as it was: it stays due."""
+        with self._still_ours():
+            self._store.schedules.release(id_, owner=self._owner)
+
+    @contextmanager
+    def _still_ours(self) -> Iterator[None]:
+        """Write inside; whether somebody took the schedule over, or removed it meanwhile, makes no difference."""
         try:
-            write()
+            yield
         except (LeaseLost, UnknownSchedule):
             log.info("A schedule was removed, or taken over by another manager.")

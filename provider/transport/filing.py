@@ -54,9 +54,7 @@ def look_in_sent(store: MailStore, account: Account, one: Submission) -> Look:
         same = [other for other in view.submissions(account.id) if other.message_id == one.message_id]
         if any(recipient.fate is Fate.ACCEPTED for other in same for recipient in other.recipients):
             return Look.MISSING
-        found = _since(view, folder, one.submitted_at)
-        theirs = (message for message in found if message.message_id == _name(one))
-        return Look.MISSING if all(store.outbox.is_copy(message.key) for message in theirs) else Look.FOUND
+        return Look.MISSING if next(_not_ours(store, view, folder, one), None) is None else Look.FOUND
 
 
 def file_copy(store: MailStore, account: Account, one: Submission, owner: str) -> None:
@@ -83,8 +81,14 @@ def file_copy(store: MailStore, account: Account, one: Submission, owner: str) -
 
 def _filed_there(store: MailStore, view: ReadView, folder: Folder, one: Submission) -> bool:
     """Tell whether *folder* has a copy of *one* that the provider put there."""
-    found = (message.key for message in _since(view, folder, one.submitted_at) if message.message_id == _name(one))
-    return any(not store.outbox.is_copy(key) and not was_on_the_way(view.header_block(key)) for key in found)
+    return any(not was_on_the_way(view.header_block(key)) for key in _not_ours(store, view, folder, one))
+
+
+def _not_ours(store: MailStore, view: ReadView, folder: Folder, one: Submission) -> Iterator[MessageKey]:
+    """Yield the messages of *folder* with the Message-ID of *one* that we did not file."""
+    for message in _since(view, folder, one.submitted_at):
+        if message.message_id == _name(one) and not store.outbox.is_copy(message.key):
+            yield message.key
 
 
 def learn(store: MailStore, account: Account, now: datetime) -> None:

@@ -267,7 +267,7 @@ def change(work: Writing, old: Row, reply: Reply | None = None, **values: object
     if reply is not None:
         code, enhanced, text = _columns(reply)
         values |= {"reply_code": code, "reply_enhanced": enhanced, "reply_text": text}
-    new = old._replace(**values)  # type: ignore[arg-type]
+    new = old._replace(**values)  # type: ignore[arg-type]  # the names are those of Row
     new = new._replace(reason=storable(new.reason), owner=storable(new.owner))
     work.connection.execute(CHANGE, (*(getattr(new, name) for name in _STANDING.split()), new.id))
     if new._replace(lease_until=old.lease_until) != old:

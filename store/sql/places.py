@@ -259,7 +259,7 @@ def add(work: Writing, one: Row) -> None:
 
 def change(work: Writing, old: Row, **changes: object) -> Row:
     """Write other values into columns of *old*; a visible row is told as changed."""
-    new = old._replace(**changes)  # type: ignore[arg-type]
+    new = old._replace(**changes)  # type: ignore[arg-type]  # the names are those of Row
     if new.visible:
         seq = work.take()
         new = new._replace(created_seq=new.created_seq or seq, changed_seq=seq)

@@ -4,6 +4,8 @@ Change numbers and ids are given out in memory and are safe, because the write l
 """
 
 import sqlite3
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 from sqlalchemy import column, select, table, update
 
@@ -11,7 +13,7 @@ from ..tables import StateRow
 from ..tables import table as of
 from .statements import names, p, sql
 
-__all__ = ["Writing", "change_seq"]
+__all__ = ["Unit", "Writing", "change_seq"]
 
 _state = of(StateRow)
 _sequence = table("sqlite_sequence", column("name"), column("seq"))
@@ -54,3 +56,9 @@ class Writing:
         """Write down the change numbers given out; nothing when none were."""
         if self._seq != self.seq_before:
             self.connection.execute(SAVE_CHANGE_SEQ, (self._seq,))
+
+
+class Unit(Protocol):
+    """Opens a unit of work (``MailStore._unit``): *name* for the log, *durable* on disk when it ends."""
+
+    def __call__(self, name: str, *, durable: bool = False) -> AbstractContextManager[Writing]: ...
