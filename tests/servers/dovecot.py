@@ -8,29 +8,24 @@ looks at capabilities must not find out. The daemon ends with the context manage
 from __future__ import annotations
 
 import base64
-import contextlib
 import getpass
 import grp
 import os
 import pwd
 import shutil
-import socket
 import subprocess
-import tempfile
-import time
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from types import TracebackType
 
 from .certs import Certificate
+from .daemon import Daemon
 from .introspection import IntrospectionServer
 from .plain_client import PlainClient
 
 __all__ = ["DOVECOT", "Dovecot", "DovecotAccount", "Profile", "configuration_text"]
 
 DOVECOT = shutil.which("dovecot") or ("/usr/sbin/dovecot" if Path("/usr/sbin/dovecot").exists() else None)
-START_SECONDS_MAX = 10.0
 
 _BASE = "IMAP4rev1 LITERAL+ IDLE"
 _USUAL = f"{_BASE} SASL-IR LOGIN-REFERRALS ID ENABLE UNSELECT CHILDREN NAMESPACE UIDPLUS MOVE ESEARCH"
@@ -87,11 +82,13 @@ class DovecotAccount:
         return PlainClient.login(host=self.host, port=self.port, user=self.user, password=self.password)
 
 
-class Dovecot:
+class Dovecot(Daemon):
     """A Dovecot daemon. `port` speaks plaintext and STARTTLS, `tls_port` implicit TLS (with a *certificate* only).
 
     *extra* is added to dovecot.conf as it is.
     """
+
+    name, greeting = "Dovecot", b"* OK"
 
     def __init__(
         self,
@@ -108,79 +105,31 @@ class Dovecot:
         self.profile, self.mail_format, self.separator = profile, mail_format, separator
         self.certificate, self.certificate_authority = certificate, certificate_authority
         self.introspection = introspection
-        self.host, self.port, self.tls_port = "127.0.0.1", 0, 0
-        self._process: subprocess.Popen[bytes] | None = None
-        self._root: Path | None = None
+        super().__init__()
 
     # -- life -----------------------------------------------------------------------------------
 
-    def start(self) -> Dovecot:
-        """Start and wait for the port; raises `RuntimeError` with Dovecot's log when it does not come up."""
+    def _prepare(self, root: Path) -> None:
         if DOVECOT is None:
             raise RuntimeError("Dovecot is not installed (Debian: dovecot-imapd)")
-        # Not below pytest's own directories: those are 0700, and Dovecot's users must be able to pass.
-        self._root = Path(tempfile.mkdtemp(prefix="mdk-dovecot-"))
-        self._root.chmod(0o755)
-        mail = self._root / "mail"
+        mail = root / "mail"
         mail.mkdir()
         if os.geteuid() == 0:
             owner = pwd.getpwnam("nobody")
             os.chown(mail, owner.pw_uid, owner.pw_gid)
-        (self._root / "users").mkdir(mode=0o755)
-        for _ in range(5):  # between choosing a free port and binding it another program may take it
-            self.port, self.tls_port = _free_port(), _free_port()
-            if self._launch():
-                return self
-        log = (self._root / "log").read_text(errors="replace") if (self._root / "log").exists() else ""
-        self.stop()
-        raise RuntimeError(f"Dovecot did not start:\n{log[-3000:]}")
+        (root / "users").mkdir(mode=0o755)
 
-    def _launch(self) -> bool:
-        assert self._root is not None and DOVECOT is not None
-        config = self._root / "dovecot.conf"
-        config.write_text(configuration_text(self._root, self))
+    def _command(self, root: Path) -> list[str]:
+        assert DOVECOT is not None
+        config = root / "dovecot.conf"
+        config.write_text(configuration_text(root, self))
         if self.introspection is not None:
-            (self._root / "oauth2.conf").write_text(_oauth2_text(self.introspection.url))
-        with (self._root / "output").open("ab") as output:
-            self._process = subprocess.Popen([DOVECOT, "-F", "-c", str(config)], stdout=output, stderr=output)
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while self._process.poll() is None and time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), 1.0) as probe:
-                if probe.recv(4) == b"* OK":
-                    return True
-            time.sleep(0.02)
-        self._end_process()
-        return False
+            (root / "oauth2.conf").write_text(_oauth2_text(self.introspection.url))
+        return [DOVECOT, "-F", "-c", str(config)]
 
-    def begin_stop(self) -> None:
-        """Tell the daemon to end and do not wait: it takes a second, which several can share."""
-        if self._process is not None:
-            self._process.terminate()
-
-    def stop(self) -> None:
-        self._end_process()
-        if self._root is not None:
-            # A mail process may still be writing its last index file while the tree goes away.
-            shutil.rmtree(self._root, ignore_errors=True)
-            self._root = None
-
-    def _end_process(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(5)
-            self._process = None
-
-    def __enter__(self) -> Dovecot:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+    def log(self) -> str:
+        """Return Dovecot's log so far (for the text of a failed test)."""
+        return self._read("log")
 
     # -- users ----------------------------------------------------------------------------------
 
@@ -208,20 +157,10 @@ class Dovecot:
         assert self._root is not None
         return self._root / "mail" / user
 
-    def log(self) -> str:
-        """Return Dovecot's log so far (for the text of a failed test)."""
-        assert self._root is not None
-        return (self._root / "log").read_text(errors="replace")
-
 
 def _hidden(password: str) -> str:
     """Return the password in a scheme that survives the colons of passwd-file."""
     return "{PLAIN.B64}" + base64.b64encode(password.encode()).decode()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def configuration_text(root: Path, server: Dovecot) -> str:

@@ -6,25 +6,20 @@ loopback, free ports; the daemon and its deliveries end with the context manager
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
-import tempfile
-import time
 from pathlib import Path
-from types import TracebackType
 
 from .certs import Certificate
+from .daemon import Daemon, free_port
 from .dovecot import Dovecot
 
 __all__ = ["EXIM", "LMTP_EXTRA", "Exim"]
 
 EXIM = shutil.which("exim4") or next((path for path in ("/usr/sbin/exim4",) if Path(path).exists()), None)
 EXIM_USER = "Debian-exim"
-START_SECONDS_MAX = 10.0
 LMTP_EXTRA = """
 protocols = imap lmtp
 auth_username_format = %n
@@ -38,12 +33,14 @@ service lmtp {{
 """What a Dovecot needs besides, to have mail delivered: `Dovecot(extra=LMTP_EXTRA.format(port=...))`."""
 
 
-class Exim:
+class Exim(Daemon):
     """An Exim daemon. `port` speaks plaintext and STARTTLS, `tls_port` implicit TLS.
 
     Every user of the Dovecot behind *lmtp_port* may log in with *password*. Recipients named ``later`` are refused for
     now, ``refused`` for good; *size_max* is what SIZE announces. *extra* goes into the main section as it is.
     """
+
+    name, greeting = "Exim", b"220"
 
     def __init__(
         self,
@@ -57,72 +54,26 @@ class Exim:
     ) -> None:
         self.lmtp_port, self.certificate, self.certificate_authority = lmtp_port, certificate, certificate_authority
         self.password, self.size_max, self.extra = password, size_max, extra
-        self.host, self.port, self.tls_port = "127.0.0.1", 0, 0
-        self._process: subprocess.Popen[bytes] | None = None
-        self._root: Path | None = None
+        super().__init__()
 
-    def start(self) -> Exim:
-        """Start and wait for the port; raises `RuntimeError` with Exim's log when it does not come up."""
+    def _prepare(self, root: Path) -> None:
         if EXIM is None:
             raise RuntimeError("Exim is not installed (Debian: exim4-daemon-light)")
-        self._root = Path(tempfile.mkdtemp(prefix="mdk-exim-"))
-        self._root.chmod(0o755)
         owner = pwd.getpwnam(EXIM_USER)
         for name in ("spool", "log"):
-            (self._root / name).mkdir(mode=0o750)
-            os.chown(self._root / name, owner.pw_uid, owner.pw_gid)
+            (root / name).mkdir(mode=0o750)
+            os.chown(root / name, owner.pw_uid, owner.pw_gid)
         for source, name in ((self.certificate.chain, "chain.pem"), (self.certificate.key, "key.pem")):
-            copy = self._root / name
+            copy = root / name
             shutil.copyfile(source, copy)
             copy.chmod(0o640)
             os.chown(copy, owner.pw_uid, owner.pw_gid)
-        for _ in range(5):  # between choosing a free port and binding it another program may take it
-            self.port, self.tls_port = _free_port(), _free_port()
-            if self._launch():
-                return self
-        log = self.log()
-        self.stop()
-        raise RuntimeError(f"Exim did not start:\n{log[-3000:]}")
 
-    def _launch(self) -> bool:
-        assert self._root is not None and EXIM is not None
-        config = self._root / "exim.conf"
-        config.write_text(_configuration_text(self._root, self))
-        with (self._root / "output").open("ab") as output:
-            command = [EXIM, "-C", str(config), "-bdf", "-q1s"]
-            self._process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while self._process.poll() is None and time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), 1.0) as probe:
-                if probe.recv(3) == b"220":
-                    return True
-            time.sleep(0.02)
-        self._end_process()
-        return False
-
-    def stop(self) -> None:
-        self._end_process()
-        if self._root is not None:
-            shutil.rmtree(self._root, ignore_errors=True)  # a delivery may still be writing its log
-            self._root = None
-
-    def _end_process(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(5)
-            self._process = None
-
-    def __enter__(self) -> Exim:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+    def _command(self, root: Path) -> list[str]:
+        assert EXIM is not None
+        config = root / "exim.conf"
+        config.write_text(_configuration_text(root, self))
+        return [EXIM, "-C", str(config), "-bdf", "-q1s"]
 
     def waiting(self) -> int:
         """Return how many messages were accepted and are not delivered yet."""
@@ -134,21 +85,13 @@ class Exim:
 
     def log(self) -> str:
         """Return Exim's logs so far (for the text of a failed test)."""
-        assert self._root is not None
-        names = ["output", "log/mainlog", "log/rejectlog", "log/paniclog"]
-        files = [self._root / name for name in names]
-        return "\n".join(file.read_text(errors="replace") for file in files if file.exists())
+        return self._read("output", "log/mainlog", "log/rejectlog", "log/paniclog")
 
 
 def with_lmtp(**options: object) -> tuple[Dovecot, int]:
     """Return a Dovecot, not started, that takes deliveries by LMTP, and the port where."""
-    port = _free_port()
+    port = free_port()
     return Dovecot(extra=LMTP_EXTRA.format(port=port), **options), port  # type: ignore[arg-type]
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def _configuration_text(root: Path, server: Exim) -> str:
