@@ -111,7 +111,7 @@ def learn(store: MailStore, account: Account, now: datetime) -> None:
         looked, extra = view.cursor(folder.id).checked_at, []
         for one in filed:
             keys = found.get(_name(one), [])
-            if one.filed_as in keys and any(_is_providers(view, one.filed_as, key) for key in keys):
+            if one.filed_as in keys and any(_is_providers(store, view, one.filed_as, key) for key in keys):
                 extra.append(one.filed_as)
         quiet = [one for one in filed if one.filed_as is None and not found.get(_name(one)) and _past(one, looked)]
         known = store.outbox.filing(account.id)
@@ -123,14 +123,12 @@ def learn(store: MailStore, account: Account, now: datetime) -> None:
         store.outbox.learn_filing(account.id, Filing.UNKNOWN)
 
 
-def _is_providers(view: ReadView, ours: MessageKey, other: MessageKey) -> bool:
+def _is_providers(store: MailStore, view: ReadView, ours: MessageKey, other: MessageKey) -> bool:
     """Tell whether *other*, of the same Message-ID, is what a provider files, and not what a list or a rule put there.
 
-    That has been on no way: it has no trace fields, and is to the same people.
+    That has been on no way: it has no trace fields, and is to the same people. Nor is it of another submission of ours.
     """
-    if other == ours:
-        return False
-    if was_on_the_way(view.header_block(other)):
+    if store.outbox.is_copy(other) or was_on_the_way(view.header_block(other)):
         return False
     mine, theirs = view.envelope(ours), view.envelope(other)
     return (mine.to, mine.cc) == (theirs.to, theirs.cc)

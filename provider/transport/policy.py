@@ -14,7 +14,7 @@ from store.mail.submission import DOUBT_SECONDS, DOUBTS_MAX, Fate, Reply, Submis
 from ..errors import Needs, ProviderError
 from .base import Delivery, Ended
 
-__all__ = ["GIVE_UP_AFTER", "Verdict", "after_delivery", "after_failure"]
+__all__ = ["GIVE_UP_AFTER", "Consequence", "after_delivery", "after_failure"]
 
 REFUSED_MINUTES = (30, 60, 120, 240)
 """After the first, the second, ... time that somebody was refused for now; the last one again and again."""
@@ -26,7 +26,7 @@ GIVE_UP_AFTER = timedelta(days=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Consequence:
     """What is to be written down about a submission."""
 
     fates: tuple[tuple[str, Fate, Reply | None], ...]
@@ -39,7 +39,7 @@ class Verdict:
     """About the message as a whole."""
 
 
-def after_delivery(one: Submission, delivery: Delivery, now: datetime) -> Verdict:
+def after_delivery(one: Submission, delivery: Delivery, now: datetime) -> Consequence:
     """Return what follows from *delivery* of *one*, as it was when it was claimed."""
     match delivery.ended:
         case Ended.ANSWERED:
@@ -50,28 +50,28 @@ def after_delivery(one: Submission, delivery: Delivery, now: datetime) -> Verdic
             return _not_sent(one, delivery.reason, now, UNREACHED_MINUTES, reply=delivery.reply)
 
 
-def after_failure(one: Submission, error: ProviderError, now: datetime) -> Verdict:
+def after_failure(one: Submission, error: ProviderError, now: datetime) -> Consequence:
     """Return what follows from a way out that did not open: *error* says why."""
     minutes = LOGIN_MINUTES if error.needs in (Needs.LOGIN, Needs.USER) else UNREACHED_MINUTES
     seconds = error.retry_after_seconds or 0.0
     return _not_sent(one, str(error), now, minutes, at_least=seconds)
 
 
-def _answered(one: Submission, delivery: Delivery, now: datetime) -> Verdict:
+def _answered(one: Submission, delivery: Delivery, now: datetime) -> Consequence:
     fates: list[tuple[str, Fate, Reply | None]] = []
     fates += [(address, Fate.ACCEPTED, delivery.reply) for address in one.waiting if address in delivery.accepted]
     fates += [(address, Fate.REFUSED, reply) for address, reply in delivery.refused]
     reason = _told("refused", delivery.refused)
     if not delivery.later:
-        return Verdict(fates=tuple(fates), next_try=None, reason=reason, reply=delivery.reply)
+        return Consequence(fates=tuple(fates), next_try=None, reason=reason, reply=delivery.reply)
     when = now if _crowded(delivery) else now + _wait(one, REFUSED_MINUTES)
     if one.tries and when > _given_up_at(one):
         fates += [(address, Fate.REFUSED, reply) for address, reply in delivery.later]
         reason = f"It was tried for {GIVE_UP_AFTER.days} days, and is not tried any more."
-        return Verdict(fates=tuple(fates), next_try=None, reason=reason, reply=delivery.reply)
+        return Consequence(fates=tuple(fates), next_try=None, reason=reason, reply=delivery.reply)
     fates += [(address, Fate.WAITING, reply) for address, reply in delivery.later]
     reason = " ".join(filter(None, (reason, _told("refused for now", delivery.later))))
-    return Verdict(fates=tuple(fates), next_try=when, reason=reason, reply=delivery.reply)
+    return Consequence(fates=tuple(fates), next_try=when, reason=reason, reply=delivery.reply)
 
 
 def _crowded(delivery: Delivery) -> bool:
@@ -79,7 +79,7 @@ def _crowded(delivery: Delivery) -> bool:
     return bool(delivery.accepted) and all((one.code, one.enhanced) == (452, "4.5.3") for _, one in delivery.later)
 
 
-def _in_doubt(one: Submission, delivery: Delivery, now: datetime) -> Verdict:
+def _in_doubt(one: Submission, delivery: Delivery, now: datetime) -> Consequence:
     settled = dict(delivery.refused) | dict(delivery.later)
     fates: list[tuple[str, Fate, Reply | None]] = []
     fates += [(address, Fate.REFUSED, reply) for address, reply in delivery.refused]
@@ -91,7 +91,7 @@ def _in_doubt(one: Submission, delivery: Delivery, now: datetime) -> Verdict:
     )
     reason = f"Nobody knows whether it was delivered: {delivery.reason or 'no answer came'}; {then}"
     when = None if last else now + timedelta(seconds=DOUBT_SECONDS)
-    return Verdict(fates=tuple(fates), next_try=when, reason=reason)
+    return Consequence(fates=tuple(fates), next_try=when, reason=reason)
 
 
 def _not_sent(
@@ -102,15 +102,15 @@ def _not_sent(
     *,
     at_least: float = 0.0,
     reply: Reply | None = None,
-) -> Verdict:
+) -> Consequence:
     wait = max(_wait(one, minutes), timedelta(seconds=min(at_least, 86_400.0)))
     if not one.tries or now + wait <= _given_up_at(one):
-        return Verdict(fates=(), next_try=now + wait, reason=reason, reply=reply)
+        return Consequence(fates=(), next_try=now + wait, reason=reason, reply=reply)
     # Of whom nobody knows, nobody can say that they have not got it: those stay in doubt, for a person.
     waiting = [recipient for recipient in one.recipients if recipient.fate is Fate.WAITING]
     fates = tuple((recipient.address, Fate.REFUSED, None) for recipient in waiting)
     days = f"It was tried for {GIVE_UP_AFTER.days} days, and is not tried any more: {reason}"
-    return Verdict(fates=fates, next_try=None, reason=days, reply=reply)
+    return Consequence(fates=fates, next_try=None, reason=days, reply=reply)
 
 
 def _wait(one: Submission, minutes: tuple[int, ...]) -> timedelta:

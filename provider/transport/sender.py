@@ -23,7 +23,7 @@ from ..report import Reporter
 from ..turn import AccountOutcome
 from .base import Delivery, Ended, Outgoing, Transport, TransportSession
 from .filing import Look, file_copy, look_in_sent
-from .policy import Verdict, after_delivery, after_failure
+from .policy import Consequence, after_delivery, after_failure
 
 __all__ = ["run_sending"]
 
@@ -178,7 +178,7 @@ class _Sending:
             self._item.phase(Phase.SEND, "Sending")
         return self._session
 
-    def _put_off_all(self, verdict: Verdict) -> None:
+    def _put_off_all(self, verdict: Consequence) -> None:
         """Let all that is due wait as long: wrong credentials are not shown again for each message."""
         while (other := self._store.outbox.claim(self._account.id, owner=self._owner, filing=False)) is not None:
             self._store.outbox.release(other.id, self._owner, next_try=verdict.next_try, reason=verdict.reason)
@@ -198,7 +198,7 @@ class _Sending:
                 needs=Needs.RETRY,
             )
 
-    def _write(self, one: Submission, verdict: Verdict, in_doubt: bool) -> None:
+    def _write(self, one: Submission, verdict: Consequence, in_doubt: bool) -> None:
         """Write down what became of it. An answer that was read is worth some patience: without it there is a doubt."""
         for left in reversed(range(BUSY_TRIES)):
             try:
@@ -221,7 +221,7 @@ class _Sending:
         if sent:
             self._item.uploaded(Counts(sent=1))
 
-    def _tell(self, verdict: Verdict, delivery: Delivery) -> None:
+    def _tell(self, verdict: Consequence, delivery: Delivery) -> None:
         """Tell what a person should know; who it was about stands in the outbox, not in an event."""
         replies = [reply for _, reply in (*delivery.refused, *delivery.later)]
         server_text = next((reply.text for reply in replies if reply.text), "")
@@ -256,7 +256,7 @@ class _Watch:
     run: _Sending
     one: Submission
     dotted: bool = False
-    answer: tuple[Verdict, bool] | None = None
+    answer: tuple[Consequence, bool] | None = None
     """What is to be written down, and is not yet; and whether it is a doubt."""
     told: int = 0
     renewed_at: float = 0.0

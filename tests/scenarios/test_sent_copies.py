@@ -293,6 +293,16 @@ def test_two_submissions_with_one_message_id_teach_nothing(desk: Desk) -> None:
     assert (desk.filing(), desk.copies()) == (Filing.UNKNOWN, 2)
 
 
+def test_the_very_same_message_sent_twice_keeps_a_copy_of_each(desk: Desk) -> None:
+    octets = f"From: {ME}\r\nTo: {ANN}\r\nMessage-ID: <one@example.org>\r\n\r\nx\r\n".encode()
+    for _ in range(2):
+        desk.post.store.outbox.submit(desk.post.account.id, octets)
+        assert desk.press().ok
+    for _ in range(3):
+        assert desk.press().ok
+    assert (desk.filing(), desk.post.got(ANN), desk.copies()) == (Filing.UNKNOWN, 2, 2)
+
+
 @pytest.mark.parametrize("trace", [b"Received: from list by us; x\r\n", b"List-Id: <all.example.org>\r\n"])
 def test_what_a_list_or_a_rule_puts_into_sent_is_not_the_providers_copy(desk: Desk, trace: bytes) -> None:
     made = desk.submit()
