@@ -57,8 +57,11 @@ class Standing:
     """Why the account is given one connection at a time; None: it may have a second one."""
 
 
-def standing_of(view: "ReadView", account: "AccountId", now: datetime) -> Standing:
-    """Return how *account* stands in one snapshot of the store; one that it does not know never ran."""
+def standing_of(view: "ReadView", account: "AccountId", now: datetime, next_run: datetime | None = None) -> Standing:
+    """Return how *account* stands in one snapshot of the store; one that it does not know never ran.
+
+    *next_run*: of its schedules (``store.schedules.next_run``).
+    """
     known = account in view.accounts()
     folders = view.folders(account) if known else ()
     return stand(
@@ -73,6 +76,7 @@ def standing_of(view: "ReadView", account: "AccountId", now: datetime) -> Standi
         conflicts=len(view.conflicts(account)) if known else 0,
         outbox=dict(Counter(str(one.state.value) for one in view.submissions(account))) if known else {},
         one_connection=view.one_connection(account) or None,
+        next_run=next_run,
     )
 
 
@@ -89,6 +93,7 @@ def stand(
     conflicts: int = 0,
     outbox: Mapping[str, int] | None = None,
     one_connection: str | None = None,
+    next_run: datetime | None = None,
 ) -> Standing:
     """Return what the *runs* of one account, newest first, say at *now*, beside what was counted."""
     whole = [run for run in runs if run.status != "yielded"]  # a yielded run is the first half of the one after it
@@ -124,6 +129,7 @@ def stand(
         conflicts=conflicts,
         outbox=outbox or {},
         one_connection=one_connection,
+        next_run=next_run,
     )
 
 

@@ -10,6 +10,7 @@ from .database import Database
 from .dispatch import IsGone
 from .errors import LeaseLost, UnknownGroup, UnknownSchedule
 from .instants import from_micros, micros, micros_or_none
+from .mail import AccountId
 from .mail.schedules import ALL_ACCOUNTS, Group, ScheduleId, ScheduleRecord
 from .sql import accounts, schedules
 from .sql.schedules import Row
@@ -69,6 +70,14 @@ class Schedules:
         with self._database.reading() as connection:
             names = {number: one.name for number, one in schedules.groups(connection).items()}
             return tuple(_value(row, names) for row in schedules.rows(connection))
+
+    def next_run(self, account: AccountId) -> datetime | None:
+        """Return when *account* runs by itself next, a retry included; None: never, or all is paused."""
+        if self.paused:
+            return None
+        groups = {one.name for one in self.groups() if not one.accounts or account in one.accounts}
+        mine = (one.due_at for one in self.all() if one.enabled and one.group in groups)
+        return min((at for at in mine if at is not None), default=None)
 
     def add(self, group: str, text: str, *, zone: str, next_run: datetime | None) -> ScheduleId:
         """Add a schedule, checked by the caller. Raises UnknownGroup."""

@@ -228,7 +228,7 @@ def list_schedules(context: typer.Context, json: Json = False) -> None:
             one_line(one.group),
             one_line(one.text),
             one.zone,
-            "off" if not one.enabled else "running" if one.running else moment(_due(one)),
+            "off" if not one.enabled else "running" if one.running else moment(one.due_at),
             moment(one.last_run),
             one_line(one.last_outcome, 60) or "-",
         )
@@ -296,10 +296,6 @@ def _next(text: str, zone: str) -> "datetime | None":
         return next_run(parse(text, zone), SystemClock().now(), Random())
     except BadSchedule as error:
         raise Trouble(one_line(str(error)), ExitCode.USAGE) from None
-
-
-def _due(one: "ScheduleRecord") -> "datetime | None":
-    return min((at for at in (one.next_run, one.retry_at) if at is not None), default=None)
 
 
 def _iso(at: "datetime | None") -> str | None:

@@ -58,9 +58,11 @@ def _rows(store: "MailStore", servers: "dict[str, str | None]", kinds: dict[str,
     now = datetime.now(UTC)
     with store.read() as view:
         names = dict.fromkeys([*servers, *view.accounts()])
-        return [
-            _facts(standing_of(view, AccountId(name), now), name, kinds.get(name), servers.get(name)) for name in names
-        ]
+        rows = []
+        for name in names:
+            standing = standing_of(view, AccountId(name), now, store.schedules.next_run(AccountId(name)))
+            rows.append(_facts(standing, name, kinds.get(name), servers.get(name)))
+        return rows
 
 
 def _facts(one: Standing, name: str, kind: str | None, server: str | None) -> dict[str, object]:

@@ -62,3 +62,8 @@ class ScheduleRecord:
     last_outcome: str
     running: bool
     """Somebody holds it."""
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When it runs next, a retry included; None: never again."""
+        return min((at for at in (self.next_run, self.retry_at) if at is not None), default=None)

@@ -100,3 +100,14 @@ def test_watching_tells_one_line_for_an_account_and_another_once_it_changed(mail
     assert (first["account"], first["state_code"], first["messages"]) == ("work", 6702, 2)
     assert (seen[-1]["state_code"], seen[-1]["link_status"], seen[-1]["started_manually"]) == (6703, 2, True)
     assert "Traceback" not in told[1]
+
+
+def test_status_tells_when_an_account_runs_by_itself_next(maildock: Cli) -> None:
+    assert maildock("sync").code == 0
+    assert maildock("status", "--json").rows[0]["next_run"] is None
+    maildock("schedule", "add", "All accounts", "once 2999-12-24 18:00")
+
+    assert maildock("status", "--json").rows[0]["next_run"] == "2999-12-24T18:00:00+00:00"
+
+    maildock("pause")
+    assert maildock("status", "--json").rows[0]["next_run"] is None
