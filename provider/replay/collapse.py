@@ -149,9 +149,11 @@ def _place_job(
 ) -> None:
     place = places.get(wanted.origin if wanted.source is Source.ORIGIN and wanted.origin else wanted.message)
     job = Job(net=wanted, place=place)
-    nothing = wanted.target is None and not wanted.deleted
-    if nothing or (wanted.deleted and wanted.source is not Source.SERVER):
+    if wanted.deleted and wanted.source is not Source.SERVER:
         plan.idle.append(job)
+        return
+    if wanted.target is None and not wanted.deleted:  # it is back where it was
+        (plan.idle if place is not None else plan.lost).append(job)
         return
     if wanted.target is not None:
         target = folders.get(wanted.target)

@@ -71,6 +71,10 @@ def _job(context: ReplayContext, wanted: Net) -> bool:
         return False
     if wanted.deleted:
         return _deleted(context, wanted, elsewhere)
+    if wanted.target is None:  # moved away here and back again, and taken from there meanwhile: as if never touched
+        with context.store.write("moved back, and gone", run=context.run) as tx:
+            tx.settle.gone(wanted.operations, "it was moved back to where it is not any more")
+        return False
     here = Here.TRASH if _is_trash(context, wanted.target) else Here.MOVE
     if elsewhere is not None:
         same = elsewhere.folder_id == wanted.target

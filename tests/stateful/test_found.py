@@ -154,6 +154,19 @@ def test_a_folder_renamed_to_lie_below_a_new_one_of_its_own_old_name_is_there(wo
         world.come_to_rest()
 
 
+@on(Profile.BARE, Profile.FULL)
+def test_what_is_moved_back_to_where_it_was_and_was_moved_away_there_is_there(world: World) -> None:
+    with world:
+        world.append_there(0, 0, 0)
+        world.sync(0)
+        world.create_here(0, 2)
+        world.move_here(0, 6, 0)
+        world.move_there(2, 4)
+        world.look(0)
+        world.move_here(0, 6, 5)
+        world.come_to_rest()
+
+
 @on(Profile.NO_CONDSTORE)
 def test_what_was_moved_by_others_while_it_was_in_doubt_may_be_sent_twice_and_not_thrice(world: World) -> None:
     with world:
