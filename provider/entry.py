@@ -151,6 +151,15 @@ class MailStoreProvider:
         """The accounts, in the order in which they were given."""
         return tuple(self._accounts.values())
 
+    @property
+    def running(self) -> tuple[SyncHandle, ...]:
+        """A handle of each request that is not over, whoever asked for it, oldest first.
+
+        For who watches or governs: unlike the one that the asker holds, what it is told to do (cancel, cancel_item,
+        pause, resume) is done for everybody who shares the request.
+        """
+        return self._scheduler.running()
+
     def add_account(self, account: Account) -> None:
         """Take one more account. Raises InvalidRequest when its id is taken, Closed."""
         self._check_open()

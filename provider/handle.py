@@ -8,9 +8,12 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
+from store.mail import AccountId
+
+from .backlog import Backlog, ItemKey
 from .delivery import inside_callback
 from .errors import ErrorKind, ProviderError
-from .events import Event, SyncResult
+from .events import Event, ItemKind, SyncProgress, SyncResult
 from .hub import Feed
 from .request import SyncRequest
 
@@ -30,6 +33,8 @@ class Control(Protocol):
     """Who does what a handle asks for. Nothing here blocks."""
 
     def cancel(self, feed: Feed, /) -> None: ...
+
+    def cancel_item(self, feed: Feed, item: ItemKey, /) -> None: ...
 
     def pause(self, feed: Feed, /) -> None: ...
 
@@ -69,6 +74,14 @@ class SyncHandle:
         """Ask to stop; returns at once, what is committed stays. A shared request goes on for its other handles."""
         self._control.cancel(self._feed)
 
+    def cancel_item(self, account: AccountId, folder: str | None = None, *, outbox: bool = False) -> None:
+        """Ask to stop one item: a folder, an account's outbox, or the account as a whole; the others go on.
+
+        What ``CancelRequest.ITEM`` does from a callback. An item that is not part of this request changes nothing.
+        """
+        kind = ItemKind.OUTBOX if outbox else ItemKind.ACCOUNT if folder is None else ItemKind.FOLDER
+        self._control.cancel_item(self._feed, (account, folder, kind))
+
     def pause(self) -> None:
         """Ask to wait at the next opportunity; connections stay open. A shared request waits when all handles ask."""
         self._control.pause(self._feed)
@@ -91,6 +104,22 @@ class SyncHandle:
 
     def __await__(self) -> Generator[Any, None, SyncResult]:
         return self._ended().__await__()
+
+    @property
+    def items(self) -> tuple[SyncProgress, ...]:
+        """The latest step of each item that was heard of, in the order in which they came up."""
+        return self._feed.items
+
+    def listen(self, wake: Callable[[], None]) -> Backlog:
+        """Return the events from the first one on, to be popped; *wake* is called when some come after it was empty.
+
+        For threads; coroutines have ``events``. *wake* must not block.
+        """
+        return self._feed.listen(wake)
+
+    def leave(self, backlog: Backlog) -> None:
+        """Stop feeding what ``listen`` returned."""
+        self._feed.leave(backlog)
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Yield the events from the first one on, and end after ``done``.

@@ -52,6 +52,12 @@ class Feed:
                 self._backlogs.append(backlog)
             return backlog
 
+    @property
+    def items(self) -> tuple[SyncProgress, ...]:
+        """The latest step of each item."""
+        with self._hub._lock:
+            return tuple(self._journal.items().values())
+
     def leave(self, backlog: Backlog) -> None:
         """Stop feeding *backlog*; one that is not fed any more is left alone."""
         with self._hub._lock:

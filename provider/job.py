@@ -177,20 +177,35 @@ class Job:
         """Go on."""
         self._ask(feed, pause=False)
 
+    def hold(self, *, pause: bool) -> None:
+        """Wait, or go on, for every handle."""
+        with self._lock:
+            self._pausing = dict.fromkeys(self._pausing, pause)
+        self._follow()
+        self._changed()
+
     def answer(self, feed: Feed, event: SyncProgress, answer: CancelRequest) -> None:
         """Do what a callback returned: stop everything, or the item that *event* was about."""
         if answer is CancelRequest.ALL:
             self.cancel(feed)
             return
+        self.cancel_item(feed, key_of(event))
+
+    def cancel_item(self, feed: Feed, item: ItemKey) -> None:
+        """Stop *item*, once every handle asked for it."""
         with self._lock:
-            votes = self._votes.setdefault(key_of(event), set())
+            votes = self._votes.setdefault(item, set())
             votes.add(feed)
             agreed = votes >= self._pausing.keys()
-        if not agreed:
-            return
+        if agreed:
+            self.stop_item(item)
+
+    def stop_item(self, item: ItemKey) -> None:
+        """Stop one item for every handle; what is not part of this job stays as it is."""
+        account, folder, kind = item
         for leg in self.legs:
-            if leg.account.id == event.account and leg.sending is (event.item is ItemKind.OUTBOX):
-                leg.reporter.item(event.folder).stop.stop()
+            if leg.account.id == account and leg.sending is (kind is ItemKind.OUTBOX):
+                leg.reporter.stop_item(folder)
         self._changed()
 
     def _ask(self, feed: Feed, *, pause: bool) -> None:

@@ -78,6 +78,13 @@ class Reporter:
                     item._item.finish(parent._item.status)
             return item
 
+    def stop_item(self, folder: str | None) -> None:
+        """Ask one item to stop; one that nobody has heard of changes nothing."""
+        with self._lock:
+            item = self._items.get(folder)
+        if item is not None:
+            item.stop.stop()
+
     def error(
         self,
         error: BaseException | Notice,

@@ -16,6 +16,7 @@ from weakref import WeakSet
 
 from store.mail import AccountId
 
+from .backlog import ItemKey
 from .clock import Clock
 from .delivery import Delivery
 from .errors import Closed, ErrorKind, Needs
@@ -56,6 +57,25 @@ class _Turn:
         return self._scheduler.spawn(name, work)
 
 
+class _Everybody:
+    """Does to a job what a handle asks for, without asking the handles that share it."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def cancel(self, feed: Feed, /) -> None:
+        self._job.cancel_all()
+
+    def cancel_item(self, feed: Feed, item: ItemKey, /) -> None:
+        self._job.stop_item(item)
+
+    def pause(self, feed: Feed, /) -> None:
+        self._job.hold(pause=True)
+
+    def resume(self, feed: Feed, /) -> None:
+        self._job.hold(pause=False)
+
+
 class Scheduler:
     """Gives turns. Thread-safe; no method but ``close`` blocks."""
 
@@ -80,7 +100,7 @@ class Scheduler:
         self._quick: dict[AccountId, Leg] = {}
         """What runs in the quick lane."""
         self._sending: dict[AccountId, Leg] = {}
-        self._jobs: dict[Job, None] = {}
+        self._jobs: dict[Job, SyncHandle] = {}
         self._fewer = threading.Condition(self._lock)
         self._closed = False
         self.elsewhere: WeakSet[Worker] = WeakSet()
@@ -101,6 +121,11 @@ class Scheduler:
             self._forget(job)
         self._pump()
         return handle
+
+    def running(self) -> tuple[SyncHandle, ...]:
+        """Return a handle of each request that is not over, oldest first: what it asks for is done to everybody's."""
+        with self._lock:
+            return tuple(self._jobs.values())
 
     def wanted(self, leg: Leg) -> bool:
         """Return True when somebody urgent waits for the turn of *leg*: for its account, or for any place to run."""
@@ -154,7 +179,7 @@ class Scheduler:
         job = Job(next(self._ids), task, clock=self._clock, changed=self._pump, translate=self._translate)
         feed = job.attach()
         assert feed is not None
-        self._jobs[job] = None
+        self._jobs[job] = SyncHandle(job.hub.run_id, task.request, job.hub.attach(), _Everybody(job))
         self._waiting.extend(job.legs)
         if task.request.flags & SyncFlags.SYNC_OUTGOING_MAIL:
             job.hub.publish(partial(_outgoing_mail, self._clock))
