@@ -158,6 +158,7 @@ COMMANDS = {
     "schedule disable": "",
     "pause": "",
     "resume": "",
+    "monitor": "--port --open",
     "check": "--full --json",
     "import-from": "--as --json",
     "demo": "",

@@ -15,6 +15,7 @@ from . import (
     history_commands,
     import_command,
     manager_commands,
+    monitor_command,
     outbox_commands,
     pending_commands,
     read_commands,
@@ -70,6 +71,7 @@ def application() -> typer.Typer:
     app.add_typer(manager_commands.schedule, name="schedule")
     app.command("pause")(manager_commands.pause)
     app.command("resume")(manager_commands.resume)
+    app.command("monitor")(monitor_command.monitor)
     app.command("status")(state_commands.status)
     app.command("history")(history_commands.history)
     app.add_typer(history_commands.app, name="events")
