@@ -25,7 +25,7 @@ HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
     "'><svg/onload=alert(1)>",
-    "</textarea></title></style><iframe srcdoc='<script>alert(1)</script>'>",
+    "</textarea></title><iframe srcdoc='<script>alert(1)</script>'>",
     "{{ 7*7 }}{% raw %}${7*7}#{7*7}",
     "<!--<base href=//attacker.example/>",
     "javascript:alert(1)//&#34;&lt;&quot;&#x3c;",
