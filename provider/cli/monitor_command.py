@@ -1,5 +1,6 @@
 """``maildock monitor``: Sync Center in a browser, and the schedules meanwhile."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import typer
 from .accounts_file import AccountsFile
 from .exits import ExitCode, Trouble
 from .output import hint, put
-from .session import chosen_accounts, home_of, opened
+from .session import home_of, opened
 
 if TYPE_CHECKING:
     from ..monitor.serve import MonitorServer
@@ -34,7 +35,7 @@ def monitor(
     from ..manager.manager import SyncManager
 
     home = home_of(context)
-    accounts = [one.account() for one in chosen_accounts(AccountsFile.read(home.accounts_path), [])]
+    accounts = [one.account() for one in AccountsFile.read(home.accounts_path).accounts]
     with (
         opened(home, create=True) as store,
         MailStoreProvider(store, accounts) as provider,
@@ -47,7 +48,7 @@ def monitor(
         try:
             server = MonitorServer(store, provider, manager, file=home.path / "monitor.html", port=port)
         except OSError as error:
-            reason = error.strerror or type(error).__name__
+            reason = os.strerror(error.errno) if error.errno else type(error).__name__
             raise Trouble(
                 f"Sync Center cannot be served: {reason}.", ExitCode.ERRORS, "Choose another --port."
             ) from None

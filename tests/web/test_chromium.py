@@ -22,11 +22,12 @@ def busy_server() -> MemoryServer:
     """A server with enough mail to see it come."""
     server = MemoryServer()
     for number in range(120):
-        server.append("INBOX", message(f"Lunch on day {number}?", 3_000))
+        seen = ["\\Seen"] if number < 108 else []
+        server.append("INBOX", message(f"Lunch on day {number}?", 3_000), flags=seen)
     for folder in ("Archive", "Lists/python", "Projects/Bridge"):
         server.add_folder(folder)
         for number in range(40):
-            server.append(folder, message(f"{folder} {number}", 1_500))
+            server.append(folder, message(f"{folder} {number}", 1_500), flags=["\\Seen"])
     return server
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -32,13 +33,13 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         for handle in site.provider.running:
             handle.wait(GUARD_SECONDS)
         conflicts(site, 2)
+        soon = datetime.now(UTC) + timedelta(minutes=9)
         for subject in ("Minutes of the meeting", "Invoice 2026-114"):
             site.store.outbox.submit(WORK, message(subject))
-        site.store.schedules.add("All accounts", "every 15 min not 23:00-06:00", zone="Europe/Berlin", next_run=None)
-        site.store.schedules.pause()
-        for number in range(60):
-            servers["club"].append("INBOX", message(f"News {number}", 5_000))
-        hang = servers["club"].faults.hang("bodies", "INBOX")
+        site.store.schedules.add("All accounts", "every 15 min not 23:00-06:00", zone="Europe/Berlin", next_run=soon)
+        for number in range(90):
+            servers["club"].append("INBOX" if number % 3 else "Archive", message(f"News {number}", 5_000))
+        hang = servers["club"].faults.hang("bodies", "Archive")
         site.entered().post("/sync", {"account": "club"})
         assert hang.entered.wait(GUARD_SECONDS)
         yield site
