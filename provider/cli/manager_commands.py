@@ -1,7 +1,10 @@
 """``maildock daemon``, ``groups``, ``schedule``, ``pause``, ``resume``: what runs by itself, and when."""
 
 import signal
+import socket
 import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
     from store import Group, MailStore, ScheduleRecord
 
+    from ..manager.desk import Desk
     from ..manager.manager import Ran
 
 __all__ = ["daemon", "groups", "pause", "resume", "schedule"]
@@ -46,6 +50,7 @@ OnF9 = Annotated[bool | None, typer.Option("--f9/--no-f9", help="Part of Send/Re
 def daemon(context: typer.Context, json: Json = False) -> None:
     """Run the schedules, in the foreground, until Ctrl-C or SIGTERM; print a line for each run."""
     from .. import MailStoreProvider
+    from ..manager.desk import LocalDesk
     from ..manager.manager import SyncManager
 
     home = home_of(context)
@@ -65,7 +70,8 @@ def daemon(context: typer.Context, json: Json = False) -> None:
         with (
             opened(home, create=True) as store,
             MailStoreProvider(store, accounts) as provider,
-            SyncManager(store, provider, heard=heard),
+            SyncManager(store, provider, heard=heard) as manager,
+            _answering(LocalDesk(provider, manager), store),
         ):
             hint(f"maildock: {len(store.schedules.all())} schedules. Ctrl-C ends.")
             while not ended.wait(WAIT_SECONDS):
@@ -73,6 +79,28 @@ def daemon(context: typer.Context, json: Json = False) -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _answering(desk: "Desk", store: "MailStore") -> Iterator[None]:
+    """Answer on the control socket, where the system has such; a second daemon of one store is refused."""
+    if not hasattr(socket, "AF_UNIX"):
+        yield
+        return
+    from .. import Busy
+    from ..manager.server import ControlServer
+
+    server = ControlServer(desk, store.path)
+    try:
+        server.start()
+    except Busy:
+        raise Trouble(
+            "A daemon of this store runs already.", ExitCode.ERRORS, "maildock running shows what it does."
+        ) from None
+    except OSError as error:
+        raise Trouble(f"The control socket {server.path} cannot be made: {error.strerror}.", ExitCode.STORE) from None
+    with closing(server):
+        yield
 
 
 def pause(context: typer.Context) -> None:
