@@ -1,7 +1,11 @@
-"""Working beside a daemon: what it can do is asked of it, and shown as if it were done here."""
+"""Working beside a daemon: what it can do is asked of it, and shown as if it were done here; and being one."""
 
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from .exits import ExitCode, Trouble
 from .output import hint
 from .running import wait_for
 
@@ -10,10 +14,12 @@ if TYPE_CHECKING:
 
     from .. import SyncRequest, SyncResult
     from ..manager.client import RemoteDesk
+    from ..manager.desk import Desk
 
-__all__ = ["desk_of", "run_beside"]
+__all__ = ["answering", "desk_of", "run_beside"]
 
 ALONE = "This goes on alone."
+GONE_SECONDS = 5.0
 
 
 def desk_of(store: "MailStore") -> "RemoteDesk | None":
@@ -51,4 +57,27 @@ def run_beside(desk: "RemoteDesk", request: "SyncRequest", *, send: bool, receiv
         if handle.cancelled:
             raise KeyboardInterrupt from None
         hint(f"maildock: {error} {ALONE}")
+        desk.wait_gone(GONE_SECONDS)  # until then its accounts are its own
         return None
+
+
+@contextmanager
+def answering(desk: "Desk", store: "MailStore") -> Iterator[None]:
+    """Answer on the control socket, where the system has such; a second daemon of one store is refused."""
+    if not hasattr(socket, "AF_UNIX"):
+        yield
+        return
+    from .. import Busy
+    from ..manager.server import ControlServer
+
+    server = ControlServer(desk, store.path)
+    try:
+        server.start()
+    except Busy:
+        raise Trouble(
+            "A daemon of this store runs already.", ExitCode.ERRORS, "maildock running shows what it does."
+        ) from None
+    except OSError as error:
+        raise Trouble(f"The control socket {server.path} cannot be made: {error.strerror}.", ExitCode.STORE) from None
+    with closing(server):
+        yield

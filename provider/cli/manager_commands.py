@@ -1,16 +1,14 @@
-"""``maildock daemon``, ``groups``, ``schedule``, ``pause``, ``resume``: what runs by itself, and when."""
+"""``maildock daemon``, ``groups``, ``schedule``: what runs by itself, and when."""
 
 import signal
-import socket
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .accounts_file import AccountsFile
+from .beside import answering
 from .exits import ExitCode, Trouble
 from .options import Json
 from .output import hint, moment, octets, one_line, put, put_json, table
@@ -21,10 +19,9 @@ if TYPE_CHECKING:
 
     from store import Group, MailStore, ScheduleRecord
 
-    from ..manager.desk import Desk
     from ..manager.manager import Ran
 
-__all__ = ["daemon", "groups", "pause", "resume", "schedule"]
+__all__ = ["daemon", "groups", "schedule"]
 
 ALL = "All accounts"
 WAIT_SECONDS = 1.0
@@ -71,7 +68,7 @@ def daemon(context: typer.Context, json: Json = False) -> None:
             opened(home, create=True) as store,
             MailStoreProvider(store, accounts) as provider,
             SyncManager(store, provider, heard=heard) as manager,
-            _answering(LocalDesk(provider, manager), store),
+            answering(LocalDesk(provider, manager), store),
         ):
             hint(f"maildock: {len(store.schedules.all())} schedules. Ctrl-C ends.")
             while not ended.wait(WAIT_SECONDS):
@@ -79,42 +76,6 @@ def daemon(context: typer.Context, json: Json = False) -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _answering(desk: "Desk", store: "MailStore") -> Iterator[None]:
-    """Answer on the control socket, where the system has such; a second daemon of one store is refused."""
-    if not hasattr(socket, "AF_UNIX"):
-        yield
-        return
-    from .. import Busy
-    from ..manager.server import ControlServer
-
-    server = ControlServer(desk, store.path)
-    try:
-        server.start()
-    except Busy:
-        raise Trouble(
-            "A daemon of this store runs already.", ExitCode.ERRORS, "maildock running shows what it does."
-        ) from None
-    except OSError as error:
-        raise Trouble(f"The control socket {server.path} cannot be made: {error.strerror}.", ExitCode.STORE) from None
-    with closing(server):
-        yield
-
-
-def pause(context: typer.Context) -> None:
-    """Let nothing start by itself until it is resumed; what runs goes on."""
-    with opened(home_of(context)) as store:
-        store.schedules.pause()
-    put("Paused: maildock resume")
-
-
-def resume(context: typer.Context) -> None:
-    """Let what is due start again: one run for all that were missed."""
-    with opened(home_of(context)) as store:
-        store.schedules.resume()
-    put("Resumed.")
 
 
 @groups.callback()

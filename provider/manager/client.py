@@ -22,6 +22,7 @@ from ..delivery import Delivery, inside_callback
 from ..errors import ConnectionLost, ProviderError
 from ..events import ResultStatus, SyncError, SyncProgress, SyncResult, from_json
 from ..handle import WaitInsideCallback
+from ..owner import process_is_gone
 from ..request import SyncRequest
 from .desk import Underway
 from .server import peer_of
@@ -43,6 +44,7 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 15.0
 SILENCE_SECONDS = 45.0
 """A daemon that says nothing for so long, not even that it is alive, is taken for gone."""
+LOOK_SECONDS = 0.05
 READ_OCTETS = 1 << 16
 
 _NOBODY = {errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR}
@@ -114,6 +116,13 @@ class RemoteDesk:
     def resume(self, run_id: int | None = None) -> bool:
         """Take ``pause`` back."""
         return self._ask("resume", run_id=run_id)["found"] is True
+
+    def wait_gone(self, timeout: float) -> None:
+        """Wait at most *timeout* seconds until the process that answered is over: then it holds no account any more."""
+        deadline = SystemClock().monotonic() + timeout
+        pause = threading.Event()
+        while self.pid is not None and not process_is_gone(self.pid) and SystemClock().monotonic() < deadline:
+            pause.wait(LOOK_SECONDS)
 
     def _ask(self, what: str, **facts: object) -> dict[str, object]:
         with self.connected() as (connection, lines):

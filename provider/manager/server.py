@@ -7,6 +7,7 @@ leaves, hangs or lies costs nobody else anything, and the run that it began goes
 
 import logging
 import os
+import selectors
 import socket
 import stat
 import struct
@@ -34,7 +35,6 @@ __all__ = ["ControlServer", "peer_of"]
 log = logging.getLogger(__name__)
 
 CLIENTS_MAX = 16
-ACCEPT_SECONDS = 1.0
 CLOSE_SECONDS = 3.0
 PAUSE_SECONDS = 0.2
 """After the system could not give us one more connection."""
@@ -62,8 +62,9 @@ class ControlServer:
         self._bridge = Bridge()
         self._places = threading.Semaphore(CLIENTS_MAX)
         self._closing = threading.Event()
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._life = ExitStack()
+        self._listener = self._life.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        self._woken, self._waking = map(self._life.enter_context, socket.socketpair())
 
     def __enter__(self) -> Self:
         self.start()
@@ -80,7 +81,6 @@ class ControlServer:
         Raises Busy when another process answers for this store, InvalidRequest when others could write where the
         socket would be, OSError.
         """
-        self._life.enter_context(self._listener)
         try:
             if not self._beside:
                 _own_room(self.path.parent)
@@ -94,7 +94,7 @@ class ControlServer:
             self._listener.bind(os.fspath(aside))
             aside.chmod(0o600)
             self._listener.listen(CLIENTS_MAX)
-            self._listener.settimeout(ACCEPT_SECONDS)
+            self._listener.setblocking(False)
             aside.replace(self.path)
         except BaseException:
             self._life.close()
@@ -107,34 +107,41 @@ class ControlServer:
         if self._closing.is_set():
             return
         self._closing.set()
-        with suppress(OSError):  # it never listened
-            self._listener.shutdown(socket.SHUT_RDWR)
+        self._waking.send(b"!")
         self._answering.close()
         self._bridge.join(CLOSE_SECONDS)
         self._life.close()
 
     def _accept(self) -> None:
-        while not self._closing.is_set():
-            try:
-                client, _ = self._listener.accept()
-            except TimeoutError:
-                continue
-            except OSError as error:
-                if not self._closing.wait(PAUSE_SECONDS):
-                    log.warning("A connection to the control socket could not be taken (%s).", error.strerror)
-                continue
-            uid = peer_of(client)[1]
-            if uid is not None and uid != self._uid:
-                log.warning("A process of another user (%d) was turned away from the control socket.", uid)
-                client.close()
-            elif not self._places.acquire(blocking=False):
-                _turn_away(client)
-            else:
+        with selectors.DefaultSelector() as selector:
+            for watched in (self._listener, self._woken):
+                selector.register(watched, selectors.EVENT_READ)
+            while not self._closing.is_set():
+                selector.select()
                 try:
-                    self._bridge.spawn("client", partial(self._serve, client))
-                except RuntimeError:
-                    self._places.release()
-                    _turn_away(client)
+                    client, _ = self._listener.accept()
+                except BlockingIOError:
+                    continue  # it was the end, or the client has left again
+                except OSError as error:
+                    log.warning("A connection to the control socket could not be taken (%s).", error.strerror)
+                    self._closing.wait(PAUSE_SECONDS)
+                    continue
+                self._welcome(client)
+
+    def _welcome(self, client: socket.socket) -> None:
+        uid = peer_of(client)[1]
+        if uid is not None and uid != self._uid:
+            log.warning("A process of another user (%d) was turned away from the control socket.", uid)
+            client.close()
+            return
+        if not self._places.acquire(blocking=False):
+            _turn_away(client)
+            return
+        try:
+            self._bridge.spawn("client", partial(self._serve, client))
+        except RuntimeError:
+            self._places.release()
+            _turn_away(client)
 
     def _serve(self, client: socket.socket) -> None:
         try:
