@@ -57,7 +57,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "provider.manager": ("store", "leaves", "provider.entry", "provider.bridge"),
     "provider.testing": ("store.mail", "leaves", "provider.sources.memory", "provider.transport.base", *SEAM),
     "provider.monitor": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
-    "provider.cli": ("=provider", "=store", "store.mail", "store.mime", "provider.manager", "provider.monitor.serve"),
+    "provider.cli": ("=provider", "=store", "store.mail", "store.mime", "provider.manager", "provider.monitor"),
     "provider": ("leaves", "provider.entry", "provider.access", "provider.transport", "provider.standing"),
 }
 

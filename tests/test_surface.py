@@ -30,7 +30,7 @@ PROVIDER = """
     Standing standing_of
     SyncError SyncFlags SyncHandle SyncProgress SyncRequest SyncResult SystemClock TimedOut TlsRefused TokenSupplier
     TooManyConnections Tried Trigger UnknownItem Unreachable Vault VaultPassword VaultUnusable WaitInsideCallback
-    WrongProtocol as_json begin_device_sign_in files_sent_copies find_servers finish_device_sign_in is_gone
+    WrongProtocol as_json begin_device_sign_in files_sent_copies find_servers finish_device_sign_in from_json is_gone
     sign_in_with_browser try_way_out
 """
 STORE = """
@@ -156,8 +156,10 @@ COMMANDS = {
     "schedule remove": "",
     "schedule enable": "",
     "schedule disable": "",
-    "pause": "",
-    "resume": "",
+    "running": "--json",
+    "stop": "--json",
+    "pause": "--json",
+    "resume": "--json",
     "monitor": "--port --open",
     "check": "--full --json",
     "import-from": "--as --json",

@@ -1,4 +1,4 @@
-"""``maildock daemon``, ``groups``, ``schedule``, ``pause``, ``resume``: what runs by itself, and when."""
+"""``maildock daemon``, ``groups``, ``schedule``: what runs by itself, and when."""
 
 import signal
 import threading
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .accounts_file import AccountsFile
+from .beside import answering
 from .exits import ExitCode, Trouble
 from .options import Json
 from .output import hint, moment, octets, one_line, put, put_json, table
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..manager.manager import Ran
 
-__all__ = ["daemon", "groups", "pause", "resume", "schedule"]
+__all__ = ["daemon", "groups", "schedule"]
 
 ALL = "All accounts"
 WAIT_SECONDS = 1.0
@@ -46,6 +47,7 @@ OnF9 = Annotated[bool | None, typer.Option("--f9/--no-f9", help="Part of Send/Re
 def daemon(context: typer.Context, json: Json = False) -> None:
     """Run the schedules, in the foreground, until Ctrl-C or SIGTERM; print a line for each run."""
     from .. import MailStoreProvider
+    from ..manager.desk import LocalDesk
     from ..manager.manager import SyncManager
 
     home = home_of(context)
@@ -65,7 +67,8 @@ def daemon(context: typer.Context, json: Json = False) -> None:
         with (
             opened(home, create=True) as store,
             MailStoreProvider(store, accounts) as provider,
-            SyncManager(store, provider, heard=heard),
+            SyncManager(store, provider, heard=heard) as manager,
+            answering(LocalDesk(provider, manager), store),
         ):
             hint(f"maildock: {len(store.schedules.all())} schedules. Ctrl-C ends.")
             while not ended.wait(WAIT_SECONDS):
@@ -73,20 +76,6 @@ def daemon(context: typer.Context, json: Json = False) -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def pause(context: typer.Context) -> None:
-    """Let nothing start by itself until it is resumed; what runs goes on."""
-    with opened(home_of(context)) as store:
-        store.schedules.pause()
-    put("Paused: maildock resume")
-
-
-def resume(context: typer.Context) -> None:
-    """Let what is due start again: one run for all that were missed."""
-    with opened(home_of(context)) as store:
-        store.schedules.resume()
-    put("Resumed.")
 
 
 @groups.callback()

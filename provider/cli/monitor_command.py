@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,26 +32,29 @@ def monitor(
 ) -> None:
     """Show Sync Center in a browser, and run the schedules, until Ctrl-C or SIGTERM."""
     from .. import MailStoreProvider
+    from ..manager.desk import LocalDesk
     from ..manager.manager import SyncManager
 
     home = home_of(context)
     accounts = [one.account() for one in AccountsFile.read(home.accounts_path).accounts]
-    with (
-        opened(home, create=True) as store,
-        MailStoreProvider(store, accounts) as provider,
-        SyncManager(store, provider) as manager,
-    ):
+    with opened(home, create=True) as store, MailStoreProvider(store, accounts) as provider, ExitStack() as life:
+        manager = SyncManager(store, provider)
+        life.callback(manager.stop)
         try:
+            from ..monitor.beside import BesideDesk
             from ..monitor.serve import MonitorServer
         except ModuleNotFoundError:
             raise Trouble(WEB_MISSING, ExitCode.USAGE, "pip install 'maildock[web]'") from None
+        # A daemon, where there is one, runs the schedules, and what is asked for here.
+        desk = BesideDesk(LocalDesk(provider, manager), store.path, manager.start)
         try:
-            server = MonitorServer(store, provider, manager, file=home.path / "monitor.html", port=port)
+            server = MonitorServer(store, provider, manager, file=home.path / "monitor.html", port=port, desk=desk)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else type(error).__name__
             raise Trouble(
                 f"Sync Center cannot be served: {reason}.", ExitCode.ERRORS, "Choose another --port."
             ) from None
+        desk.running()
         put(f"Sync Center: {server.url}")
         hint("The address is a secret: whoever has it governs your mail. Ctrl-C ends.")
         with _until_told(server):

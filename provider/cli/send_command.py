@@ -102,7 +102,7 @@ def send(
     with opened(home, create=True) as store:
         level = Priority[priority.upper()]
         one = store.outbox.submit(value.id, message, not_before=when, priority=level, notify=reports, key=key)
-        code = ExitCode.COMPLETE if queue else _flush(store, value)
+        code = ExitCode.COMPLETE if queue else _flush(store, value, alone=password_stdin)
         with store.read() as view:
             one = view.submission(one.id)
     if json:
@@ -136,16 +136,18 @@ def send_receive(
     values = [_account(entry, password_stdin) for entry in chosen]
     request = SyncRequest(accounts=tuple(value.id for value in values))
     with opened(home, create=True) as store:
-        return run_request(store, values, request, json=json, send=not receive_only, receive=not send_only)
+        send, receive = not receive_only, not send_only
+        return run_request(store, values, request, json=json, send=send, receive=receive, alone=password_stdin)
 
 
-def _flush(store: "MailStore", account: "Account") -> ExitCode:
+def _flush(store: "MailStore", account: "Account", *, alone: bool) -> ExitCode:
     """Send what is due, saying only what goes wrong."""
     from .. import SyncRequest
     from .sync_display import ErrorsToStderr
 
     request = SyncRequest(accounts=(account.id,))
-    return run_request(store, [account], request, json=False, display=ErrorsToStderr(), send=True, receive=False)
+    told = ErrorsToStderr()
+    return run_request(store, [account], request, json=False, display=told, send=True, receive=False, alone=alone)
 
 
 def _way_out(file: AccountsFile, name: str | None) -> AccountEntry:

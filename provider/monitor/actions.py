@@ -16,7 +16,7 @@ from store.mail.submission import Cancelled, SubmissionId
 
 from .. import InvalidRequest, SyncFlags, SyncRequest, Trigger, is_gone
 from .center import Center
-from .forms import BadForm, Fields
+from .forms import BadForm, Fields, sentence
 
 __all__ = ["ACTIONS", "Done"]
 
@@ -52,7 +52,7 @@ def _sync(center: Center, fields: Fields) -> Done:
     try:
         center.watch.start(request, send=not folder, group=group or None)
     except (InvalidRequest, UnknownGroup) as error:
-        raise BadForm(str(error)) from None
+        raise BadForm(sentence(error)) from None
     return _back(fields, "started")
 
 
@@ -152,7 +152,7 @@ def _resolve(center: Center, fields: Fields) -> Done:
     except UnknownConflict:
         return Done("/conflicts", "gone")
     except ValueError as error:
-        raise BadForm(str(error)) from None
+        raise BadForm(sentence(error)) from None
     return Done("/conflicts", "resolved")
 
 

@@ -9,6 +9,7 @@ Pages are read and forms are carried out on Starlette's worker threads: the host
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -44,7 +45,8 @@ __all__ = ["monitor_app"]
 
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _SAID_AFTER = "said"
-QUERY_CHARACTERS_MAX = 2_000
+ASKED = ("name", "show")
+"""What an address of a page may say that its live updates have to know."""
 
 
 def monitor_app(
@@ -220,6 +222,5 @@ def _page_of(request: Request) -> Page:
 
 
 def _live_path(request: Request, page: Page) -> str:
-    query = request.url.query
-    asked = f"?{query}" if query and len(query) <= QUERY_CHARACTERS_MAX and request.method == "GET" else ""
-    return f"{_base(request)}/live/{page.name}{asked}"
+    asked = {name: request.query_params[name] for name in ASKED if name in request.query_params}
+    return f"{_base(request)}/live/{page.name}{'?' if asked else ''}{urlencode(asked)}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ["BadForm", "Fields"]
+__all__ = ["BadForm", "Fields", "sentence"]
 
 TEXT_CHARACTERS_MAX = 4_000
 NUMBER_MAX = 2**63
@@ -55,6 +55,16 @@ class Fields:
     def kept(self) -> dict[str, str]:
         """Return the first value of each field, to show a form again as it was filled in."""
         return {name: values[0][:TEXT_CHARACTERS_MAX] for name, values in self._given.items() if values}
+
+
+def sentence(error: Exception) -> str:
+    """Return what an error of ours says, as a sentence.
+
+    >>> sentence(ValueError("a group has an account at least"))
+    'A group has an account at least.'
+    """
+    text = str(error).rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _number(name: str, text: str) -> int:

@@ -12,7 +12,7 @@ from .. import SystemClock
 from ..manager.schedule import BadSchedule, next_run, parse
 from .actions import Done
 from .center import Center
-from .forms import BadForm, Fields
+from .forms import BadForm, Fields, sentence
 
 __all__ = ["PLANS"]
 
@@ -88,7 +88,7 @@ def _put_group(center: Center, fields: Fields) -> Done:
     except BadForm:
         raise
     except ValueError as error:
-        raise BadForm(_sentence(error)) from None
+        raise BadForm(sentence(error)) from None
     return Done(PAGE, "saved")
 
 
@@ -98,7 +98,7 @@ def _remove_group(center: Center, fields: Fields) -> Done:
     except UnknownGroup:
         return Done(PAGE, "gone")
     except ValueError as error:
-        raise BadForm(_sentence(error)) from None
+        raise BadForm(sentence(error)) from None
     return Done(PAGE, "removed")
 
 
@@ -130,11 +130,6 @@ def _due(text: str, zone: str) -> datetime:
     if due is None:
         raise BadForm("This time is over.")
     return due
-
-
-def _sentence(error: ValueError) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 PLANS: dict[str, Callable[[Center, Fields], Done]] = {

@@ -17,7 +17,9 @@ from types import TracebackType
 from urllib.parse import urlencode, urlsplit
 
 from provider import MailStoreProvider
+from provider.manager.desk import LocalDesk
 from provider.manager.manager import SyncManager
+from provider.monitor.beside import BesideDesk
 from provider.monitor.serve import MonitorServer
 from provider.testing import MemoryServer
 from store import (
@@ -64,7 +66,11 @@ class Site:
         self.store = open_store(directory / "mail.db")
         self.provider = MailStoreProvider(self.store, [one.account(name) for name, one in servers.items()])
         self.manager = SyncManager(self.store, self.provider)
-        self.server = MonitorServer(self.store, self.provider, self.manager, file=self.file)
+        self.alone = threading.Event()
+        """Set when it would run the schedules itself."""
+        # As `maildock monitor` has it: beside a daemon where there is one.
+        desk = BesideDesk(LocalDesk(self.provider, self.manager), self.store.path, self.alone.set)
+        self.server = MonitorServer(self.store, self.provider, self.manager, file=self.file, desk=desk)
         self._thread = threading.Thread(target=self.server.run, daemon=True)
 
     def __enter__(self) -> Site:
