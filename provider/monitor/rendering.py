@@ -40,6 +40,7 @@ class Rendering:
             day=words.day,
             status=words.status_word,
             trigger=words.trigger_word,
+            phase=words.phase_word,
         )
         self._jinja.globals.update(many=words.many, ago=words.ago, pages=[page for page in PAGES if not page.of])
 

@@ -5,9 +5,22 @@ Escaping is the template's; here a text loses what would still do harm behind it
 
 from datetime import UTC, datetime
 
-from .. import ItemStatus, Trigger
+from .. import ItemStatus, Phase, Trigger
 
-__all__ = ["SAID", "ago", "clean", "day", "many", "moment", "octets", "rate", "span", "status_word", "trigger_word"]
+__all__ = [
+    "SAID",
+    "ago",
+    "clean",
+    "day",
+    "many",
+    "moment",
+    "octets",
+    "phase_word",
+    "rate",
+    "span",
+    "status_word",
+    "trigger_word",
+]
 
 TEXT_CHARACTERS_MAX = 300
 _BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -48,6 +61,23 @@ _STATUS = {
     ItemStatus.SKIPPED: "skipped",
     ItemStatus.DISCONNECTED: "no connection",
     ItemStatus.REMOVED: "removed",
+}
+_PHASE = {
+    Phase.IDLE: "",
+    Phase.SYNC: "connecting",
+    Phase.UPLOAD_HIERARCHY: "sending folders",
+    Phase.UPLOAD_FOLDER: "sending folders",
+    Phase.DOWNLOAD_HIERARCHY: "folders",
+    Phase.CONTENTS: "mail",
+    Phase.UPLOAD_TABLE: "sending changes",
+    Phase.UPLOAD_MESSAGE: "sending changes",
+    Phase.UPLOAD_MESSAGE_READ: "sending changes",
+    Phase.UPLOAD_MESSAGE_DEL: "sending changes",
+    Phase.DOWNLOAD_TABLE: "list",
+    Phase.DOWNLOAD_HEADER: "headers",
+    Phase.DOWNLOAD_BODIES: "bodies",
+    Phase.SEND: "sending",
+    Phase.DONE: "",
 }
 _TRIGGER = {Trigger.MANUAL.value: "by hand", Trigger.SCHEDULED.value: "by schedule", Trigger.INVOKE.value: "on demand"}
 
@@ -138,6 +168,11 @@ def ago(began: datetime, ended: datetime | None) -> str:
 def status_word(status: ItemStatus) -> str:
     """Return the state of an item in a word."""
     return _STATUS[status]
+
+
+def phase_word(phase: Phase) -> str:
+    """Return what an item is at, in a word or two."""
+    return _PHASE[phase]
 
 
 def trigger_word(trigger: str) -> str:

@@ -43,8 +43,9 @@ def pages(chromium: Browser) -> Iterator[Pages]:
     heard: list[str] = []
 
     def hear(message: ConsoleMessage) -> None:
-        # But for what the browser asks for by itself, and a form that a test filled in wrong.
-        wanted = "favicon.ico" in str(message.location.get("url")) or "status of 400" in message.text
+        # But for what the browser asks for by itself, a form that was filled in wrong, and a server that a test ended.
+        meant = ("status of 400", "net::ERR_CONNECTION", "net::ERR_INCOMPLETE")
+        wanted = "favicon.ico" in str(message.location.get("url")) or any(text in message.text for text in meant)
         if message.type == "error" and not wanted:
             heard.append(message.text)
 
