@@ -156,7 +156,8 @@ class Guard:
             return
         base = scope.get("root_path", "")
         path = f"{base}/"
-        cookie = f"{COOKIE}={self._cookie}; Path={path}; HttpOnly; SameSite=Strict"
+        secure = "; Secure" if scope.get("scheme") == "https" else ""
+        cookie = f"{COOKIE}={self._cookie}; Path={path}; HttpOnly; SameSite=Strict{secure}"
         more = ((b"set-cookie", cookie.encode("latin-1")), (b"refresh", f"0; url={path}".encode("latin-1")))
         await _answer(send, 200, "Opening Sync Center ...", more, link=path)
 

@@ -13,6 +13,8 @@ __all__ = ["Live"]
 LISTENERS_MAX = 16
 FAST_SECONDS, SLOW_SECONDS = 0.3, 1.5
 """Between two looks, while something runs and while nothing does."""
+SHARE = 4
+"""Looking takes a fifth of the time at most, however much there is to see."""
 HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 2_000
 
@@ -40,14 +42,16 @@ class Live:
         try:
             yield f"retry: {RETRY_MILLISECONDS}\n\n"
             while not self._closing():
+                began = asyncio.get_running_loop().time()
                 parts, busy = await look()
+                took = asyncio.get_running_loop().time() - began
                 changed = {id_: html for id_, html in parts.items() if sent.get(id_) != html}
                 sent.update(changed)
                 for id_, html in changed.items():
                     number += 1
                     data = json.dumps({"id": id_, "html": html})  # one line: JSON has no raw line breaks
                     yield f"id: {number}\nevent: part\ndata: {data}\n\n"
-                pause = FAST_SECONDS if busy else SLOW_SECONDS
+                pause = max(FAST_SECONDS if busy else SLOW_SECONDS, SHARE * took)
                 quiet = 0.0 if changed else quiet + pause
                 if quiet >= HEARTBEAT_SECONDS:
                     quiet = 0.0

@@ -42,7 +42,9 @@ class Rendering:
             trigger=words.trigger_word,
             phase=words.phase_word,
         )
-        self._jinja.globals.update(many=words.many, ago=words.ago, pages=[page for page in PAGES if not page.of])
+        self._jinja.globals.update(
+            many=words.many, ago=words.ago, key_of=words.key_of, pages=[page for page in PAGES if not page.of]
+        )
 
     def page(self, page: Page, values: Mapping[str, object], **more: object) -> str:
         """Return a whole page. *more*: base, nonce, form_token, counted, said, problem, live."""

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from provider.testing import MemoryServer
-from store import AccountId, Choice, ConflictKind, FolderPath, NewConflict, Side, Version
+from store import AccountId, Choice, ConflictKind, FolderPath, NewConflict, RunError, Side, Version
 
 from .conftest import Pages
 from .rig import GUARD_SECONDS, Site, message
@@ -166,6 +166,25 @@ def test_an_error_is_shown_and_tried_again_and_is_over(site: Site, pages: Pages,
     page.locator("li.row", has_text="club").get_by_role("button", name="Forget").click()
     page.get_by_role("link", name="Also what is over").click()
     expect(page.locator("li.row")).to_have_count(1)
+
+
+def test_a_box_that_is_ticked_stays_with_its_event_when_another_one_comes_on_top(site: Site, pages: Pages) -> None:
+    def goes_wrong(text: str, folder: str) -> None:
+        site.store.eventlog.record(WORK, [RunError(kind="protocol", text=text, folder=folder)])
+
+    goes_wrong("The first one.", "INBOX")
+    page = pages(site.server.url)
+    to(page, "Results")
+    page.get_by_role("checkbox").check()
+    goes_wrong("The second one.", "Archive")
+    rows = page.locator("li.row")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0)).to_contain_text("The second one.")
+    assert not rows.nth(0).get_by_role("checkbox").is_checked()
+    assert rows.nth(1).get_by_role("checkbox").is_checked()
+    page.get_by_role("button", name="Forget chosen").click()
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("The second one.")
 
 
 def conflicts(site: Site, count: int) -> None:

@@ -6,8 +6,9 @@
 (() => {
   const keep = new Set(["open"]);
 
-  const alike = (a, b) =>
-    a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id || "") === (b.id || "");
+  // Not `node.id`: in a form that has a field of this name, that is the field.
+  const idOf = (node) => (node.nodeType === Node.ELEMENT_NODE && node.getAttribute("id")) || "";
+  const alike = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && idOf(a) === idOf(b);
 
   function become(now, then) {
     if (now.nodeType !== Node.ELEMENT_NODE) {
@@ -21,15 +22,27 @@
     children(now, then);
   }
 
+  // What has an id is the same thing wherever it comes to stand: a box that is ticked stays with its row.
   function children(now, then) {
-    const wanted = [...then.childNodes];
-    const have = [...now.childNodes];
-    wanted.forEach((node, at) => {
-      if (at >= have.length) now.append(node);
-      else if (alike(have[at], node)) become(have[at], node);
-      else have[at].replaceWith(node);
-    });
-    have.slice(wanted.length).forEach((node) => node.remove());
+    const known = new Map([...now.children].filter(idOf).map((one) => [idOf(one), one]));
+    let at = now.firstChild;
+    for (const node of [...then.childNodes]) {
+      const same = known.get(idOf(node));
+      if (same && same.nodeName === node.nodeName) {
+        if (same === at) at = at.nextSibling;
+        else now.insertBefore(same, at);
+        become(same, node);
+      } else if (at && alike(at, node)) {
+        const next = at.nextSibling;
+        become(at, node);
+        at = next;
+      } else now.insertBefore(node, at);
+    }
+    while (at) {
+      const next = at.nextSibling;
+      at.remove();
+      at = next;
+    }
   }
 
   const where = document.body.dataset.live;
