@@ -111,7 +111,7 @@ COMMANDS = {
     "account remove": "--json",
     "account test": "--json",
     "sync": "--folder --headers-only --full --upload-only --download-only --dry-run --yes --json --password-stdin",
-    "send-receive": "--send-only --receive-only --json --password-stdin",
+    "send-receive": "--send-only --receive-only --group --f9 --json --password-stdin",
     "send": "--account --from --to --cc --bcc --subject --attach --at --priority --key --notify --queue --json"
     " --password-stdin",
     "outbox": "--account --all --json",

@@ -213,3 +213,17 @@ def test_what_a_daemon_does_is_listed_and_stopped_whole_or_in_part(maildock: Cli
         assert maildock("pause", "--json").rows == [{"verb": "pause"}]
         assert "Paused" in maildock("schedule").out
         assert maildock("resume").code == 0
+
+
+def test_groups_and_f9_are_sent_and_received_alone_and_beside_a_daemon(maildock: Cli, fake_imap: FakeImap) -> None:
+    maildock.add(fake_imap.port, name="home")
+    assert maildock("groups", "add", "Mine", "--account", "home", "--headers-only").code == 0
+    assert maildock("send-receive", "--group", "Nobody").code == ExitCode.USAGE
+    assert maildock("send-receive", "work", "--f9").code == ExitCode.USAGE
+    alone = maildock("send-receive", "--group", "Mine", "--json")
+    assert {item["account"] for item in alone.rows[-1]["items"]} == {"home"}
+    with daemon(maildock, fake_imap):
+        both = maildock("send-receive", "--f9", "--json")
+    ends = [row for row in both.rows if row["type"] == "done"]
+    assert [{item["account"] for item in end["items"]} for end in ends] == [{"home"}, {"work"}]
+    assert [end["downloaded"]["bodies"] for end in ends] == [0, 10]
