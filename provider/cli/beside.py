@@ -1,7 +1,7 @@
 """Working beside a daemon: what it can do is asked of it, and shown as if it were done here; and being one."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,7 @@ def run_beside(desk: "RemoteDesk", request: "SyncRequest", *, send: bool, receiv
 
 
 @contextmanager
-def answering(desk: "Desk", store: "MailStore") -> Iterator[None]:
+def answering(desk: "Desk", store: "MailStore", refresh: Callable[[], None]) -> Iterator[None]:
     """Answer on the control socket, where the system has such; a second daemon of one store is refused."""
     if not hasattr(socket, "AF_UNIX"):
         yield
@@ -70,7 +70,7 @@ def answering(desk: "Desk", store: "MailStore") -> Iterator[None]:
     from .. import Busy
     from ..manager.server import ControlServer
 
-    server = ControlServer(desk, store.path)
+    server = ControlServer(desk, store.path, refresh=refresh)
     try:
         server.start()
     except Busy:

@@ -227,3 +227,23 @@ def test_groups_and_f9_are_sent_and_received_alone_and_beside_a_daemon(maildock:
     ends = [row for row in both.rows if row["type"] == "done"]
     assert [{item["account"] for item in end["items"]} for end in ends] == [{"home"}, {"work"}]
     assert [end["downloaded"]["bodies"] for end in ends] == [0, 10]
+
+
+def test_a_daemon_takes_up_accounts_that_are_added_changed_and_removed(maildock: Cli, fake_imap: FakeImap) -> None:
+    with daemon(maildock, fake_imap, "--retry-minutes", 5) as process:
+        assert process.stderr is not None
+        maildock.add(fake_imap.port, name="home")
+        assert "accounts changed: home" in process.stderr.readline()
+        while ("home", "settings", "succeeded") not in ran(maildock):
+            assert process.poll() is None
+        assert maildock("account", "set", "home", "--port", 1).code == 0
+        assert "accounts changed: home" in process.stderr.readline()
+        beside = maildock("sync", "home")
+        assert (beside.code, "goes on alone" in beside.err) == (ExitCode.UNREACHABLE, False)
+        (maildock.home / "accounts.toml").write_text("what is this")
+        assert "stay as they were" in process.stderr.readline()
+        assert maildock("daemon", "--retry-minutes", 0).code == ExitCode.USAGE
+
+
+def ran(maildock: Cli) -> list[tuple[str, str, str]]:
+    return [(row["account"], row["trigger"], row["result"]) for row in maildock("history", "--json").rows]

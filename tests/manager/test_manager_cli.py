@@ -47,6 +47,19 @@ def test_groups_are_made_changed_listed_and_removed(maildock: Cli) -> None:
     assert maildock("groups", "remove", "All accounts").code == 2
 
 
+def test_the_verbs_that_change_groups_and_schedules_print_json(maildock: Cli) -> None:
+    (made,) = maildock("groups", "add", "G", "--account", "work", "--json").rows
+    assert (made["verb"], made["group"], made["accounts"], made["f9"]) == ("add", "G", ["work"], True)
+    assert maildock("groups", "set", "G", "--no-f9", "--json").rows == [{**made, "verb": "set", "f9": False}]
+    (added,) = maildock("schedule", "add", "G", "daily 08:00", "--json").rows
+    assert (added["verb"], added["id"], added["when"], added["enabled"]) == ("add", 1, "daily 08:00", True)
+    (rests,) = maildock("schedule", "disable", 1, "--json").rows
+    assert (rests["verb"], rests["enabled"], rests["next_run"]) == ("disable", False, None)
+    assert maildock("schedule", "enable", 1, "--json").rows == [{**added, "verb": "enable"}]
+    assert maildock("schedule", "remove", 1, "--json").rows == [{"verb": "remove", "id": 1}]
+    assert maildock("groups", "remove", "G", "--json").rows == [{"verb": "remove", "group": "G"}]
+
+
 def test_schedules_are_added_rested_woken_and_removed(maildock: Cli) -> None:
     added = maildock("schedule", "add", "All accounts", "weekdays 08:00", "--zone", "Europe/Berlin")
     assert (added.code, "next run" in added.out) == (0, True), added.err
