@@ -160,6 +160,8 @@ COMMANDS = {
     "stop": "--json",
     "pause": "--json",
     "resume": "--json",
+    "offline": "--json",
+    "online": "--json",
     "check": "--full --json",
     "import-from": "--as --json",
     "demo": "",

@@ -63,11 +63,11 @@ def run_beside(desk: "RemoteDesk", request: "SyncRequest", *, send: bool, receiv
 
 @contextmanager
 def answering(desk: "Desk", store: "MailStore", refresh: Callable[[], None]) -> Iterator[None]:
-    """Answer on the control socket, where the system has such; a second daemon of one store is refused."""
+    """Answer on the control socket, where there can be one; a second daemon of one store is refused."""
     if not hasattr(socket, "AF_UNIX"):
         yield
         return
-    from .. import Busy
+    from .. import Busy, InvalidRequest
     from ..manager.server import ControlServer
 
     server = ControlServer(desk, store.path, refresh=refresh)
@@ -77,7 +77,10 @@ def answering(desk: "Desk", store: "MailStore", refresh: Callable[[], None]) -> 
         raise Trouble(
             "A daemon of this store runs already.", ExitCode.ERRORS, "maildock running shows what it does."
         ) from None
-    except OSError as error:
-        raise Trouble(f"The control socket {server.path} cannot be made: {error.strerror}.", ExitCode.STORE) from None
+    except (OSError, InvalidRequest) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        hint(f"maildock: no control socket at {server.path} ({reason}): others cannot see what runs here.")
+        yield
+        return
     with closing(server):
         yield

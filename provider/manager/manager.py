@@ -33,6 +33,7 @@ from ..grouping import f9_runs, group_run
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
+from .online import LinkState, OnlineState
 from .schedule import BadSchedule, Every, next_run, parse
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ LOOK_SECONDS = 1.0
 """How often a manager looks: a schedule that another process adds is heard of that soon."""
 STOP_SECONDS = 3.0
 BUSY, NOBODY, BAD = "skipped: it runs already", "skipped: none of its accounts is here", "not started: "
+OTHER_LINK = {LinkState.OFFLINE: "skipped: offline", LinkState.ONLINE: "skipped: online"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,8 @@ class SyncManager:
         self._life = ExitStack()
         self._owner = self._life.enter_context(owning())
         self._thread: threading.Thread | None = None
+        self.link = OnlineState(provider, clock=self._clock, paused=lambda: store.schedules.paused)
+        """Online or offline, for what starts by itself."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -237,7 +241,9 @@ class SyncManager:
 
     def _begin(self, record: ScheduleRecord, now: datetime) -> None:
         try:
-            parse(record.text, record.zone)
+            if parse(record.text, record.zone).offline is not (self.link.state is LinkState.OFFLINE):
+                self._finish(record, now, OTHER_LINK[self.link.state])
+                return
             handle, new = self._start(self._store.schedules.group(record.group), Trigger.SCHEDULED, self._callback)
         except BadSchedule as error:
             self._finish(record, now, f"{BAD}{error}")

@@ -247,3 +247,30 @@ def test_a_daemon_takes_up_accounts_that_are_added_changed_and_removed(maildock:
 
 def ran(maildock: Cli) -> list[tuple[str, str, str]]:
     return [(row["account"], row["trigger"], row["result"]) for row in maildock("history", "--json").rows]
+
+
+def test_a_daemon_is_sent_offline_and_back_and_catches_up(maildock: Cli, fake_imap: FakeImap) -> None:
+    assert maildock("sync").code == 0
+    assert maildock("offline").code == ExitCode.ERRORS
+    with daemon(maildock, fake_imap) as process:
+        assert maildock("offline", "--json").rows == [{"verb": "offline"}]
+        fake_imap.append("INBOX", message(11))
+        assert maildock("online").code == 0
+        while ("work", "connect", "succeeded") not in ran(maildock):
+            assert process.poll() is None
+    assert len(maildock("list", "INBOX", "--json").rows) == 11
+
+
+def test_where_no_socket_can_be_a_daemon_works_without(maildock: Cli, fake_imap: FakeImap) -> None:
+    assert maildock("sync").code == 0
+    (maildock.home / "mail.db.control").mkdir()
+    process = spawned(maildock.home, "daemon", password=fake_imap.password)
+    try:
+        assert process.stderr is not None
+        assert "no control socket" in process.stderr.readline()
+        assert maildock("sync").code == 0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(HANG_SECONDS) == 0
+    finally:
+        process.kill()
+        process.communicate()
