@@ -54,15 +54,19 @@ def f9_runs(
     groups: Iterable[Group],
     here: Iterable[AccountId],
     request: SyncRequest = SyncRequest(),  # noqa: B008
+    *,
+    offline: bool = False,
 ) -> tuple[GroupRun, ...]:
     """Return what Send/Receive All means: each group that is part of it, then the accounts that no group names.
 
     So an account goes as its groups say, and one whose groups are all left out of F9 stays out. Groups without an
-    account here are passed over. Raises InvalidRequest when nothing is left.
+    account here are passed over. *offline*: the groups for when one works offline. Raises InvalidRequest when nothing
+    is left.
     """
     known = tuple(here)
     named = [one for one in groups if one.accounts]
-    runs = [group_run(one, known, request) for one in named if one.on_f9 and set(one.accounts) & set(known)]
+    wanted = [one for one in named if (one.on_f9_offline if offline else one.on_f9)]
+    runs = [group_run(one, known, request) for one in wanted if set(one.accounts) & set(known)]
     rest = tuple(one for one in known if not any(one in group.accounts for group in named))
     if rest:
         everything = group_run(ALL_ACCOUNTS, known, request)

@@ -102,7 +102,7 @@ ACCOUNT_OPTIONS = (
     "--host --port --security --user --login --password-env --password-command --vault --ca-file --plaintext-host "
     "--smtp-host --smtp-port --smtp-security --smtp-user --smtp-login --smtp-auth --sent-copies --oauth --client-id"
 )
-GROUP_OPTIONS = "--folder --headers-only --size-max --send --receive --f9"
+GROUP_OPTIONS = "--folder --headers-only --size-max --send --receive --f9 --f9-offline"
 COMMANDS = {
     "account add": f"{ACCOUNT_OPTIONS} --name --yes --json",
     "account set": f"{ACCOUNT_OPTIONS} --json",

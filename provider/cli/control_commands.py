@@ -103,13 +103,14 @@ def online(context: typer.Context, json: Json = False) -> None:
 
 
 def _set_link(context: typer.Context, state: str, text: str, *, json: bool) -> None:
-    with opened(home_of(context)) as store:
-        desk = desk_of(store)
-    if desk is None:
-        raise Trouble("There is no daemon to be told.", ExitCode.ERRORS, "It begins online: maildock daemon")
     from ..manager.online import LinkState
 
-    desk.set_link(LinkState[state])
+    with opened(home_of(context)) as store:
+        desk = desk_of(store)
+        if desk is None:
+            store.schedules.set_offline(state == "OFFLINE")
+        else:
+            desk.set_link(LinkState[state])
     _put_verb(state.lower(), text, json=json)
 
 

@@ -44,6 +44,7 @@ Size = Annotated[
 Send = Annotated[bool | None, typer.Option("--send/--no-send", help="Send what is due.")]
 Receive = Annotated[bool | None, typer.Option("--receive/--no-receive", help="Synchronize.")]
 OnF9 = Annotated[bool | None, typer.Option("--f9/--no-f9", help="Part of Send/Receive All.")]
+OffF9 = Annotated[bool | None, typer.Option("--f9-offline/--no-f9-offline", help="Part of it while one works offline.")]
 
 
 def daemon(
@@ -128,6 +129,7 @@ def add_group(
     send: Send = None,
     receive: Receive = None,
     f9: OnF9 = None,
+    f9_offline: OffF9 = None,
     json: Json = False,
 ) -> None:
     """Make a group. An account may be in several."""
@@ -141,7 +143,7 @@ def add_group(
             group = Group(name=name, accounts=tuple(map(AccountId, account)))
         except ValueError as error:
             raise _refused(error) from None
-        group = _written(context, store, group, account, folder, headers_only, size_max, send, receive, f9)
+        group = _written(context, store, group, account, folder, headers_only, size_max, send, receive, f9, f9_offline)
     _put_group("add", group, json=json)
 
 
@@ -156,12 +158,13 @@ def set_group(
     send: Send = None,
     receive: Receive = None,
     f9: OnF9 = None,
+    f9_offline: OffF9 = None,
     json: Json = False,
 ) -> None:
     """Change a group; what is not named stays as it is."""
     with opened(home_of(context)) as store:
         group = store.schedules.group(name)
-        group = _written(context, store, group, account, folder, headers_only, size_max, send, receive, f9)
+        group = _written(context, store, group, account, folder, headers_only, size_max, send, receive, f9, f9_offline)
     _put_group("set", group, json=json)
 
 
@@ -187,6 +190,7 @@ def _written(
     send: bool | None,
     receive: bool | None,
     f9: bool | None,
+    f9_offline: bool | None,
 ) -> "Group":
     from dataclasses import replace
 
@@ -204,6 +208,7 @@ def _written(
             send=group.send if send is None else send,
             receive=group.receive if receive is None else receive,
             on_f9=group.on_f9 if f9 is None else f9,
+            on_f9_offline=group.on_f9_offline if f9_offline is None else f9_offline,
         )
         store.schedules.put_group(group)
     except ValueError as error:
@@ -355,6 +360,7 @@ def _group_facts(one: "Group") -> dict[str, object]:
         "headers_only": one.headers_only,
         "size_max": one.size_octets_max,
         "f9": one.on_f9,
+        "f9_offline": one.on_f9_offline,
     }
 
 

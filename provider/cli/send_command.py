@@ -149,7 +149,7 @@ def send_receive(
         if group is not None:
             runs: tuple[GroupRun, ...] = (group_run(store.schedules.group(group), here),)
         elif f9:
-            runs = f9_runs(store.schedules.groups(), here)
+            runs = f9_runs(store.schedules.groups(), here, offline=store.schedules.offline)
         else:
             runs = (GroupRun(group="", request=everything, send=True, receive=True),)
         code = ExitCode.COMPLETE

@@ -116,8 +116,8 @@ class SyncManager:
         self._life = ExitStack()
         self._owner = self._life.enter_context(owning())
         self._thread: threading.Thread | None = None
-        self.link = OnlineState(provider, clock=self._clock, paused=lambda: store.schedules.paused)
-        """Online or offline, for what starts by itself."""
+        self.link = OnlineState(provider, store.schedules, clock=self._clock)
+        """Online or offline, for what starts by itself; kept."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -184,7 +184,9 @@ class SyncManager:
         *callback* hears every one of these runs. Raises InvalidRequest when there is none, and Closed.
         """
         asked = SyncRequest(callback=callback or self._callback)
-        runs = f9_runs(self._store.schedules.groups(), [one.id for one in self._provider.accounts], asked)
+        here = [one.id for one in self._provider.accounts]
+        offline = self.link.state is LinkState.OFFLINE
+        runs = f9_runs(self._store.schedules.groups(), here, asked, offline=offline)
         return tuple(self._provider.send_and_receive(one.request, send=one.send, receive=one.receive) for one in runs)
 
     def step(self) -> float:

@@ -14,6 +14,8 @@ from datetime import datetime
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from store import StoreError
+
 from ..bridge import Bridge
 from ..clock import Clock, SystemClock
 from ..errors import Busy, Closed, ProviderError
@@ -21,6 +23,8 @@ from ..failure import frames_of
 from ..request import SyncFlags, SyncRequest, Trigger
 
 if TYPE_CHECKING:
+    from store import Schedules
+
     from ..entry import MailStoreProvider
 
 __all__ = ["ChangePending", "LinkNotice", "LinkPhase", "LinkState", "OnlineState"]
@@ -61,23 +65,20 @@ class ChangePending(Busy):
 
 
 class OnlineState:
-    """Whether the runs of *provider* start by themselves. Thread-safe.
-
-    *paused*: True when nothing is to start by itself although it is online.
-    """
+    """Whether the runs of *provider* start by themselves. Thread-safe. It begins as *kept* says, and is kept there."""
 
     def __init__(
         self,
         provider: "MailStoreProvider",
+        kept: "Schedules",
         *,
         clock: Clock | None = None,
-        paused: Callable[[], bool] = lambda: False,
     ) -> None:
         self._provider = provider
+        self._kept = kept
         self._clock = clock if clock is not None else SystemClock()
-        self._paused = paused
         self._lock = threading.Lock()
-        self._state = LinkState.ONLINE
+        self._state = LinkState.OFFLINE if kept.offline else LinkState.ONLINE
         self._change: threading.Event | None = None
         self._sinks: dict[int, Callable[[LinkNotice], object]] = {}
         self._tokens = itertools.count(1)
@@ -130,11 +131,14 @@ class OnlineState:
             if new is LinkState.OFFLINE:
                 self._stop_runs()
             self._tell(LinkPhase.CHANGING, old, new)
+            self._kept.set_offline(new is LinkState.OFFLINE)
             self._state = new
             if new is LinkState.ONLINE:
                 self._catch_up()
-            self._tell(LinkPhase.CHANGED, old, new)
+        except StoreError as error:
+            log.warning("It stays as it was: that could not be written down (%s).", error.kind.value)
         finally:
+            self._tell(LinkPhase.CHANGED, old, self._state)
             self._change = None
             change.set()
 
@@ -148,7 +152,7 @@ class OnlineState:
 
     def _catch_up(self) -> None:
         try:
-            if not self._paused():
+            if not self._kept.paused:
                 flags = SyncFlags.ALL_DIRECTIONS | SyncFlags.SYNC_BACKGROUND
                 self._provider.send_and_receive(SyncRequest(flags=flags, trigger=Trigger.CONNECT))
         except Closed:

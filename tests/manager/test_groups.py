@@ -63,6 +63,15 @@ def test_f9_is_every_group_of_it_and_who_is_in_none(
     assert [(one.group, one.request.accounts) for one in found] == runs
 
 
+def test_f9_has_another_set_of_groups_while_one_works_offline() -> None:
+    groups = [
+        Group(name="a", accounts=(ALICE,), on_f9_offline=False),
+        Group(name="b", accounts=(BOB,), on_f9=False),
+    ]
+    assert [one.group for one in f9_runs(groups, [ALICE, BOB])] == ["a"]
+    assert [one.group for one in f9_runs(groups, [ALICE, BOB], offline=True)] == ["b"]
+
+
 def test_f9_without_a_group_of_it_says_so() -> None:
     with pytest.raises(InvalidRequest):
         f9_runs([Group(name="a", accounts=(ALICE,), on_f9=False)], [ALICE])
