@@ -252,3 +252,30 @@ def test_a_copy_of_what_is_only_a_header_here_goes_with_its_origin(world: World)
         world.copy_here(1, 6, 4)
         world.remove_folder_there(1)
         world.come_to_rest()
+
+
+@on(Profile.BARE)
+def test_what_came_to_a_place_that_was_never_learned_and_went_with_its_folder_is_not_sent_again(world: World) -> None:
+    with world:
+        world.rebuild(4)
+        world.append_here(0, 2, 0, 0)
+        world.sync_killed(0, 259, False)
+        world.rename_there(7, 3)
+        world.move_here(0, 7, 6)
+        world.come_to_rest()
+        with world.server.client() as plain:
+            assert [one.folder for one in world.everything(plain)] == ["Attic"]
+
+
+@on(Profile.BARE)
+def test_a_copy_of_ours_is_not_taken_for_the_original_that_somebody_moved(world: World) -> None:
+    with world:
+        world.rebuild(4)
+        world.append_here(0, 2, 0, 0)
+        world.sync_killed(0, 259, False)
+        world.copy_here(0, 0, 1)
+        world.remove_folder_there(0)
+        world.move_here(0, 1, 0)
+        world.come_to_rest()
+        with world.server.client() as plain:
+            assert sorted(one.folder for one in world.everything(plain)) == ["INBOX", "Trash"]
