@@ -279,3 +279,16 @@ def test_a_copy_of_ours_is_not_taken_for_the_original_that_somebody_moved(world:
         world.come_to_rest()
         with world.server.client() as plain:
             assert sorted(one.folder for one in world.everything(plain)) == ["INBOX", "Trash"]
+
+
+@on(Profile.FULL, Profile.NO_CONDSTORE)
+def test_mail_for_a_folder_renamed_on_both_sides_and_deleted_there_comes_into_the_one_created_again(
+    world: World,
+) -> None:
+    with world:
+        world.rename_there(0, 4)
+        world.rename_here(0, 3, 3)
+        world.look(0)
+        world.remove_folder_there(1)
+        world.append_here(0, 6, 0, 3)
+        world.come_to_rest()
