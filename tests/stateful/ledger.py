@@ -75,6 +75,10 @@ class Ledger:
         self.appended[number] += 1
         return number, self.octets[number]
 
+    def named(self, number: int) -> bool:
+        """It has a Message-ID that no other one has."""
+        return f"<{number}@x.example>".encode() in self.octets[number]
+
     def copied(self, number: int) -> None:
         """One more of it is wanted."""
         self.made[number] += 1

@@ -279,13 +279,15 @@ class World:
             self.server.renumber(path, self._renumbered)
 
     def _forgotten(self, path: str) -> None:
-        """Numbers are not good any more: an older message may be taken for the one in doubt, and of several equal ones
-        nobody knows which one was to leave."""
+        """Numbers are not good any more: an older message may be taken for the one in doubt, and of several equal ones,
+        or without a name of its own, nobody knows which one was to leave."""
         doubt = self._in_doubt()
         self.ledger.dropped(doubt)
         with self.server.client() as plain:
             inside = Counter(one.number for one in self.everything(plain) if one.folder == path)
-        self.ledger.may_be_doubled.update(number for number in doubt if inside[number] > 1)
+        for number in doubt:
+            if inside[number] > 1 or (inside[number] and not self.ledger.named(number)):
+                self.ledger.may_be_doubled[number] += 1
 
     def rebuild(self, where: int) -> None:
         """A folder is made anew: the same mail, in another order, under other numbers."""
