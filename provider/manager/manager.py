@@ -318,20 +318,30 @@ class SyncManager:
         """Bring forward what a clock that was ahead, and was set back, would leave waiting for too long."""
         now = self._clock.now()
         for record in self._store.schedules.all():
-            if record.next_run is None or record.running or not record.enabled or record.next_run <= now:
+            if record.running or not record.enabled:
                 continue
-            try:
-                schedule = parse(record.text, record.zone)
-            except BadSchedule:
-                continue
-            far = record.last_run is not None and record.last_run > now + timedelta(days=1)
-            soon = next_run(schedule, now)
-            if isinstance(schedule.spec, Every):
-                far = far or (soon is not None and record.next_run > soon + timedelta(seconds=schedule.spec.seconds))
-            # A time of the day may have run before the clock was set back by less: it is not run twice.
-            if far and soon is not None and soon < record.next_run:
+            sooner = self._sooner(record, now)
+            latest = now + timedelta(seconds=self._backoff.longest(record.failures))
+            retry = latest if record.retry_at is not None and record.retry_at > latest else record.retry_at
+            if (sooner, retry) != (record.next_run, record.retry_at):
                 with self._still_ours():
-                    self._store.schedules.reschedule(record.id, soon)
+                    self._store.schedules.reschedule(record.id, sooner, retry_at=retry)
+
+    def _sooner(self, record: ScheduleRecord, now: datetime) -> datetime | None:
+        """Return when a schedule runs next: as it was planned, if that is not further away than it can be by *now*."""
+        try:
+            schedule = parse(record.text, record.zone)
+        except BadSchedule:
+            return record.next_run
+        soon = next_run(schedule, now)
+        if record.next_run is None or soon is None or soon >= record.next_run:
+            return record.next_run
+        if isinstance(schedule.spec, Every):
+            far = record.next_run > soon + timedelta(seconds=schedule.spec.seconds)
+        else:  # a time of the day may have run before the clock was set back by less: it is not run twice
+            far = record.last_run is None
+        far = far or (record.last_run is not None and record.last_run > now + timedelta(days=1))
+        return soon if far else record.next_run
 
     def _release(self, id_: ScheduleId) -> None:
         """Give a schedule back as it was: it stays due."""
