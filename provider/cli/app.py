@@ -74,6 +74,8 @@ def application() -> typer.Typer:
     app.command("stop")(control_commands.stop)
     app.command("pause")(control_commands.pause)
     app.command("resume")(control_commands.resume)
+    app.command("offline")(control_commands.offline)
+    app.command("online")(control_commands.online)
     app.command("monitor")(monitor_command.monitor)
     app.command("status")(state_commands.status)
     app.command("history")(history_commands.history)

@@ -1,7 +1,7 @@
 """Working beside a daemon: what it can do is asked of it, and shown as if it were done here; and being one."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -62,22 +62,25 @@ def run_beside(desk: "RemoteDesk", request: "SyncRequest", *, send: bool, receiv
 
 
 @contextmanager
-def answering(desk: "Desk", store: "MailStore") -> Iterator[None]:
-    """Answer on the control socket, where the system has such; a second daemon of one store is refused."""
+def answering(desk: "Desk", store: "MailStore", refresh: Callable[[], None]) -> Iterator[None]:
+    """Answer on the control socket, where there can be one; a second daemon of one store is refused."""
     if not hasattr(socket, "AF_UNIX"):
         yield
         return
-    from .. import Busy
+    from .. import Busy, InvalidRequest
     from ..manager.server import ControlServer
 
-    server = ControlServer(desk, store.path)
+    server = ControlServer(desk, store.path, refresh=refresh)
     try:
         server.start()
     except Busy:
         raise Trouble(
             "A daemon of this store runs already.", ExitCode.ERRORS, "maildock running shows what it does."
         ) from None
-    except OSError as error:
-        raise Trouble(f"The control socket {server.path} cannot be made: {error.strerror}.", ExitCode.STORE) from None
+    except (OSError, InvalidRequest) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        hint(f"maildock: no control socket at {server.path} ({reason}): others cannot see what runs here.")
+        yield
+        return
     with closing(server):
         yield

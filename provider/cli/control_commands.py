@@ -1,4 +1,4 @@
-"""``maildock running``, ``stop``, ``pause``, ``resume``: what a daemon does at this moment, and having a say in it."""
+"""``maildock running``, ``stop``, ``pause``, ``resume``, ``offline``, ``online``: a say in what a daemon does."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..manager.client import RemoteDesk
     from ..manager.desk import Underway
 
-__all__ = ["pause", "resume", "running", "stop"]
+__all__ = ["offline", "online", "pause", "resume", "running", "stop"]
 
 NO_DAEMON = "There is no daemon: maildock daemon"
 
@@ -90,6 +90,28 @@ def resume(context: typer.Context, json: Json = False) -> None:
     with opened(home_of(context)) as store:
         (desk_of(store) or store.schedules).resume()
     _put_verb("resume", "Resumed.", json=json)
+
+
+def offline(context: typer.Context, json: Json = False) -> None:
+    """Let the daemon work offline: what runs is cancelled, and nothing starts but schedules that end in "offline"."""
+    _set_link(context, "OFFLINE", "The daemon works offline: maildock online", json=json)
+
+
+def online(context: typer.Context, json: Json = False) -> None:
+    """Let the daemon work online again: everything is synchronized, and the outboxes are sent."""
+    _set_link(context, "ONLINE", "The daemon works online.", json=json)
+
+
+def _set_link(context: typer.Context, state: str, text: str, *, json: bool) -> None:
+    from ..manager.online import LinkState
+
+    with opened(home_of(context)) as store:
+        desk = desk_of(store)
+        if desk is None:
+            store.schedules.set_offline(state == "OFFLINE")
+        else:
+            desk.set_link(LinkState[state])
+    _put_verb(state.lower(), text, json=json)
 
 
 def _put_verb(verb: str, text: str, *, json: bool) -> None:

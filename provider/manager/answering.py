@@ -20,6 +20,7 @@ from ..entry import store_failure
 from ..errors import ErrorKind, InvalidRequest, ProtocolBroken, ProviderError, TimedOut
 from ..events import ResultStatus, SyncResult, as_json
 from ..failure import frames_of
+from .online import LinkState
 from .wire import (
     PROTOCOL,
     REQUEST_OCTETS_MAX,
@@ -111,6 +112,14 @@ class Answering:
         match asked.get("ask"):
             case "running":
                 return {"type": "running", "runs": [underway_facts(one) for one in self._desk.running()]}
+            case "link":
+                return {"type": "link", "state": self._desk.link().name}
+            case "set-link":
+                state = text_in(asked, "state")
+                if state is None or state not in LinkState.__members__:
+                    raise InvalidRequest("One works ONLINE or OFFLINE.")
+                self._desk.set_link(LinkState[state])
+                return {"type": "link", "state": self._desk.link().name}
             case "cancel":
                 found = self._desk.cancel(integer_in(asked, "run_id"))
             case "cancel-item":

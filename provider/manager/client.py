@@ -25,6 +25,7 @@ from ..handle import WaitInsideCallback
 from ..owner import process_is_gone
 from ..request import SyncRequest
 from .desk import Underway
+from .online import LinkState
 from .server import peer_of
 from .wire import (
     ANSWER_OCTETS_MAX,
@@ -116,6 +117,14 @@ class RemoteDesk:
     def resume(self, run_id: int | None = None) -> bool:
         """Take ``pause`` back."""
         return self._ask("resume", run_id=run_id)["found"] is True
+
+    def link(self) -> LinkState:
+        """Return whether what starts by itself works online."""
+        return LinkState[str(self._ask("link")["state"])]
+
+    def set_link(self, new: LinkState) -> None:
+        """Go online or offline, and wait ten seconds at most for the end. Raises Busy while another change goes on."""
+        self._ask("set-link", state=new.name)
 
     def wait_gone(self, timeout: float) -> None:
         """Wait at most *timeout* seconds until the process that answered is over: then it holds no account any more."""

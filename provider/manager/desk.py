@@ -14,6 +14,7 @@ from store.mail import AccountId
 from ..backlog import Backlog
 from ..events import SyncProgress, SyncResult
 from ..request import SyncFlags, SyncRequest, Trigger
+from .online import LinkState
 
 if TYPE_CHECKING:
     from ..entry import MailStoreProvider
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from .manager import SyncManager
 
 __all__ = ["Desk", "DeskHandle", "LocalDesk", "Underway"]
+
+LINK_SECONDS = 10.0
+"""For a change of being online: whoever hears of it may hold it up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +134,14 @@ class Desk(Protocol):
         """Take ``pause`` back."""
         ...
 
+    def link(self) -> LinkState:
+        """Return whether what starts by itself works online."""
+        ...
+
+    def set_link(self, new: LinkState) -> None:
+        """Go online or offline, and wait ten seconds at most for the end. Raises ChangePending during another one."""
+        ...
+
 
 class LocalDesk:
     """The desk of this process. *manager* starts groups and holds the schedules of the same store as *provider*."""
@@ -176,6 +188,14 @@ class LocalDesk:
             return self._tell(run_id, lambda handle: handle.resume())
         self._manager.resume()
         return True
+
+    def link(self) -> LinkState:
+        """Return whether what starts by itself works online."""
+        return self._manager.link.state
+
+    def set_link(self, new: LinkState) -> None:
+        """Go online or offline, and wait ten seconds at most for the end. Raises ChangePending during another one."""
+        self._manager.link.set_state(new, wait=LINK_SECONDS)
 
     def _tell(self, run_id: int, what: "Callable[[SyncHandle], None]") -> bool:
         for handle in self._provider.running:

@@ -107,7 +107,8 @@ class ControlServer:
         if self._closing.is_set():
             return
         self._closing.set()
-        self._waking.send(b"!")
+        with suppress(OSError):  # it could not start, and is closed already
+            self._waking.send(b"!")
         self._answering.close()
         self._bridge.join(CLOSE_SECONDS)
         self._life.close()

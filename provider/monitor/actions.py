@@ -15,6 +15,7 @@ from store.mail.conflicts import Choice, ConflictId
 from store.mail.submission import Cancelled, SubmissionId
 
 from .. import InvalidRequest, SyncFlags, SyncRequest, Trigger, is_gone
+from ..manager.online import LinkState
 from .center import Center
 from .forms import BadForm, Fields, sentence
 
@@ -99,6 +100,23 @@ def _wait_or_go(center: Center, fields: Fields, tell: Callable[[int | None], boo
         return _back(fields, run if any(done) else "over")
     tell(None)
     return _back(fields, everything)
+
+
+def _offline(center: Center, fields: Fields) -> Done:
+    _set_link(center, LinkState.OFFLINE)
+    return _back(fields, "offline")
+
+
+def _online(center: Center, fields: Fields) -> Done:
+    _set_link(center, LinkState.ONLINE)
+    return _back(fields, "online")
+
+
+def _set_link(center: Center, new: LinkState) -> None:
+    center.desk.set_link(new)
+    # A manager that is so already writes nothing, and a daemon that is gone may have left it otherwise.
+    if center.store.schedules.offline is not (new is LinkState.OFFLINE):
+        center.store.schedules.set_offline(new is LinkState.OFFLINE)
 
 
 # --- what went wrong -------------------------------------------------------------------------------------------------
@@ -202,6 +220,8 @@ ACTIONS: dict[str, Callable[[Center, Fields], Done]] = {
     "/cancel": _cancel,
     "/pause": _pause,
     "/resume": _resume,
+    "/offline": _offline,
+    "/online": _online,
     "/events/retry": _retry,
     "/events/forget": _forget,
     "/conflicts/resolve": _resolve,

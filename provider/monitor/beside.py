@@ -12,6 +12,7 @@ from store.mail import AccountId
 
 from .. import ConnectionLost, SyncRequest
 from ..manager.client import daemon_of
+from ..manager.online import LinkState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +66,20 @@ class BesideDesk:
     def resume(self, run_id: int | None = None) -> bool:
         """Take ``pause`` back."""
         return self._tell(lambda desk: desk.resume(run_id), also_here=run_id is None)
+
+    def link(self) -> LinkState:
+        """Return whether what starts by itself works online."""
+        try:
+            return self._now().link()
+        except (ConnectionLost, FileNotFoundError):
+            return self._here.link()
+
+    def set_link(self, new: LinkState) -> None:
+        """Go online or offline."""
+        try:
+            self._now().set_link(new)
+        except (ConnectionLost, FileNotFoundError):
+            self._here.set_link(new)
 
     def _now(self) -> "Desk":
         try:

@@ -49,7 +49,7 @@ class Page:
 
 
 def _partnerships(center: Center, _query: Query) -> dict[str, object]:
-    return {"partners": center.partners(), "paused": center.store.schedules.paused}
+    return {"partners": center.partners(), **_resting(center)}
 
 
 def _account(center: Center, query: Query) -> dict[str, object]:
@@ -112,7 +112,7 @@ def _schedules(center: Center, _query: Query) -> dict[str, object]:
         "schedules": found,
         "groups": center.store.schedules.groups(),
         "names": names,
-        "paused": center.store.schedules.paused,
+        **_resting(center),
         "bad": {one.id for one in found if not _understood(one.text, one.zone)},
     }
 
@@ -130,6 +130,10 @@ def _outbox(center: Center, query: Query) -> dict[str, object]:
         "resting": resting,
         "senders": list(dict.fromkeys([*resting, *(one.account for one in found)])),
     }
+
+
+def _resting(center: Center) -> dict[str, object]:
+    return {"paused": center.store.schedules.paused, "offline": center.store.schedules.offline}
 
 
 def _understood(text: str, zone: str) -> bool:

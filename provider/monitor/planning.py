@@ -83,6 +83,7 @@ def _put_group(center: Center, fields: Fields) -> Done:
             headers_only=fields.ticked("headers_only"),
             size_octets_max=fields.number("size") if size else None,
             on_f9=fields.ticked("f9"),
+            on_f9_offline=fields.ticked("f9_offline"),
         )
         center.store.schedules.put_group(group)
     except BadForm:

@@ -36,6 +36,8 @@ SAID = {
     "goes-on": "It goes on.",
     "paused": "Paused: nothing starts by itself until you resume it.",
     "resumed": "Resumed: what is due starts again.",
+    "offline": "You work offline: what ran was stopped, and nothing starts but what is for offline.",
+    "online": "You work online: everything is synchronized, and mail is sent.",
     "forgotten": "Forgotten.",
     "resolved": "Resolved. What has to be sent for it, the next synchronization sends.",
     "nothing": "Nothing was chosen.",

@@ -17,7 +17,7 @@ from tests.scenarios.cli_rig import Cli, message, spawned
 from tests.servers.fake_answer import Answer
 from tests.servers.fakeimap import FakeImap
 
-HANG_SECONDS = 30
+HANG_SECONDS = 60
 
 
 @pytest.fixture
@@ -111,9 +111,9 @@ def test_a_daemon_that_ends_midway_is_told_of_and_sync_goes_on_alone(
         asking = spawned(maildock.home, "sync", "--json", password=fake_imap.password)
         assert held.asked.wait(HANG_SECONDS)
         process.send_signal(end)
+        process.wait(HANG_SECONDS)  # before its server answers: the run is cut off in any case
         held.let_go.set()
         out, err = asking.communicate(timeout=HANG_SECONDS)
-        process.wait(HANG_SECONDS)
     assert asking.returncode == 0, err
     assert "goes on alone" in err
     assert "Traceback" not in err
@@ -213,3 +213,64 @@ def test_what_a_daemon_does_is_listed_and_stopped_whole_or_in_part(maildock: Cli
         assert maildock("pause", "--json").rows == [{"verb": "pause"}]
         assert "Paused" in maildock("schedule").out
         assert maildock("resume").code == 0
+
+
+def test_groups_and_f9_are_sent_and_received_alone_and_beside_a_daemon(maildock: Cli, fake_imap: FakeImap) -> None:
+    maildock.add(fake_imap.port, name="home")
+    assert maildock("groups", "add", "Mine", "--account", "home", "--headers-only").code == 0
+    assert maildock("send-receive", "--group", "Nobody").code == ExitCode.USAGE
+    assert maildock("send-receive", "work", "--f9").code == ExitCode.USAGE
+    alone = maildock("send-receive", "--group", "Mine", "--json")
+    assert {item["account"] for item in alone.rows[-1]["items"]} == {"home"}
+    with daemon(maildock, fake_imap):
+        both = maildock("send-receive", "--f9", "--json")
+    ends = [row for row in both.rows if row["type"] == "done"]
+    assert [{item["account"] for item in end["items"]} for end in ends] == [{"home"}, {"work"}]
+    assert [end["downloaded"]["bodies"] for end in ends] == [0, 10]
+
+
+def test_a_daemon_takes_up_accounts_that_are_added_changed_and_removed(maildock: Cli, fake_imap: FakeImap) -> None:
+    with daemon(maildock, fake_imap, "--retry-minutes", 5) as process:
+        assert process.stderr is not None
+        maildock.add(fake_imap.port, name="home")
+        assert "accounts changed: home" in process.stderr.readline()
+        while ("home", "settings", "succeeded") not in ran(maildock):
+            assert process.poll() is None
+        assert maildock("account", "set", "home", "--port", 1).code == 0
+        assert "accounts changed: home" in process.stderr.readline()
+        beside = maildock("sync", "home")
+        assert (beside.code, "goes on alone" in beside.err) == (ExitCode.UNREACHABLE, False)
+        (maildock.home / "accounts.toml").write_text("what is this")
+        assert "stay as they were" in process.stderr.readline()
+        assert maildock("daemon", "--retry-minutes", 0).code == ExitCode.USAGE
+
+
+def ran(maildock: Cli) -> list[tuple[str, str, str]]:
+    return [(row["account"], row["trigger"], row["result"]) for row in maildock("history", "--json").rows]
+
+
+def test_a_daemon_is_sent_offline_and_back_and_catches_up(maildock: Cli, fake_imap: FakeImap) -> None:
+    assert maildock("sync").code == 0
+    with daemon(maildock, fake_imap):
+        assert maildock("offline", "--json").rows == [{"verb": "offline"}]
+    with daemon(maildock, fake_imap) as process:  # it is kept
+        fake_imap.append("INBOX", message(11))
+        assert maildock("online").code == 0
+        while ("work", "connect", "succeeded") not in ran(maildock):
+            assert process.poll() is None
+    assert len(maildock("list", "INBOX", "--json").rows) == 11
+
+
+def test_where_no_socket_can_be_a_daemon_works_without(maildock: Cli, fake_imap: FakeImap) -> None:
+    assert maildock("sync").code == 0
+    (maildock.home / "mail.db.control").mkdir()
+    process = spawned(maildock.home, "daemon", password=fake_imap.password)
+    try:
+        assert process.stderr is not None
+        assert "no control socket" in process.stderr.readline()
+        assert maildock("sync").code == 0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(HANG_SECONDS) == 0
+    finally:
+        process.kill()
+        process.communicate()

@@ -4,6 +4,9 @@ import json
 import os
 import socket
 import stat
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -188,7 +191,6 @@ def test_the_socket_is_the_owners_alone_and_a_second_daemon_is_refused(tmp_path:
 def test_a_path_that_is_too_long_for_a_socket_leads_to_a_room_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", "/dev/shm/c" if os.path.isdir("/dev/shm/c") else "/tmp")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(short := Path(os.path.realpath("/tmp")) / f"md{os.getpid()}"))
     deep = tmp_path / ("d" * 100)
     deep.mkdir()
@@ -218,6 +220,34 @@ def test_the_place_of_a_dead_daemon_is_taken(tmp_path: Path) -> None:
 def test_a_process_of_another_user_is_turned_away(tmp_path: Path) -> None:
     with daemon(tmp_path, uid=os.geteuid() + 1) as one, pytest.raises(DaemonGone):
         one.desk.running()
+
+
+KNOCK = """
+import os, socket, sys
+os.setuid(65_534)
+line = socket.socket(socket.AF_UNIX)
+try:
+    line.connect(sys.argv[1])
+    line.sendall(b'{"maildock":1,"ask":"running"}\\n')
+    print(line.recv(1000))
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_another_user_is_kept_out_by_the_file_and_by_the_system() -> None:
+    def knocked(path: Path) -> str:
+        said = [sys.executable, "-c", KNOCK, os.fspath(path)]
+        return subprocess.run(said, cwd="/", capture_output=True, text=True, check=True).stdout.strip()
+
+    with tempfile.TemporaryDirectory(prefix="md", dir="/tmp") as room:
+        Path(room).chmod(0o755)
+        with daemon(Path(room)) as one:
+            assert knocked(one.server.path) == "PermissionError"
+            one.server.path.chmod(0o666)
+            assert knocked(one.server.path) in ("b''", "ConnectionResetError", "BrokenPipeError")
+            assert one.desk.running() == ()
 
 
 @pytest.mark.parametrize(

@@ -83,3 +83,16 @@ def test_an_account_that_another_process_synchronizes_is_shown_as_that(tmp_path:
         assert "running elsewhere" in client.get("/").text
         site.store.finish_run(run, status="succeeded", counts={})
         assert "in another process" not in client.get("/running").text
+
+
+def test_going_offline_and_online_is_told_to_the_daemon_and_done_here_without_one(tmp_path: Path) -> None:
+    server = mail()
+    with Site(tmp_path, work=server) as site:
+        client = site.entered()
+        with daemon(site.store.path, server):
+            assert client.post("/offline").headers["location"].endswith("said=offline")
+            page = client.get("/").text
+            assert "You work offline" in page and "Work online" in page
+        assert site.store.schedules.offline
+        assert client.post("/online").headers["location"].endswith("said=online")
+        assert not site.store.schedules.offline

@@ -21,6 +21,7 @@ PAGES = ("/", "/running", "/results", "/conflicts", "/history", "/schedules", "/
 FILES = ("/monitor.css", "/monitor.js", "/monitor.svg")
 FORMS = (
     *("/sync", "/stop", "/cancel", "/pause", "/resume", "/events/retry", "/events/forget", "/conflicts/resolve"),
+    *("/offline", "/online"),
     *("/outbox/cancel", "/outbox/retry", "/outbox/suspend", "/outbox/resume", "/schedules/add", "/schedules/change"),
     *("/schedules/remove", "/schedules/enable", "/schedules/disable", "/groups/put", "/groups/remove"),
 )
