@@ -60,7 +60,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *SEAM,
         "provider.bridge",
     ),
-    "provider.manager": ("store", "leaves", "provider.entry", "provider.bridge"),
+    "provider.manager": ("store", "leaves", "provider.entry", "provider.bridge", "provider.sources.parking"),
     "provider.testing": ("store.mail", "leaves", "provider.sources.memory", "provider.transport.base", *SEAM),
     "provider.monitor": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
     "provider.cli": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
@@ -84,6 +84,7 @@ PURE = (
     "provider.transport.policy",
     "provider.backoff",
     "provider.manager.schedule",
+    "provider.manager.watchlist",
     "provider.phases",
 )
 IMPURE_LIBRARIES = {"asyncio", "threading", "socket", "time", "sqlmodel", "sqlalchemy", "sqlite3", "imapclient"}

@@ -146,7 +146,7 @@ COMMANDS = {
     "events": "--account --severity --all --limit --json",
     "events remove": "--json",
     "events retry": "--json",
-    "daemon": "--json",
+    "daemon": "--json --push",
     "groups": "--json",
     "groups add": f"--account {GROUP_OPTIONS}",
     "groups set": f"--account {GROUP_OPTIONS}",

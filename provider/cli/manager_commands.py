@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from store import Group, MailStore, ScheduleRecord
 
     from ..manager.manager import Ran
+    from ..manager.push import Pushed
 
 __all__ = ["daemon", "groups", "pause", "resume", "schedule"]
 
@@ -43,8 +44,12 @@ Receive = Annotated[bool | None, typer.Option("--receive/--no-receive", help="Sy
 OnF9 = Annotated[bool | None, typer.Option("--f9/--no-f9", help="Part of Send/Receive All.")]
 
 
-def daemon(context: typer.Context, json: Json = False) -> None:
-    """Run the schedules, in the foreground, until Ctrl-C or SIGTERM; print a line for each run."""
+def daemon(
+    context: typer.Context,
+    json: Json = False,
+    push: Annotated[bool, typer.Option("--push/--no-push", help="Let servers tell of new mail; poll the rest.")] = True,
+) -> None:
+    """Run the schedules and hear of new mail, in the foreground, until Ctrl-C or SIGTERM; print a line for each run."""
     from .. import MailStoreProvider
     from ..manager.manager import SyncManager
 
@@ -58,6 +63,9 @@ def daemon(context: typer.Context, json: Json = False) -> None:
     def heard(ran: "Ran") -> None:
         _put_ran(ran, json=json)
 
+    def pushed(run: "Pushed") -> None:
+        _put_pushed(run, json=json)
+
     before = {}
     if threading.current_thread() is threading.main_thread():
         before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -65,9 +73,9 @@ def daemon(context: typer.Context, json: Json = False) -> None:
         with (
             opened(home, create=True) as store,
             MailStoreProvider(store, accounts) as provider,
-            SyncManager(store, provider, heard=heard),
+            SyncManager(store, provider, heard=heard, push=push, pushed=pushed),
         ):
-            hint(f"maildock: {len(store.schedules.all())} schedules. Ctrl-C ends.")
+            hint(f"maildock: {len(store.schedules.all())} schedules{', and push' if push else ''}. Ctrl-C ends.")
             while not ended.wait(WAIT_SECONDS):
                 pass
     finally:
@@ -320,6 +328,23 @@ def _put_ran(ran: "Ran", *, json: bool) -> None:
     put(
         f"{moment(ran.ended_at)} {one_line(ran.group)}: {one_line(ran.outcome)}{again}, next run {moment(ran.next_run)}"
     )
+
+
+def _put_pushed(run: "Pushed", *, json: bool) -> None:
+    if json:
+        put_json(
+            {
+                "account": run.account,
+                "folder": run.folder,
+                "began": _iso(run.began_at),
+                "ended": _iso(run.ended_at),
+                "outcome": run.outcome,
+                "new": run.new,
+            }
+        )
+        return
+    place = f"{run.account} {run.folder}" if run.folder is not None else run.account
+    put(f"{moment(run.ended_at)} {one_line(place)}: {one_line(run.outcome)}, {run.new} new")
 
 
 def _group_facts(one: "Group") -> dict[str, object]:

@@ -30,6 +30,7 @@ from ..failure import frames_of
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
+from .push import Push, Pushed
 from .schedule import BadSchedule, Every, next_run, parse
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class SyncManager:
     """Runs the schedules of a store by a provider. Thread-safe; ``start`` and ``stop``, or a context manager.
 
     *retry_seconds*: after the first failure. *heard*: is told of each run that ended, on the manager's thread.
-    *callback*: hears the events of every run. *random* is for tests.
+    *callback*: hears the events of every run. *push*: let servers tell of new mail, and poll those who do not
+    (``push``); *pushed* is told of each run that came of it. *random* is for tests.
     """
 
     def __init__(
@@ -91,6 +93,8 @@ class SyncManager:
         retry_seconds: float = RETRY_SECONDS,
         heard: Callable[[Ran], object] | None = None,
         callback: "ProgressCallback | None" = None,
+        push: bool = False,
+        pushed: Callable[[Pushed], object] | None = None,
         random: Random | None = None,
     ) -> None:
         if not 1 <= retry_seconds <= RETRY_SECONDS_MAX:
@@ -111,6 +115,8 @@ class SyncManager:
         self._life = ExitStack()
         self._owner = self._life.enter_context(owning())
         self._thread: threading.Thread | None = None
+        self.push = Push(store, provider, clock=clock, heard=pushed, callback=callback, random=random) if push else None
+        """Who watches the servers; None: nobody does."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -128,6 +134,8 @@ class SyncManager:
                 raise Closed("This manager was stopped.")
             if self._thread is None:
                 self._thread = self._bridge.spawn("manager", self._loop)
+            if self.push is not None:
+                self.push.start()
 
     def stop(self) -> None:
         """Cancel what this manager runs by schedule, and start nothing any more; what was cut off stays due."""
@@ -137,6 +145,8 @@ class SyncManager:
             self._stopping = True
             handles = [one.handle for one in self._running.values()]
         self._wake.set()
+        if self.push is not None:
+            self.push.stop()
         for handle in handles:
             handle.cancel()
         for handle in handles:
