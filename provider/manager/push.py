@@ -129,8 +129,9 @@ class Push:
             return
         self._stopping = True
         self._wake()
-        for stop in list(self._stops.values()):
-            stop.stop()
+        for account, stop in list(self._stops.items()):
+            if account not in self._lines:  # who has a line says goodbye on it
+                stop.stop()
         self._bridge.join(STOP_SECONDS)
         self._end()
 
@@ -208,8 +209,8 @@ class Push:
         here = {one.id: one for one in self._provider.accounts}
         for account, before in list(self._accounts.items()):
             if here.get(account) is not before:
-                if (stop := self._stops.pop(account, None)) is not None:
-                    stop.stop()
+                if account not in self._lines and account in self._stops:
+                    self._stops[account].stop()
                 self._close(account)
                 self._list.remove(account)
                 del self._accounts[account]
