@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,7 +34,7 @@ INBOX = FolderPath(("INBOX",))
 class Household:
     """Accounts on *server*, a home with them in it, and a daemon that is started and killed."""
 
-    def __init__(self, server: Dovecot, home: Path, accounts: int) -> None:
+    def __init__(self, server: Dovecot, home: Path, accounts: int, more: Mapping[str, object]) -> None:
         self._home = home
         self._users = {AccountId(f"user{n:02}"): server.add_user(f"user{n:02}", PASSWORD) for n in range(accounts)}
         self._delivered = dict.fromkeys(self._users, 0)
@@ -45,7 +45,7 @@ class Household:
         for user in self._users.values():
             with connected(user):
                 pass  # its mailbox is made by the first login: that is no part of anything
-        (home / "accounts.toml").write_bytes(_accounts_file(self._users).encode())
+        (home / "accounts.toml").write_bytes(_accounts_file(self._users, more).encode())
         (home / "accounts.toml").chmod(0o600)
         self.store: MailStore = open_store(home / "mail.db")
 
@@ -53,6 +53,10 @@ class Household:
     def accounts(self) -> tuple[AccountId, ...]:
         """All accounts, in order."""
         return tuple(self._users)
+
+    def user(self, account: AccountId) -> DovecotAccount:
+        """Return the account on its server."""
+        return self._users[account]
 
     @property
     def pid(self) -> int:
@@ -68,7 +72,7 @@ class Household:
 
     def wait_until_all_ran(self, times: int = 1) -> None:
         """Wait until each account was synchronized *times* by what its server told. Raises RuntimeError."""
-        self._wait(lambda: all(self.runs(account) >= times for account in self.accounts), START_SECONDS_MAX)
+        self.wait_until(lambda: all(self.runs(account) >= times for account in self.accounts), START_SECONDS_MAX)
 
     def runs(self, account: AccountId) -> int:
         """Return how many runs of *account* a telling started, and went well."""
@@ -77,7 +81,7 @@ class Household:
             runs = view.runs(account) if known else ()
         return sum(run.trigger == "push" and run.status == "succeeded" for run in runs)
 
-    def deliver(self, account: AccountId) -> float:
+    def deliver(self, account: AccountId, *, wait: bool = True) -> float:
         """Put one message into the account's INBOX on the server; return the seconds until the store has it."""
         self._delivered[account] += 1
         number = self._delivered[account]
@@ -88,7 +92,8 @@ class Household:
         with connected(self._users[account]) as connection:
             connection.command(b"APPEND INBOX {%d+}\r\n" % len(message) + message)
             delivered = time.monotonic()
-            self._wait(lambda: self.count(account) >= number, ARRIVE_SECONDS_MAX)
+            if wait:
+                self.wait_until(lambda: self.count(account) >= number)
         return time.monotonic() - delivered
 
     def count(self, account: AccountId) -> int:
@@ -127,7 +132,8 @@ class Household:
         assert found is not None
         return found[1]
 
-    def _wait(self, what: Callable[[], bool], seconds: float) -> None:
+    def wait_until(self, what: Callable[[], bool], seconds: float = ARRIVE_SECONDS_MAX) -> None:
+        """Wait until *what* is true. Raises RuntimeError after *seconds*."""
         until = time.monotonic() + seconds
         while not what():
             if self._process is not None and self._process.poll() is None:
@@ -139,17 +145,20 @@ class Household:
 
 
 @contextmanager
-def household(accounts: int, directory: Path, *, extra: str = "") -> Iterator[Household]:
-    """A Dovecot of its own and a household of so many *accounts*; the daemon is not started."""
-    with Dovecot(extra=extra) as server:
-        made = Household(server, directory / "home", accounts)
+def household(accounts: int, directory: Path, **more: object) -> Iterator[Household]:
+    """A Dovecot of its own and a household of so many *accounts*; the daemon is not started.
+
+    *more* stands in accounts.toml with each of them.
+    """
+    with Dovecot() as server:
+        made = Household(server, directory / "home", accounts, more)
         try:
             yield made
         finally:
             made.close()
 
 
-def _accounts_file(users: dict[AccountId, DovecotAccount]) -> str:
+def _accounts_file(users: dict[AccountId, DovecotAccount], more: Mapping[str, object]) -> str:
     return tomli_w.dumps(
         {
             "accounts": {
@@ -159,6 +168,7 @@ def _accounts_file(users: dict[AccountId, DovecotAccount]) -> str:
                     "user": user.user,
                     "security": "none",
                     "password_command": f"echo {user.password}",
+                    **more,
                 }
                 for name, user in users.items()
             }
