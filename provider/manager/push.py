@@ -50,6 +50,8 @@ LOOK_SECONDS = 1.0
 RUN_LOOK_SECONDS = 0.1
 """While something runs: how soon its end is seen."""
 STOP_SECONDS = 2.0
+SLEPT_SECONDS = 20.0
+"""By which the wall clock got ahead between two looks: spans do not count while a machine sleeps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +117,8 @@ class Push:
         for end in (self._ears, self._mouth):
             end.setblocking(False)
         self._selector.register(self._ears, selectors.EVENT_READ, None)
-        self._paused = self._stopping = False
+        self._paused = self._resting = self._nudged = self._stopping = False
+        self._wall_ahead = self._wall(self._clock.monotonic())
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -145,13 +148,31 @@ class Push:
         one = self._list.all.get(account)
         return one.why if one is not None else ""
 
+    def look_again(self) -> None:
+        """Try every line at once, and those that were lost too: the machine slept, or its network is another one.
+
+        From any thread; a step sees to it. Goes on after ``rest``.
+        """
+        self._resting, self._nudged = False, True
+        self._wake()
+
+    def rest(self) -> None:
+        """Give up every line and begin nothing until ``look_again``: there is no network, or none that may be used.
+
+        From any thread; a step sees to it. What runs goes on.
+        """
+        self._resting = True
+        self._wake()
+
     def step(self, seconds: float = 0.0) -> None:
         """Do what is to do, and wait for servers *seconds* at most."""
         now = self._clock.monotonic()
         self._compare_accounts(now)
         self._take_lines(now)
         self._collect(now)
-        self._begin(now)
+        self._see_what_happened(now)
+        if not self._resting:
+            self._begin(now)
         ready = {key.data for key, _ in self._selector.select(self._patience(seconds, now))}
         if None in ready:
             with suppress(BlockingIOError):
@@ -198,9 +219,29 @@ class Push:
         if self._runs:
             seconds = min(seconds, RUN_LOOK_SECONDS)
         times = [one.line.due for one in self._lines.values()]
-        if not self._paused and (due := self._list.due(now)) is not None:
+        if not (self._paused or self._resting) and (due := self._list.due(now)) is not None:
             times.append(due)
         return max(0.0, min(seconds, min(times, default=now + seconds) - now))
+
+    def _wall(self, now: float) -> float:
+        return self._clock.now().timestamp() - now
+
+    def _see_what_happened(self, now: float) -> None:
+        """Obey ``rest`` and ``look_again``; a wall clock that ran away tells that the machine slept."""
+        if self._resting:
+            for account in list(self._stops):
+                if account not in self._lines:
+                    self._stops[account].stop()
+                self._close(account)
+                self._list.let_go(account, now)
+            return
+        ahead = self._wall(now)
+        if self._nudged or ahead - self._wall_ahead > SLEPT_SECONDS:
+            self._nudged = False
+            self._list.begin_anew(now)
+            for one in self._lines.values():
+                one.line.prove(now)
+        self._wall_ahead = ahead
 
     # --- accounts and lines --------------------------------------------------------------------------------------
 

@@ -95,6 +95,18 @@ class Watchlist:
         first = now + min(POLL_FIRST_SECONDS, self._poll_seconds)
         self.all[account] = Watched(account=account, since=now, line_at=now, poll_at=first, run_at=now)
 
+    def begin_anew(self, now: float) -> None:
+        """Forget what failed before, of all that have no line: the network is another one."""
+        for one in self._waiting():
+            one.line_at, one.failures = now, 0
+            one.run_at, one.run_failures = now, 0
+
+    def let_go(self, account: AccountId, now: float) -> None:
+        """Take that the line was given up on purpose, and nothing is wrong with it."""
+        one = self.all[account]
+        one.standing, one.since, one.line_at = Standing.WAITING, now, now
+        one.poll_at = now + min(POLL_FIRST_SECONDS, self._poll_seconds)
+
     def remove(self, account: AccountId) -> None:
         """Forget an account."""
         self.all.pop(account, None)

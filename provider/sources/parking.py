@@ -48,6 +48,10 @@ class ParkedLine(Protocol):
         """
         ...
 
+    def prove(self, now: float) -> None:
+        """Ask with the next turn whether anybody is there: the machine slept, or its network is another one."""
+        ...
+
     def close(self) -> None:
         """Say goodbye without waiting for an answer, and close. Never raises, never blocks."""
         ...

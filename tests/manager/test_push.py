@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -297,3 +298,31 @@ def test_fifty_lines_are_one_thread_and_leave_none_behind(tmp_path: Path) -> Non
         one.push.stop()
         assert one.push._bridge.alive() == () and len(before) > 1
         one.push.stop()
+
+
+def parked_twice() -> list[Step]:
+    return [*PARKED, asks("DONE"), says("{c} OK done|"), asks("{d} IDLE"), says("+|"), *LEFT]
+
+
+def test_a_machine_that_slept_tries_its_lines_at_once(tmp_path: Path) -> None:
+    with scene(tmp_path, parked_twice()) as one:
+        one.settle(1)
+        one.clock._start += timedelta(hours=8)  # spans do not count while a machine sleeps
+        one.until(lambda: one.push._lines[A].line._watch._sent == 3 and one.push._lines[A].line.parked)  # type: ignore[attr-defined]
+        one.until(lambda: one.push._lines[A].line._watch.state.value == "parked")  # type: ignore[attr-defined]
+
+
+def test_another_network_tries_what_was_lost_at_once_and_none_rests(tmp_path: Path) -> None:
+    with scene(tmp_path, [*PARKED, *LEFT], [says("* BYE [UNAVAILABLE] later|")], [*PARKED, *LEFT]) as one:
+        one.settle(1)
+        one.push.rest()
+        for _ in range(3):
+            one.push.step()
+        assert (one.push.watching, one.push._lines) == ((), {})
+        one.push.look_again()
+        one.until(lambda: one.push.why_not(A))
+        for _ in range(3):
+            one.push.step()
+        assert one.push._list.all[A].line_at >= 300
+        one.push.look_again()
+        one.until(lambda: one.push.watching == (A,))

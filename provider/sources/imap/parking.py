@@ -51,6 +51,10 @@ class ImapLine:
             del self._watch.out[: self._channel.offer(bytes(self._watch.out))]
         return changed
 
+    def prove(self, now: float) -> None:
+        """Leave IDLE with the next turn, and enter it again if there is an answer."""
+        self._watch.prove(now)
+
     def close(self) -> None:
         """Say goodbye if it goes at once, and close."""
         with suppress(ProviderError):  # it is gone already, which may be why it is closed

@@ -90,7 +90,7 @@ class Watch:
         """Octets of a literal that are still to be passed over."""
         self._octets = 0
         """Heard since the last IDLE."""
-        self._heard_at = self._entered_at = now
+        self._entered_at = now
         if capabilities is None:
             self._say(WatchState.CAPABILITY, b"CAPABILITY", now)
         else:
@@ -106,7 +106,6 @@ class Watch:
 
         Raises what ended the line: see ``sources.parking``.
         """
-        self._heard_at = now
         self._octets += len(octets)
         if self._octets > FLOOD_OCTETS:
             raise LimitExceeded(f"The server sent more than {FLOOD_OCTETS:,} octets to a connection that only listens.")
@@ -138,6 +137,11 @@ class Watch:
         self.state = WatchState.LEAVING
         self.out += b"DONE\r\n"
         self.due = now + ANSWER_SECONDS
+
+    def prove(self, now: float) -> None:
+        """Let the next ``tick`` try the line, whatever was heard of it."""
+        if self.state is WatchState.PARKED:
+            self.due = now
 
     def farewell(self) -> bytes:
         """Return what ends the line politely from wherever it stands; nothing is said afterwards."""
