@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from store import Group, MailStore, ScheduleRecord
 
     from ..manager.manager import Ran
-    from ..manager.push import Pushed
+    from ..manager.pushruns import Pushed
 
 __all__ = ["daemon", "groups", "pause", "resume", "schedule"]
 

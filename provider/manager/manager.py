@@ -30,7 +30,8 @@ from ..failure import frames_of
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
-from .push import Push, Pushed
+from .push import Push
+from .pushruns import Pushed
 from .schedule import BadSchedule, Every, next_run, parse
 
 if TYPE_CHECKING:

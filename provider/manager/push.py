@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
@@ -27,11 +26,9 @@ from ..cancel import Stop
 from ..channel import Deaf
 from ..clock import Clock, SystemClock
 from ..errors import Closed, CommandRefused, ProviderError, TooManyConnections
-from ..events import Counts, ResultStatus
 from ..failure import frames_of
-from ..handle import SyncHandle
-from ..request import SyncFlags, SyncRequest, Trigger
 from ..sources.parking import ParkedLine, WatchableSource
+from .pushruns import Pushed, PushRuns
 from .watchlist import LINES_MAX, POLL_SECONDS, Standing, Watchlist
 
 if TYPE_CHECKING:
@@ -40,11 +37,10 @@ if TYPE_CHECKING:
     from ..callback import ProgressCallback
     from ..entry import MailStoreProvider
 
-__all__ = ["Push", "Pushed"]
+__all__ = ["Push"]
 
 log = logging.getLogger(__name__)
 
-INBOX = "INBOX"
 LOOK_SECONDS = 1.0
 """Accounts that come and go, and a pause that ends, are seen that soon."""
 RUN_LOOK_SECONDS = 0.1
@@ -54,33 +50,11 @@ SLEPT_SECONDS = 20.0
 """By which the wall clock got ahead between two looks: spans do not count while a machine sleeps."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pushed:
-    """One run that a server's telling, or a poll, started, and that is over."""
-
-    account: AccountId
-    folder: str | None
-    """None: the account was polled as a whole."""
-    began_at: datetime
-    ended_at: datetime
-    outcome: str
-    """ResultStatus value."""
-    new: int
-    """Messages that came."""
-
-
 @dataclass(slots=True, kw_only=True)
 class _Line:
     line: ParkedLine
     events: int
     parked: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
-    handle: SyncHandle
-    whole: bool
-    began_at: datetime
 
 
 class Push:
@@ -104,12 +78,11 @@ class Push:
     ) -> None:
         self._store, self._provider = store, provider
         self._clock = clock if clock is not None else SystemClock()
-        self._heard, self._callback = heard, callback
         self._list = Watchlist(lines_max=lines_max, poll_seconds=poll_seconds, random=random or Random())
         self._accounts: dict[AccountId, Account] = {}
         self._lines: dict[AccountId, _Line] = {}
         self._stops: dict[AccountId, Stop] = {}
-        self._runs: dict[AccountId, _Run] = {}
+        self._runs = PushRuns(provider, self._clock, heard=heard, callback=callback)
         self._come: queue.SimpleQueue[tuple[AccountId, Stop, ParkedLine | Exception]] = queue.SimpleQueue()
         self._bridge = Bridge()
         self._selector = selectors.DefaultSelector()
@@ -169,7 +142,8 @@ class Push:
         now = self._clock.monotonic()
         self._compare_accounts(now)
         self._take_lines(now)
-        self._collect(now)
+        for ended in self._runs.ended():
+            self._list.ran(ended.account, ok=ended.ok, empty=ended.empty, now=now)
         self._see_what_happened(now)
         if not self._resting:
             self._begin(now)
@@ -195,8 +169,7 @@ class Push:
                 return
 
     def _end(self) -> None:
-        for run in self._runs.values():
-            run.handle.cancel()
+        self._runs.cancel()
         while not self._come.empty():
             _, stop, came = self._come.get()
             stop.stop()
@@ -204,6 +177,7 @@ class Push:
                 came.close()
         for account in list(self._lines):
             self._close(account)
+            self._list.let_go(account, self._clock.monotonic())
         if self._thread is None or not self._thread.is_alive():
             self._selector.close()
             self._ears.close()
@@ -272,7 +246,8 @@ class Push:
             return
         self._paused = self._store.schedules.paused
         for account, whole in () if self._paused else self._list.to_run(now):
-            self._run(account, now, whole=whole)
+            if not self._runs.start(account, whole=whole):
+                self._list.ran(account, ok=False, empty=True, now=now)
 
     def _connect(self, account: AccountId, stop: Stop, now: float) -> None:
         """Connect and log in; on a thread of its own."""
@@ -337,47 +312,3 @@ class Push:
             for key in [key for key in self._selector.get_map().values() if key.data == account]:
                 self._selector.unregister(key.fd)
             one.line.close()
-
-    # --- runs ----------------------------------------------------------------------------------------------------
-
-    def _run(self, account: AccountId, now: float, *, whole: bool) -> None:
-        more = SyncFlags.SYNC_BACKGROUND if whole else SyncFlags.SYNC_THESE_FOLDERS
-        request = SyncRequest(
-            flags=SyncFlags.ALL_DIRECTIONS | more,
-            accounts=(account,),
-            folders=() if whole else (INBOX,),
-            trigger=Trigger.SCHEDULED if whole else Trigger.PUSH,
-            callback=self._callback,
-        )
-        try:
-            handle = self._provider.SynchronizeInBackground(request)
-        except (ProviderError, StoreError) as error:
-            if isinstance(error, Closed):
-                raise
-            self._list.ran(account, ok=False, empty=True, now=now)
-            return
-        self._runs[account] = _Run(handle=handle, whole=whole, began_at=self._clock.now())
-
-    def _collect(self, now: float) -> None:
-        for account, run in list(self._runs.items()):
-            result = run.handle.result
-            if result is None:
-                continue
-            del self._runs[account]
-            ok = None if result.status is ResultStatus.CANCELED else result.ok
-            empty = result.downloaded == result.uploaded == Counts()
-            self._list.ran(account, ok=ok, empty=empty, now=now)
-            if self._heard is None:
-                continue
-            pushed = Pushed(
-                account=account,
-                folder=None if run.whole else INBOX,
-                began_at=run.began_at,
-                ended_at=self._clock.now(),
-                outcome=result.status.value,
-                new=result.downloaded.new,
-            )
-            try:
-                self._heard(pushed)
-            except Exception as error:  # a host's own: it costs what it heard, and no run
-                log.error("What hears of runs raised %s.\n%s", type(error).__name__, frames_of(error))

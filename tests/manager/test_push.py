@@ -14,7 +14,8 @@ import pytest
 
 from provider import Account, MailStoreProvider, Password, Security
 from provider.events import ItemStatus
-from provider.manager.push import Push, Pushed
+from provider.manager.push import Push
+from provider.manager.pushruns import Pushed
 from provider.manager.watchlist import POLL_FIRST_SECONDS, POLL_SECONDS, REFUSED_SECONDS
 from provider.request import SyncFlags, SyncRequest, Trigger
 from provider.sources.imap.watching import ANSWER_SECONDS, FLOOD_OCTETS, SILENCE_SECONDS

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from provider import Account, MailStoreProvider, Security
-from provider.manager.push import Push, Pushed
+from provider.manager.manager import SyncManager
+from provider.manager.push import Push
+from provider.manager.pushruns import Pushed
 from provider.sources.imap.watching import ANSWER_SECONDS, RENEW_SECONDS, WatchState
 from provider.testing import ManualClock
 from store import FolderPath, MailStore, open_store
@@ -149,3 +151,18 @@ def test_a_renewed_line_goes_on_telling(dovecot: DovecotAccount, tmp_path: Path)
             one.until(lambda number=number: clock.advance(0.1) or one.messages("a") == number)  # type: ignore[func-returns-value]
         assert one.push._lines[AccountId("a")].line._watch is watch  # type: ignore[attr-defined]
         assert clock.monotonic() > RENEW_SECONDS and watch._sent == 1 + 1 + 8
+
+
+def test_a_manager_watches_when_it_is_told_to_and_ends_with_it(dovecot: DovecotAccount, tmp_path: Path) -> None:
+    came = threading.Event()
+    with (
+        dovecot.client() as client,
+        open_store(tmp_path / "mail.db") as store,
+        MailStoreProvider(store, [watched(dovecot)]) as provider,
+        SyncManager(store, provider, push=True, pushed=lambda _: came.set()) as manager,
+    ):
+        client.append("INBOX", mail(1, 500), [])
+        assert came.wait(GUARD_SECONDS)
+        manager.stop()
+        assert manager.push is not None and manager.push.watching == ()
+        assert SyncManager(store, provider).push is None
