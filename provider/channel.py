@@ -216,6 +216,8 @@ class Channel:
         self._exit.close()
         with self._lock, suppress(OSError):
             self._sock.close()
+        # The reader is in a circle with us: its quarter of a megabyte would stay until the collector comes by.
+        self.reader = io.BufferedReader(_Raw(self._receive), 1)
 
     def _handshake(self, secured: ssl.SSLSocket) -> None:
         """Do what can be done of the handshake without waiting."""
