@@ -275,10 +275,16 @@ class Push:
             elif isinstance(came, Exception):
                 self._lose(account, came, now)
             else:
-                events = selectors.EVENT_READ
-                self._lines[account] = one = _Line(line=came, events=events)
-                self._selector.register(came.fileno(), events, account)
-                self._turn(account, one, now)
+                self._take(account, came, now)
+
+    def _take(self, account: AccountId, line: ParkedLine, now: float) -> None:
+        self._lines[account] = one = _Line(line=line, events=selectors.EVENT_READ)
+        try:
+            self._selector.register(line.fileno(), one.events, account)
+        except (OSError, ValueError, KeyError) as error:  # it is closed already
+            self._lose(account, error, now)
+        else:
+            self._turn(account, one, now)
 
     def _turn(self, account: AccountId, one: _Line, now: float) -> None:
         try:

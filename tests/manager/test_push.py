@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from provider import Account, MailStoreProvider, Password, Security
+from provider.errors import LimitExceeded
 from provider.events import ItemStatus
 from provider.manager.push import Push
 from provider.manager.pushruns import Pushed
@@ -73,7 +75,7 @@ class Scene:
         self.clock, self.play, self.ran = ManualClock(), play, list[Pushed]()
         self.asked: list[SyncRequest] = []
         self.store: MailStore = open_store(path / "mail.db")
-        self.provider = MailStoreProvider(self.store, run=self._run)
+        self.provider = MailStoreProvider(self.store, run=self._run, source_of=more.pop("source_of", None))  # type: ignore[arg-type]
         self.push = Push(self.store, self.provider, clock=self.clock, heard=self.ran.append, **more)  # type: ignore[arg-type]
 
     def _run(
@@ -327,3 +329,58 @@ def test_another_network_tries_what_was_lost_at_once_and_none_rests(tmp_path: Pa
         assert one.push._list.all[A].line_at >= 300
         one.push.look_again()
         one.until(lambda: one.push.watching == (A,))
+
+
+class Odd:
+    """A source of a host's own whose lines do as they like."""
+
+    def __init__(self, fault: Exception, *, later: bool) -> None:
+        self.fault, self.later, self.closed = fault, later, 0
+        self.parked, self.due, self.hungry, self.wants_write = True, 1e9, True, False
+        self._ours, self._theirs = socket.socketpair()
+
+    def connect(self, stop: object, listener: object) -> object:
+        raise self.fault
+
+    def park(self, stop: object, listener: object, now: float) -> Odd:
+        if not self.later:
+            raise self.fault
+        return self
+
+    def fileno(self) -> int:
+        return self._ours.fileno()
+
+    def prove(self, now: float) -> None:
+        self.due = now
+
+    def turn(self, now: float) -> bool:
+        raise self.fault
+
+    def close(self) -> None:
+        self.closed += 1
+        self._ours.close()
+        self._theirs.close()
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("fault", [ValueError("x"), OSError("x"), LimitExceeded("too much")])
+def test_a_source_that_raises_anything_costs_its_line_and_is_polled(
+    tmp_path: Path, fault: Exception, later: bool
+) -> None:
+    odd = Odd(fault, later=later)
+    with scene(tmp_path, source_of=lambda account: odd) as one:
+        one.add(1)
+        one.until(lambda: one.push.why_not(A))
+        assert (odd.closed, one.push._lines, one.push.watching) == (int(later), {}, ())
+        one.after(POLL_FIRST_SECONDS)
+        one.settle(1)
+        odd.close()
+
+
+def test_mail_that_nobody_tells_of_is_asked_for(tmp_path: Path) -> None:
+    with scene(tmp_path) as one:
+        one.provider.add_account(Account(id=B, kind="maildir", path=tmp_path / "maildir"))
+        one.until(lambda: one.push.why_not(B))
+        one.after(POLL_FIRST_SECONDS)
+        one.settle(1)
+        assert one.ran[0].folder is None
