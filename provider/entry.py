@@ -161,6 +161,22 @@ class MailStoreProvider:
         """
         return self._scheduler.running()
 
+    def source_of(self, account: AccountId) -> Source:
+        """Return the source of an account, as runs use it: for who watches it beside them.
+
+        Raises UnknownItem, Closed, and InvalidRequest for an account that lacks something.
+        """
+        self._check_open()
+        return (self._source_of or _source_of())(self._account(account))
+
+    def watched(self, account: AccountId, let_go: Callable[[], None] | None) -> None:
+        """Tell that a connection watches *account* beside the runs; None: it is no more.
+
+        *let_go* ends it, without blocking, on a run's thread: where the server takes no further connection, the run
+        is what the last one is for.
+        """
+        self._scheduler.watched(account, let_go)
+
     def add_account(self, account: Account) -> None:
         """Take one more account. Raises InvalidRequest when its id is taken, Closed."""
         self._check_open()

@@ -146,7 +146,7 @@ COMMANDS = {
     "events": "--account --severity --all --limit --json",
     "events remove": "--json",
     "events retry": "--json",
-    "daemon": "--retry-minutes --json",
+    "daemon": "--retry-minutes --push --json",
     "groups": "--json",
     "groups add": f"--account {GROUP_OPTIONS} --json",
     "groups set": f"--account {GROUP_OPTIONS} --json",

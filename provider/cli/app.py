@@ -12,6 +12,7 @@ from . import (
     change_commands,
     conflict_commands,
     control_commands,
+    daemon_command,
     folder_commands,
     history_commands,
     import_command,
@@ -67,7 +68,7 @@ def application() -> typer.Typer:
     app.add_typer(conflict_commands.app, name="conflicts")
     app.command("send", epilog=EXIT_CODES_HELP)(send_command.send)
     app.add_typer(outbox_commands.app, name="outbox")
-    app.command("daemon")(manager_commands.daemon)
+    app.command("daemon")(daemon_command.daemon)
     app.add_typer(manager_commands.groups, name="groups")
     app.add_typer(manager_commands.schedule, name="schedule")
     app.command("running")(control_commands.running)

@@ -33,7 +33,9 @@ from ..grouping import f9_runs, group_run
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
-from .online import LinkState, OnlineState
+from .online import LinkNotice, LinkPhase, LinkState, OnlineState
+from .push import Push
+from .pushruns import Pushed
 from .schedule import BadSchedule, Every, next_run, parse
 
 if TYPE_CHECKING:
@@ -84,7 +86,8 @@ class SyncManager:
     """Runs the schedules of a store by a provider. Thread-safe; ``start`` and ``stop``, or a context manager.
 
     *retry_seconds*: after the first failure. *heard*: is told of each run that ended, on the manager's thread.
-    *callback*: hears the events of every run. *random* is for tests.
+    *callback*: hears the events of every run. *push*: let servers tell of new mail, and poll those who do not
+    (``push``); *pushed* is told of each run that came of it. *random* is for tests.
     """
 
     def __init__(
@@ -96,6 +99,8 @@ class SyncManager:
         retry_seconds: float = RETRY_SECONDS,
         heard: Callable[[Ran], object] | None = None,
         callback: "ProgressCallback | None" = None,
+        push: bool = False,
+        pushed: Callable[[Pushed], object] | None = None,
         random: Random | None = None,
     ) -> None:
         if not 1 <= retry_seconds <= RETRY_SECONDS_MAX:
@@ -118,6 +123,12 @@ class SyncManager:
         self._thread: threading.Thread | None = None
         self.link = OnlineState(provider, store.schedules, clock=self._clock)
         """Online or offline, for what starts by itself; kept."""
+        self.push = Push(store, provider, clock=clock, heard=pushed, callback=callback, random=random) if push else None
+        """Who watches the servers; None: nobody does."""
+        if self.push is not None:
+            self.link.advise(self._follow)
+            if self.link.state is LinkState.OFFLINE:
+                self.push.rest()
 
     def __enter__(self) -> Self:
         self.start()
@@ -135,6 +146,8 @@ class SyncManager:
                 raise Closed("This manager was stopped.")
             if self._thread is None:
                 self._thread = self._bridge.spawn("manager", self._loop)
+            if self.push is not None:
+                self.push.start()
 
     def stop(self) -> None:
         """Cancel what this manager runs by schedule, and start nothing any more; what was cut off stays due."""
@@ -144,6 +157,8 @@ class SyncManager:
             self._stopping = True
             handles = [one.handle for one in self._running.values()]
         self._wake.set()
+        if self.push is not None:
+            self.push.stop()
         for handle in handles:
             handle.cancel()
         for handle in handles:
@@ -213,6 +228,12 @@ class SyncManager:
                 seconds = LOOK_SECONDS
             self._wake.wait(seconds)
             self._wake.clear()
+
+    def _follow(self, notice: LinkNotice) -> None:
+        """Offline nobody watches the servers."""
+        assert self.push is not None
+        if notice.phase is not LinkPhase.PENDING:
+            self.push.rest() if notice.new is LinkState.OFFLINE else self.push.look_again()
 
     def _join(self, handle: SyncHandle, callback: "ProgressCallback") -> None:
         """Let *callback* hear a run that somebody else began, from its first event on."""
