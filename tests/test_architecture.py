@@ -76,7 +76,13 @@ PURE = (
     "provider.transport.smtp.replies",
     "provider.transport.policy",
     "provider.backoff",
+    "provider.manager.book",
+    "provider.manager.conflicts",
+    "provider.manager.handler",
+    "provider.manager.masks",
+    "provider.manager.progress",
     "provider.manager.schedule",
+    "provider.manager.views",
     "provider.phases",
 )
 IMPURE_LIBRARIES = {"asyncio", "threading", "socket", "time", "sqlmodel", "sqlalchemy", "sqlite3", "imapclient"}
