@@ -47,7 +47,8 @@ STORE = """
     LogEntry LogId LogItem Recorded
     Submission SubmissionId SubmissionState ToUpload Trouble TroubleKind Uid UidSet UidValidity UnknownAccount
     UnknownConflict UnknownFolder UnknownMessage UnknownOperation UnknownPart UnknownSubmission Version
-    Group ScheduleId ScheduleRecord Schedules UnknownGroup UnknownSchedule WriteTransaction WrongEpoch open_store
+    Group HandlerRecord Handlers ScheduleId ScheduleRecord Schedules UnknownGroup UnknownSchedule WriteTransaction
+    WrongEpoch open_store
 """
 STORE_MAIL = """
     AccountId Address BlobId Envelope FolderId FolderPath HeaderId MessageKey ModSeq Role SYSTEM_FLAGS Uid UidSet

@@ -47,7 +47,10 @@ class Bound:
     def __init__(self, id: HandlerId, make: Callable[[], Handler], *, spawn: Spawn, answer_seconds: float) -> None:
         self.id = id
         self._make, self._spawn, self._seconds = make, spawn, answer_seconds
-        self._binding, self._turn, self._marks = threading.Lock(), threading.Lock(), threading.Lock()
+        self.binding = threading.RLock()
+        """Held while it is made known; who needs it meanwhile waits for that."""
+        self.tried = False
+        self._turn, self._marks = threading.Lock(), threading.Lock()
         self._silent = False
         self._handler: Handler | None = None
         self.info = HandlerInfo(name=id)
@@ -65,22 +68,23 @@ class Bound:
             raise BadHandler(self.fault or "The handler is not there yet.")
         return self._handler
 
-    def bind(self) -> bool:
-        """Make the handler, if it is not made yet, and ask what it is and has; True: it was made. Raises BadHandler."""
-        with self._binding:
-            if self._handler is not None:
-                return False
-            made = self.ask("be made", self._make)
-            missing = [name for name in METHODS if not hasattr(made, name)]
-            if missing:
-                raise self._bad(f"The handler lacks {', '.join(missing)}.")
-            self._handler = made
-            try:
-                self.refresh()
-            except BadHandler:
-                self._handler = None
-                raise
-            return True
+    def bind(self) -> None:
+        """Make the handler, and ask what it is and has. Raises BadHandler."""
+        made = self.ask("be made", self._make)
+        missing = [name for name in METHODS if not hasattr(made, name)]
+        if missing:
+            raise self._bad(f"The handler lacks {', '.join(missing)}.")
+        self._handler = made
+        try:
+            self.refresh()
+        except BadHandler:
+            self._handler = None
+            raise
+
+    @property
+    def made(self) -> bool:
+        """True once it was bound."""
+        return self._handler is not None
 
     def refresh(self) -> None:
         """Ask anew what it is and has. Raises BadHandler; what was known stays known then."""

@@ -117,7 +117,7 @@ class SyncCenter(KnownHandlers):
             if self._stopping:
                 return
             self._stopping = True
-            bounds = [self._bounds[id] for id in self._tried]
+            bounds = [one for one in self._bounds.values() if one.made]
         self._wake.set()
         for bound in bounds:
             with suppress(ProviderError):  # it is given up anyway
@@ -204,8 +204,10 @@ class SyncCenter(KnownHandlers):
 
         Raises UnknownItem for items that the handler does not have.
         """
-        wanted, known = list(items), self._bound(self._id(handler)).items
-        if any(item not in known for item in wanted):
+        wanted, bound = list(items), self._bound(self._id(handler))
+        if any(item not in bound.items for item in wanted):
+            self._refresh([bound.id])
+        if any(item not in bound.items for item in wanted):
             raise UnknownItem("The handler has no such item.")
         return self._crew.create(handler, wanted, trigger)
 

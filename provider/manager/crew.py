@@ -247,7 +247,7 @@ class Crew:
         self._heard(session)
 
     def _complain(self, session: Session, text: str) -> None:
-        self.keep_event(
+        self.events.add(
             HandlerEvent(
                 id=self.next_event(),
                 handler=session.handler,
@@ -259,6 +259,7 @@ class Crew:
             )
         )
         session.count(errors=1)
+        self.notices.announce(Subject.EVENTS, session.handler)
 
     def _refresh(self, bound: Bound) -> None:
         if bound.given_up:
@@ -288,8 +289,9 @@ class Crew:
         return self.events.number()
 
     def keep_event(self, event: HandlerEvent) -> None:
-        """Keep an event."""
-        self.events.add(event)
+        """Keep an event, unless its handler does."""
+        if not self._bound_of(event.handler).info.can & HandlerCan.EVENT_STORE:
+            self.events.add(event)
         self.notices.announce(Subject.EVENTS, event.handler, event.item)
 
     def forget_events(self, handler: HandlerId, event: EventId | None) -> None:

@@ -32,7 +32,6 @@ class KnownHandlers:
         self._bridge = Bridge()
         self._lock = threading.RLock()
         self._bounds: dict[HandlerId, Bound] = {}
-        self._tried: set[HandlerId] = set()
         self._events = EventBook()
         self._creator: SessionCreator | None = None
         self.notices = Notices()
@@ -82,7 +81,7 @@ class KnownHandlers:
         """Forget events of a handler. Raises UnknownItem, BadHandler."""
         bound, ids = self._bound(self._id(handler)), list(ids)
         if bound.info.can & HandlerCan.EVENT_STORE and isinstance(keeper := bound.handler, KeepsEvents):
-            bound.ask("forget events", lambda: keeper.remove_events(ids))
+            bound.ask("forget events", lambda: keeper.remove_events([one for one in ids if one > 0]))
         self._events.remove([one.id for one in self._events.all(bound.id) if one.id in ids])
         self.notices.announce(Subject.EVENTS, bound.id)
 
@@ -139,16 +138,19 @@ class KnownHandlers:
                 make = self._registry.make_of(id)
                 seconds = self._patience.answer_seconds
                 bound = self._bounds[id] = Bound(id, make, spawn=self._bridge.spawn, answer_seconds=seconds)
-            if id in self._tried:
-                return bound
-            self._tried.add(id)
-        self._bind(bound)
+        if not bound.tried:
+            self._bind(bound)
         return bound
 
-    def _bind(self, bound: Bound) -> None:
+    def _bind(self, bound: Bound, *, again: bool = False) -> None:
+        with bound.binding:
+            if not bound.made and (again or not bound.tried):
+                self._make_known(bound)
+                bound.tried = True
+
+    def _make_known(self, bound: Bound) -> None:
         try:
-            if not bound.bind():
-                return
+            bound.bind()
             handler = bound.handler
             if isinstance(handler, HearsChanges):
                 for item, kept in self._book.kept(bound.id).items():
@@ -165,7 +167,7 @@ class KnownHandlers:
     def _refresh(self, ids: Iterable[HandlerId]) -> None:
         for id in ids:
             bound = self._bound(id)
-            self._bind(bound)
+            self._bind(bound, again=True)
             with suppress(BadHandler):  # its fault says it
                 bound.refresh()
             self.notices.announce(Subject.HANDLER, id)

@@ -30,6 +30,7 @@ from ..failure import frames_of
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
+from .mail_items import switched_off
 from .schedule import BadSchedule, Every, next_run, parse
 
 if TYPE_CHECKING:
@@ -198,6 +199,7 @@ class SyncManager:
         if before is not None and not before.done:
             return before, False
         here = {one.id for one in self._provider.accounts}
+        here -= switched_off(self._store, here)
         wanted = tuple(one for one in group.accounts if one in here)
         if not here or (group.accounts and not wanted):
             raise InvalidRequest("None of the accounts of this group is here.")
@@ -210,7 +212,7 @@ class SyncManager:
             flags |= SyncFlags.SYNC_BACKGROUND
         request = SyncRequest(
             flags=flags,
-            accounts=wanted or None,
+            accounts=wanted or tuple(here),
             folders=group.folders,
             size_octets_max=group.size_octets_max,
             callback=callback,

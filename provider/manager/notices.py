@@ -99,10 +99,10 @@ class EventBook:
         self._number = 0
 
     def number(self) -> EventId:
-        """Return the number of the next event."""
+        """Return the number of the next event: below 0, those above are of handlers that keep theirs."""
         with self._lock:
             self._number += 1
-            return EventId(self._number)
+            return EventId(-self._number)
 
     def add(self, event: HandlerEvent) -> None:
         """Keep an event; the oldest of its handler goes when there are too many."""

@@ -7,7 +7,20 @@ import pytest
 
 ROOM = Path(__file__).parent.parent.parent / "provider" / "manager"
 GENERAL = (
-    "book bound center conflicts crew handler known masks notices progress registry reporting session views".split()
+    "book",
+    "bound",
+    "center",
+    "conflicts",
+    "crew",
+    "handler",
+    "known",
+    "masks",
+    "notices",
+    "progress",
+    "registry",
+    "reporting",
+    "session",
+    "views",
 )
 """What any handler meets."""
 WORDS = {
