@@ -82,6 +82,11 @@ class Bound:
             raise
 
     @property
+    def away(self) -> bool:
+        """True while a thread of ours is in the handler and not expected back."""
+        return self._silent or bool(self.given_up)
+
+    @property
     def made(self) -> bool:
         """True once it was bound."""
         return self._handler is not None

@@ -8,6 +8,7 @@ It knows no mail. Nothing a handler does can hold up a verb for longer than its 
 ``Refused`` with the reason, where the thing was named; when all are meant, what may not is left out.
 """
 
+import logging
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -17,6 +18,7 @@ from typing import Literal, Self
 from ..clock import Clock, SystemClock
 from ..errors import Closed, ErrorKind, InvalidRequest, Needs, ProviderError, UnknownItem
 from ..events import ItemStatus
+from ..failure import frames_of
 from ..request import Trigger
 from .book import Book, MemoryBook
 from .bound import Bound
@@ -40,6 +42,8 @@ from .session import Session
 from .views import HandlerView, Standing, why
 
 __all__ = ["IfBusy", "Refused", "SyncCenter"]
+
+log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
 STOP_SECONDS = 3.0
@@ -117,14 +121,14 @@ class SyncCenter(KnownHandlers):
             if self._stopping:
                 return
             self._stopping = True
-            bounds = [one for one in self._bounds.values() if one.made]
+            bounds = list(self._bounds.values())
         self._wake.set()
         for bound in bounds:
             with suppress(ProviderError):  # it is given up anyway
-                if isinstance(bound.handler, WorksElsewhere):
+                if bound.made and isinstance(bound.handler, WorksElsewhere):
                     bound.ask("let go", bound.handler.detach)
         self._crew.close(STOP_SECONDS)
-        self._bridge.join(STOP_SECONDS if not any(bound.given_up for bound in bounds) else 0.0)
+        self._bridge.join(STOP_SECONDS if not any(bound.away for bound in bounds) else 0.0)
 
     def step(self) -> None:
         """Give up what has had its time, and begin what may begin."""
@@ -327,5 +331,12 @@ class SyncCenter(KnownHandlers):
         assert session.result is not None
         done = [one.item for one in session.result.items if one.status is ItemStatus.SUCCEEDED]
         known = self._bound(session.handler).items
-        if mine := [one for one in done if one in known and known[one].last_sync is None]:
+        mine = [one for one in done if one in known and known[one].last_sync is None]
+        if not mine:
+            return
+        try:
             self._book.synced(session.handler, mine, session.result.ended_at)
+        except Exception as error:  # a book of the host's own: it costs a date, and no session
+            log.error(
+                "When items were synchronized could not be kept (%s).\n%s", type(error).__name__, frames_of(error)
+            )

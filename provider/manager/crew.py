@@ -118,6 +118,7 @@ class Crew:
             may_prompt=may_prompt,
             elsewhere=elsewhere,
             changed=self._changed,
+            ending=self._heard,
         )
 
     def sessions(self, *, over: bool = False) -> tuple[Session, ...]:
@@ -208,10 +209,10 @@ class Crew:
                 self._complain(session, text)
         finally:
             late = session.result is not None
-            self._ended(session, status, text)
             with self._lock:
                 bound.given_up.discard(session.number)
             self._refresh(bound)
+            self._ended(session, status, text)
             if late:
                 log.warning("The handler %s came back from a session that was given up.", session.handler)
             self.pump()
@@ -235,16 +236,15 @@ class Crew:
 
     def _ended(self, session: Session, status: ItemStatus, text: str) -> None:
         """End a session and those that went along with it."""
+        if not session.end(status, text):
+            return
         with self._lock:
             followers = self._followers.pop(session.number, [])
             self._running = [one for one in self._running if one is not session]
-            if not session.end(status, text):
-                return
             self._over = [*self._over, session][-OVER_MAX:]
+        assert session.result is not None
         for follower in followers:
-            assert session.result is not None
             follower.end_as(session.result)
-        self._heard(session)
 
     def _complain(self, session: Session, text: str) -> None:
         self.events.add(

@@ -146,12 +146,13 @@ class SessionCallback(Protocol):
         status: ItemStatus = ItemStatus.UPDATING,
         *,
         text: str = "",
-        step: int = 0,
+        step: int | None = None,
         steps: int | None = None,
     ) -> CancelRequest | None:
         """Say how far an item is: before it begins, as it goes, and once with a terminal status.
 
-        *steps* None: nobody knows (UPDATING_INDETERMINATE). Returns what is to be stopped as soon as possible.
+        *step* None: as far as before; *steps* None: nobody knows (UPDATING_INDETERMINATE). Returns what is to be
+        stopped as soon as possible.
         """
         ...
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from store import UnknownConflict
 from store.eventlog import LogId
-from store.mail import AccountId, FolderPath
+from store.mail import AccountId
 from store.mail.conflicts import ConflictId
 
 from ..account import Account, FolderPolicy, Keep
@@ -64,7 +64,7 @@ class MailHandler:
         self._lock = threading.Lock()
         self._mine: set[int] = set()
         """Runs that a session of ours asked for."""
-        self._off: dict[AccountId, set[FolderPath]] = {}
+        self._off: set[ItemId] = set()
         self._put: dict[AccountId, tuple[Account, Account]] = {}
         """Account -> as the host gave it, as it is with folders switched off."""
         self._detached = threading.Event()
@@ -88,7 +88,9 @@ class MailHandler:
 
     def items(self) -> Iterable[Item]:
         """List accounts, folders and outboxes."""
-        return self._look().items.values()
+        items = self._look()
+        self._keep_nothing_of(items)
+        return items.items.values()
 
     def accepts(self, trigger: Trigger, cookie: str) -> bool:
         """Take part in whatever it is."""
@@ -134,19 +136,27 @@ class MailHandler:
 
     def changed(self, verb: Verb, item: ItemId | None) -> None:
         """Let a folder be kept, or nothing of it; accounts as a whole are left out by whoever starts them."""
-        place = None if item is None else self._look().places.get(item)
-        if place is None or place.folder is None:
-            return
-        off = self._off.setdefault(place.account, set())
-        (off.discard if verb is Verb.ENABLE else off.add)(place.folder)
-        for account in self._provider.accounts:
-            if account.id == place.account:
+        if item is not None:
+            with self._lock:
+                (self._off.discard if verb is Verb.ENABLE else self._off.add)(item)
+            self._keep_nothing_of(self._look())
+
+    def _keep_nothing_of(self, items: MailItems) -> None:
+        """Say it to the provider, by today's paths: folders are renamed, and the host may have changed an account."""
+        with self._lock:
+            off: dict[AccountId, list[str]] = {}
+            for item in sorted(self._off & items.places.keys()):
+                place = items.places[item]
+                if place.folder is not None:
+                    off.setdefault(place.account, []).append(str(place.folder))
+            for account in self._provider.accounts:
                 before = self._put.get(account.id)
                 base = before[0] if before is not None and account == before[1] else account
-                nothing = tuple((str(path), FolderPolicy(keep=Keep.NONE)) for path in sorted(off, key=str))
-                ours = replace(base, policies=(*base.policies, *nothing))
+                nothing = tuple((path, FolderPolicy(keep=Keep.NONE)) for path in off.get(account.id, ()))
+                ours = replace(base, policies=(*base.policies, *nothing)) if nothing else base
                 self._put[account.id] = (base, ours)
-                self._provider.replace_account(ours)
+                if ours != account:
+                    self._provider.replace_account(ours)
 
     # --- what others began ---------------------------------------------------------------------------------------
 
@@ -245,7 +255,7 @@ class MailHandler:
     # --- how -----------------------------------------------------------------------------------------------------
 
     def _look(self) -> MailItems:
-        return MailItems(self._store, self._provider.accounts)
+        return MailItems(self._store, self._provider.accounts, off=frozenset(self._off))
 
     def _conflicts_now(self) -> int:
         with self._store.read() as view:

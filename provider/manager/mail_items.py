@@ -6,7 +6,7 @@ Reading a store, and no more. Beside it the ``Book`` that remembers people's cho
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -64,9 +64,9 @@ class Place:
 
 
 class MailItems:
-    """The items of some accounts at one moment, by id and by place."""
+    """The items of some accounts at one moment, by id and by place. Those that are *off* are found by id only."""
 
-    def __init__(self, store: "MailStore", accounts: Iterable[Account]) -> None:
+    def __init__(self, store: "MailStore", accounts: Iterable[Account], *, off: Collection[ItemId] = ()) -> None:
         self.items: dict[ItemId, Item] = {}
         self.places: dict[ItemId, Place] = {}
         self._ids: dict[tuple[AccountId, str | None, bool], ItemId] = {}
@@ -76,7 +76,8 @@ class MailItems:
                 for item, place in _of_account(view, account, account.id in known):
                     self.items[item.id], self.places[item.id] = item, place
                     path = None if place.folder is None else str(place.folder)
-                    self._ids[place.account, path, place.outbox] = item.id
+                    if item.id not in off:
+                        self._ids[place.account, path, place.outbox] = item.id
 
     def id_of(self, account: AccountId, folder: str | None, outbox: bool = False) -> ItemId | None:
         """Return the id of what is at a place; *folder* by its path for people. None: nothing that is known."""

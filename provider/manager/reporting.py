@@ -121,12 +121,13 @@ class Reporting:
         status: ItemStatus = ItemStatus.UPDATING,
         *,
         text: str = "",
-        step: int = 0,
+        step: int | None = None,
         steps: int | None = None,
     ) -> CancelRequest | None:
         """Say how far an item is; return what is to be stopped."""
         self._session.sign()
-        if not isinstance(status, ItemStatus) or not isinstance(step, int) or not isinstance(steps, (int, type(None))):
+        numbers = all(one is None or isinstance(one, int) for one in (step, steps))
+        if not isinstance(status, ItemStatus) or not numbers:
             raise InvalidRequest("A step is a whole number, and a status an ItemStatus.")
         return self._session.told(item, status, fitting(text, TEXT_CHARACTERS_MAX), step, steps)
 

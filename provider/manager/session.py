@@ -45,6 +45,7 @@ class Session:
         may_prompt: bool = False,
         elsewhere: bool = False,
         changed: Callable[["Session"], None] = lambda _session: None,
+        ending: Callable[["Session"], None] = lambda _session: None,
     ) -> None:
         self.number, self.handler, self.trigger, self.cookie = number, handler, trigger, cookie
         self.elsewhere = elsewhere
@@ -53,7 +54,7 @@ class Session:
         self.manual = trigger in PEOPLE
         """A person asked for it."""
         self.done_event = threading.Event()
-        self._clock, self._changed = clock, changed
+        self._clock, self._changed, self._ending = clock, changed, ending
         self._lock = threading.RLock()
         self._state = SessionState.QUEUED
         self._items: dict[ItemId, _Item] = {}
@@ -177,7 +178,10 @@ class Session:
             return None
 
     def end(self, status: ItemStatus, text: str = "") -> bool:
-        """End it, once; False: it was over. *status* for the items that are open, unless they were cancelled."""
+        """End it, once; False: it was over. *status* for the items that are open, unless they were cancelled.
+
+        Whoever waits hears it when *ending* is through.
+        """
         with self._lock:
             if self._result is not None:
                 return False
@@ -196,7 +200,8 @@ class Session:
                 faults=tuple(self._faults),
             )
             hooks, self._hooks = self._hooks, []
-            self.done_event.set()
+        self._ending(self)
+        self.done_event.set()
         for hook in hooks:
             hook()
         self._changed(self)
@@ -230,7 +235,9 @@ class Session:
                 raise UnknownItem("This item is not part of the session.")
             return self._items[item].progress
 
-    def told(self, item: ItemId, status: ItemStatus, text: str, step: int, steps: int | None) -> CancelRequest | None:
+    def told(
+        self, item: ItemId, status: ItemStatus, text: str, step: int | None, steps: int | None
+    ) -> CancelRequest | None:
         """Hear how far an item is; return what is to be stopped. Raises UnknownItem."""
         with self._lock:
             before = self.known(item)
@@ -246,6 +253,7 @@ class Session:
                 self.fault("An item went back to its beginning.")
                 status = before.status
             top = _highest(before.steps, steps)
+            step = before.step if step is None else step
             if step < before.step or step < 0 or (top is not None and step > top):
                 self.fault("The progress of an item ran backwards, or past its end.")
             step = max(before.step, step)

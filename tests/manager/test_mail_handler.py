@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -179,8 +179,6 @@ def test_accounts_are_synchronized_side_by_side_in_two_sessions(tmp_path: Path) 
 
 def test_the_outbox_is_an_item_of_its_own(tmp_path: Path) -> None:
     server = MemoryServer()
-    from dataclasses import replace
-
     sender = replace(server.account("work"), smtp=Smtp(host="smtp.example.org"))
     out = MemoryTransport()
     with open_store(tmp_path / "mail.db") as store:
@@ -192,11 +190,6 @@ def test_the_outbox_is_an_item_of_its_own(tmp_path: Path) -> None:
             assert set(one.names()) == {"work", "work: outbox"}
             assert one.run("work: outbox") == {"work: outbox": "succeeded"}
             assert one.run()["work: outbox"] == "succeeded"
-
-
-def test_conflicts_of_the_store_are_shown_and_resolved(tmp_path: Path) -> None:
-    with house(tmp_path) as one:
-        assert one.center.conflicts() == ()
 
 
 def messages(store: MailStore, folder: str) -> int:
