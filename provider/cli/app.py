@@ -12,6 +12,7 @@ from . import (
     change_commands,
     conflict_commands,
     folder_commands,
+    handler_commands,
     history_commands,
     import_command,
     manager_commands,
@@ -68,6 +69,8 @@ def application() -> typer.Typer:
     app.command("daemon")(manager_commands.daemon)
     app.add_typer(manager_commands.groups, name="groups")
     app.add_typer(manager_commands.schedule, name="schedule")
+    app.add_typer(handler_commands.handlers, name="handlers")
+    app.add_typer(handler_commands.policy, name="policy")
     app.command("pause")(manager_commands.pause)
     app.command("resume")(manager_commands.resume)
     app.command("status")(state_commands.status)
