@@ -8,15 +8,12 @@ or took out of the sync set, gets a policy that keeps nothing of it, so that no 
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from store import UnknownConflict
 from store.eventlog import LogId
-from store.mail import AccountId
 from store.mail.conflicts import ConflictId
 
-from ..account import Account, FolderPolicy, Keep
 from ..bridge import Bridge
 from ..errors import ProviderError, UnknownItem
 from ..events import ItemStatus, Severity
@@ -34,7 +31,7 @@ from .handler import (
     SessionCallback,
     SessionCreator,
 )
-from .mail_items import MAIL, MailItems, account_item
+from .mail_items import MAIL, MailItems, account_item, keep_nothing_of
 from .mail_orders import Order, choice_of, conflict_of, orders
 from .mail_relay import Relay
 from .masks import HandlerCan, Verb
@@ -65,8 +62,6 @@ class MailHandler:
         self._mine: set[int] = set()
         """Runs that a session of ours asked for."""
         self._off: set[ItemId] = set()
-        self._put: dict[AccountId, tuple[Account, Account]] = {}
-        """Account -> as the host gave it, as it is with folders switched off."""
         self._detached = threading.Event()
 
     def info(self) -> HandlerInfo:
@@ -89,7 +84,8 @@ class MailHandler:
     def items(self) -> Iterable[Item]:
         """List accounts, folders and outboxes."""
         items = self._look()
-        self._keep_nothing_of(items)
+        with self._lock:
+            keep_nothing_of(self._provider, items, self._off)
         return items.items.values()
 
     def accepts(self, trigger: Trigger, cookie: str) -> bool:
@@ -139,24 +135,7 @@ class MailHandler:
         if item is not None:
             with self._lock:
                 (self._off.discard if verb is Verb.ENABLE else self._off.add)(item)
-            self._keep_nothing_of(self._look())
-
-    def _keep_nothing_of(self, items: MailItems) -> None:
-        """Say it to the provider, by today's paths: folders are renamed, and the host may have changed an account."""
-        with self._lock:
-            off: dict[AccountId, list[str]] = {}
-            for item in sorted(self._off & items.places.keys()):
-                place = items.places[item]
-                if place.folder is not None:
-                    off.setdefault(place.account, []).append(str(place.folder))
-            for account in self._provider.accounts:
-                before = self._put.get(account.id)
-                base = before[0] if before is not None and account == before[1] else account
-                nothing = tuple((path, FolderPolicy(keep=Keep.NONE)) for path in off.get(account.id, ()))
-                ours = replace(base, policies=(*base.policies, *nothing)) if nothing else base
-                self._put[account.id] = (base, ours)
-                if ours != account:
-                    self._provider.replace_account(ours)
+                keep_nothing_of(self._provider, self._look(), self._off)
 
     # --- what others began ---------------------------------------------------------------------------------------
 

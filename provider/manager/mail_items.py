@@ -7,14 +7,14 @@ Reading a store, and no more. Beside it the ``Book`` that remembers people's cho
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from store import FolderState, HandlerRecord
 from store.mail import AccountId, FolderId, FolderPath
 
-from ..account import Account
+from ..account import Account, FolderPolicy, Keep
 from .book import Kept
 from .handler import ID_CHARACTERS_MAX, HandlerId, Item, ItemId
 from .masks import ItemCan
@@ -22,9 +22,25 @@ from .masks import ItemCan
 if TYPE_CHECKING:
     from store import MailStore, ReadView
 
-__all__ = ["MAIL", "MailItems", "StoreBook", "account_item", "folder_item", "outbox_item", "switched_off"]
+    from ..entry import MailStoreProvider
+
+__all__ = [
+    "MAIL",
+    "OFF",
+    "MailItems",
+    "Place",
+    "StoreBook",
+    "account_item",
+    "folder_item",
+    "keep_nothing_of",
+    "obey",
+    "outbox_item",
+    "switched_off",
+]
 
 MAIL = HandlerId("maildock")
+OFF = FolderPolicy(keep=Keep.NONE, size_octets_max=0)
+"""The policy of a folder that people switched off: told from a host's own by its limit, which has no meaning here."""
 
 
 def account_item(account: AccountId) -> ItemId:
@@ -168,6 +184,36 @@ class StoreBook:
     def synced(self, handler: HandlerId, items: Iterable[ItemId], at: datetime) -> None:
         """Remember when."""
         self._store.handlers.synced(handler, items, at)
+
+
+def _off_items(store: "MailStore") -> frozenset[ItemId]:
+    """Return the items that people do not want to be synchronized, or took out of the sync set."""
+    kept = StoreBook(store).kept(MAIL)
+    return frozenset(ItemId(item) for item, one in kept.items() if item and (one.enabled is False or one.removed))
+
+
+def keep_nothing_of(provider: "MailStoreProvider", items: MailItems, off: Collection[ItemId]) -> None:
+    """Let *provider* bring nothing of the folders that are *off*, and of the others what the host says.
+
+    By today's paths: folders are renamed. Again and again is fine, by any number of those who say it.
+    """
+    for account in provider.accounts:
+        paths = [
+            str(place.folder)
+            for item, place in items.places.items()
+            if item in off and place.account == account.id and place.folder is not None
+        ]
+        hosts = tuple(one for one in account.policies if one[1] != OFF)
+        policies = (*hosts, *((path, OFF) for path in paths))
+        if policies != account.policies:
+            provider.replace_account(replace(account, policies=policies))
+
+
+def obey(store: "MailStore", provider: "MailStoreProvider") -> None:
+    """Let *provider* do what people chose, as *store* remembers it."""
+    off = _off_items(store)
+    if off or any(one[1] == OFF for account in provider.accounts for one in account.policies):
+        keep_nothing_of(provider, MailItems(store, provider.accounts), off)
 
 
 def switched_off(store: "MailStore", accounts: Iterable[AccountId]) -> frozenset[AccountId]:

@@ -30,7 +30,7 @@ from ..failure import frames_of
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
-from .mail_items import switched_off
+from .mail_items import obey, switched_off
 from .schedule import BadSchedule, Every, next_run, parse
 
 if TYPE_CHECKING:
@@ -200,6 +200,7 @@ class SyncManager:
             return before, False
         here = {one.id for one in self._provider.accounts}
         here -= switched_off(self._store, here)
+        obey(self._store, self._provider)
         wanted = tuple(one for one in group.accounts if one in here)
         if not here or (group.accounts and not wanted):
             raise InvalidRequest("None of the accounts of this group is here.")

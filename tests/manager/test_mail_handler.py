@@ -12,10 +12,11 @@ import pytest
 from provider import MailStoreProvider, Smtp, SyncRequest
 from provider.errors import InvalidRequest
 from provider.events import ItemStatus
+from provider.manager.book import Kept
 from provider.manager.center import Refused, SyncCenter
 from provider.manager.handler import ItemId
 from provider.manager.mail_handler import MailHandler
-from provider.manager.mail_items import MAIL, StoreBook, account_item
+from provider.manager.mail_items import MAIL, StoreBook, account_item, folder_item
 from provider.manager.manager import SyncManager
 from provider.manager.registry import HandlerRegistry
 from provider.manager.session import Session
@@ -139,6 +140,28 @@ def test_a_schedule_leaves_out_an_account_that_is_switched_off(tmp_path: Path) -
         one.center.enable(MAIL, False)
         with pytest.raises(InvalidRequest):
             manager.run_now()
+
+
+def test_a_schedule_brings_nothing_of_a_folder_that_is_switched_off_with_no_handler_there(tmp_path: Path) -> None:
+    with house(tmp_path) as one:
+        one.run()
+        one.center.enable(MAIL, False, one.names()["work: Archive"])
+    with open_store(tmp_path / "mail.db") as store:
+        server = one.server
+        server.append("Archive", MAIL_BYTES)
+        made = MailStoreProvider(store, [server.account("work")])
+        with made, SyncManager(store, made) as manager:
+            manager.run_now().wait(GUARD_SECONDS)
+            assert messages(store, "Archive") == 1
+            StoreBook(store).keep(MAIL, ItemId(archive_of(store)), Kept())
+            manager.run_now().wait(GUARD_SECONDS)
+            assert messages(store, "Archive") == 2
+            assert made.accounts[0].policies == ()
+
+
+def archive_of(store: MailStore) -> str:
+    with store.read() as view:
+        return next(folder_item(one.id) for one in view.folders() if str(one.path) == "Archive")
 
 
 def test_what_somebody_else_began_is_a_session_that_can_be_stopped(tmp_path: Path) -> None:
