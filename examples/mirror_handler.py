@@ -66,11 +66,11 @@ class Mirror:
                 return
             if not session.is_skipped(item):
                 self._mirror(session, item)
-        for item in self.items():
+        for found in self.items():
             with suppress(InvalidRequest):  # not new
-                session.propose(item)
-                session.commit(item.id)
-                self._mirror(session, item.id)
+                session.propose(found)
+                session.commit(found.id)
+                self._mirror(session, found.id)
 
     def conflicts(self) -> Iterable[ConflictInfo]:
         for item in self.items():

@@ -7,21 +7,27 @@ known last stays known (E_NOTIMPL keeps last). Texts and ids of a plug-in are ch
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
 
 from ..errors import ErrorKind, Needs, ProviderError
 from ..failure import frames_of
+from .conflicts import KeepsConflicts
 from .handler import (
     ID_CHARACTERS_MAX,
     NAME_CHARACTERS_MAX,
     TEXT_CHARACTERS_MAX,
+    AsksBefore,
     Handler,
     HandlerId,
     HandlerInfo,
+    HearsChanges,
     Item,
     ItemId,
+    KeepsEvents,
+    ShowsErrors,
+    WorksElsewhere,
 )
 
 __all__ = ["BadHandler", "Bound", "Spawn", "checked_id", "fitting"]
@@ -41,6 +47,18 @@ class BadHandler(ProviderError):
     needs = Needs.USER
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What of the optional a handler has (GetObject): itself, or None (E_NOTIMPL)."""
+
+    asks: AsksBefore | None = None
+    hears: HearsChanges | None = None
+    conflicts: KeepsConflicts | None = None
+    events: KeepsEvents | None = None
+    shows: ShowsErrors | None = None
+    elsewhere: WorksElsewhere | None = None
+
+
 class Bound:
     """One handler, made at its first use. Thread-safe. *make* is its factory, as foreign as the handler itself."""
 
@@ -56,6 +74,7 @@ class Bound:
         self.info = HandlerInfo(name=id)
         """As last said, and checked."""
         self.items: dict[ItemId, Item] = {}
+        self.parts = Parts()
         self.fault = ""
         """What is wrong with it; empty: nothing that is known."""
         self.given_up: set[int] = set()
@@ -94,7 +113,9 @@ class Bound:
     def refresh(self) -> None:
         """Ask anew what it is and has. Raises BadHandler; what was known stays known then."""
         handler = self.handler
-        info, items, its_id = self.ask("say what it has", lambda: (handler.info(), _listed(handler), handler.id))
+        info, items, parts, its_id = self.ask(
+            "say what it has", lambda: (handler.info(), _listed(handler), _parts(handler), handler.id)
+        )
         if its_id != self.id:
             raise self._bad("The handler says that it is another one.")
         if not isinstance(info, HandlerInfo):
@@ -115,7 +136,7 @@ class Bound:
             comment=fitting(info.comment, TEXT_CHARACTERS_MAX),
             connected=self.info.connected if info.connected is None else info.connected,
         )
-        self.items, self.fault = known, ""
+        self.items, self.parts, self.fault = known, parts, ""
 
     def ask(self, what: str, question: Callable[[], T]) -> T:
         """Return the answer to *question*, put on a thread of its own. Raises BadHandler, and its ProviderErrors."""
@@ -190,6 +211,19 @@ def fitting(text: object, characters_max: int) -> str:
         return ""
     words = text[: 4 * characters_max].split()
     return " ".join("".join(char for char in word if char.isprintable()) for word in words)[:characters_max]
+
+
+def _parts(handler: Handler) -> Parts:
+    """Look what a handler has; on a thread that may hang, for looking may call it."""
+    it: object = handler
+    return Parts(
+        asks=it if isinstance(it, AsksBefore) else None,
+        hears=it if isinstance(it, HearsChanges) else None,
+        conflicts=it if isinstance(it, KeepsConflicts) else None,
+        events=it if isinstance(it, KeepsEvents) else None,
+        shows=it if isinstance(it, ShowsErrors) else None,
+        elsewhere=it if isinstance(it, WorksElsewhere) else None,
+    )
 
 
 def _listed(handler: Handler) -> list[Item]:

@@ -24,14 +24,10 @@ from .book import Book, MemoryBook
 from .bound import Bound
 from .crew import Crew
 from .handler import (
-    AsksBefore,
     ElsewhereCallback,
     HandlerEvent,
     HandlerId,
-    HearsChanges,
     ItemId,
-    ShowsErrors,
-    WorksElsewhere,
 )
 from .known import KnownHandlers
 from .masks import HandlerCan, HandlerPolicy, ItemCan, ItemPolicy, Offer, Verb
@@ -125,8 +121,8 @@ class SyncCenter(KnownHandlers):
         self._wake.set()
         for bound in bounds:
             with suppress(ProviderError):  # it is given up anyway
-                if bound.made and isinstance(bound.handler, WorksElsewhere):
-                    bound.ask("let go", bound.handler.detach)
+                if bound.parts.elsewhere is not None:
+                    bound.ask("let go", bound.parts.elsewhere.detach)
         self._crew.close(STOP_SECONDS)
         self._bridge.join(STOP_SECONDS if not any(bound.away for bound in bounds) else 0.0)
 
@@ -262,13 +258,13 @@ class SyncCenter(KnownHandlers):
         Waits for the person. Raises BadHandler, Refused, UnknownItem.
         """
         bound = self._bound(self._id(event.handler))
-        shows = bound.handler
-        if not isinstance(shows, ShowsErrors):
+        shows = bound.parts.shows
+        if shows is None:
             return ()
         doorway = self._crew.doorway
         with doorway.inside(lambda: self._stopping):
             patient = Bound(
-                bound.id, lambda: shows, spawn=self._bridge.spawn, answer_seconds=self._patience.prompt_seconds
+                bound.id, lambda: bound.handler, spawn=self._bridge.spawn, answer_seconds=self._patience.prompt_seconds
             )
             items = patient.ask("explain", lambda: list(shows.show_error(event, lambda text: doorway.ask(text, False))))
         return self.sync(bound.id, items) if items else ()
@@ -316,12 +312,12 @@ class SyncCenter(KnownHandlers):
         bound, id = self._bound(view.id), None if one is None else one.id
         bits = _QUERIES[verb]
         asked = bits[0] & view.info.can if one is None else bits[1] & one.item.can
-        plugin: object = None if bound.fault else bound.handler
-        if asked and isinstance(plugin, AsksBefore) and not bound.ask("answer", lambda: plugin.query_before(verb, id)):
+        asks, hears = bound.parts.asks, bound.parts.hears
+        if asked and asks is not None and not bound.ask("answer", lambda: asks.query_before(verb, id)):
             raise Refused("The handler does not want it.")
         self._keep(view.id, id, **kept)
-        if isinstance(plugin, HearsChanges):
-            bound.ask("hear", lambda: plugin.changed(verb, id))
+        if hears is not None:
+            bound.ask("hear", lambda: hears.changed(verb, id))
         if verb in (Verb.DISABLE, Verb.DEACTIVATE, Verb.DELETE):
             for session in self._crew.sessions():
                 if session.handler == view.id:

@@ -331,6 +331,13 @@ class Crew:
             session.add(taken)
         return tuple(taken)
 
+    def aside(self, work: Callable[[], None]) -> None:
+        """Do foreign work where it holds up nobody."""
+        try:
+            self._spawn("hook", work)
+        except RuntimeError:
+            log.warning("A handler could not be told of a cancel: the system has no thread left.")
+
     def over(self, session: Session) -> None:
         """End a session that runs elsewhere. Raises BadHandler for another one: that ends by itself."""
         if not session.elsewhere:

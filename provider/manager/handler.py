@@ -117,7 +117,8 @@ class HandlerEvent:
 class SessionCallback(Protocol):
     """What a handler reports to. Thread-safe; no method blocks but ``prompt`` and entering ``modeless``.
 
-    After the end of the session nothing is heard any more, and every answer is "stop". Unknown items raise UnknownItem.
+    After the end of the session nothing is heard any more: every answer is "stop", or Cancelled is raised. Items that
+    are not in it raise UnknownItem.
     """
 
     @property
@@ -165,7 +166,7 @@ class SessionCallback(Protocol):
         ...
 
     def when_cancelled(self, hook: Callable[[], None]) -> None:
-        """Call *hook* whenever something is cancelled, on the canceller's thread; it must not block."""
+        """Call *hook* whenever something is cancelled, on a thread of its own."""
         ...
 
     def is_skipped(self, item: ItemId) -> bool:

@@ -4,17 +4,20 @@ Base of ``SyncCenter``. A handler is tried once, and then at each ``refresh``.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import TypeVar
 
 from ..bridge import Bridge
 from ..errors import InvalidRequest, ProviderError, UnknownItem
 from ..events import Severity
 from .book import Book, Kept
-from .bound import BadHandler, Bound
-from .conflicts import ConflictInfo, KeepsConflicts, Resolution, resolve_all
-from .handler import EventId, HandlerEvent, HandlerId, HearsChanges, ItemId, KeepsEvents, SessionCreator, WorksElsewhere
+from .bound import BadHandler, Bound, checked_id
+from .conflicts import Abilities, ConflictInfo, Resolution, resolve_all
+from .handler import EventId, HandlerEvent, HandlerId, ItemId, SessionCreator
 from .masks import HandlerCan, Verb
 from .notices import EventBook, Notices, Subject
 from .progress import Patience
@@ -22,6 +25,10 @@ from .registry import HandlerRegistry
 from .views import HandlerView, ItemView, view_of
 
 __all__ = ["KnownHandlers"]
+
+TOLD_MAX = 10_000
+"""Events or conflicts of one handler that are listed."""
+T = TypeVar("T")
 
 
 class KnownHandlers:
@@ -66,21 +73,22 @@ class KnownHandlers:
         found = list(self._events.all(None if handler is None else self._id(handler), _item_id(item), level))
         for id in self._named(handler):
             bound = self._bound(id)
-            if bound.info.can & HandlerCan.EVENT_STORE and not bound.fault:
-                keeper = bound.handler
-                if isinstance(keeper, KeepsEvents):
-                    with suppress(BadHandler):
-                        found += [
-                            one
-                            for one in bound.ask("tell its events", lambda keeper=keeper: list(keeper.events()))  # type: ignore[misc]
-                            if item in (None, one.item) and level in (None, one.level)
-                        ]
+            keeper = bound.parts.events
+            if keeper is not None and bound.info.can & HandlerCan.EVENT_STORE:
+                with suppress(ProviderError):
+                    told = bound.ask("tell its events", partial(_taken, keeper.events))
+                    found += [
+                        one
+                        for one in told
+                        if _is_event(one, id) and item in (None, one.item) and level in (None, one.level)
+                    ]
         return tuple(sorted(found, key=lambda one: one.at, reverse=True))
 
     def remove_events(self, handler: str, ids: Iterable[EventId]) -> None:
         """Forget events of a handler. Raises UnknownItem, BadHandler."""
         bound, ids = self._bound(self._id(handler)), list(ids)
-        if bound.info.can & HandlerCan.EVENT_STORE and isinstance(keeper := bound.handler, KeepsEvents):
+        keeper = bound.parts.events
+        if keeper is not None and bound.info.can & HandlerCan.EVENT_STORE:
             bound.ask("forget events", lambda: keeper.remove_events([one for one in ids if one > 0]))
         self._events.remove([one.id for one in self._events.all(bound.id) if one.id in ids])
         self.notices.announce(Subject.EVENTS, bound.id)
@@ -94,10 +102,11 @@ class KnownHandlers:
         found: list[tuple[HandlerId, ConflictInfo]] = []
         for id in self._named(handler):
             bound = self._bound(id)
-            with suppress(BadHandler):
-                if isinstance(keeper := bound.handler, KeepsConflicts):
-                    listed = bound.ask("tell its conflicts", lambda keeper=keeper: list(keeper.conflicts()))  # type: ignore[misc]
-                    found += [(id, one) for one in listed if item in (None, one.item)]
+            keeper = bound.parts.conflicts
+            if keeper is not None and bound.info.can & HandlerCan.CONFLICT_STORE:
+                with suppress(ProviderError):
+                    told = bound.ask("tell its conflicts", partial(_taken, keeper.conflicts))
+                    found += [(id, one) for one in told if _is_conflict(one) and item in (None, one.item)]
         return tuple(found)
 
     def resolve(self, handler: str, conflict: str, resolution: Resolution, *, to_all: bool = False) -> tuple[str, ...]:
@@ -106,10 +115,10 @@ class KnownHandlers:
         Raises UnknownItem, InvalidRequest when the conflict does not offer this, BadHandler.
         """
         bound = self._bound(self._id(handler))
-        keeper = bound.handler
+        keeper = bound.parts.conflicts
         listed = [one for _, one in self.conflicts(handler)]
         numbers = [number for number, one in enumerate(listed) if one.id == conflict]
-        if not numbers or not isinstance(keeper, KeepsConflicts):
+        if not numbers or keeper is None:
             raise UnknownItem("There is no such conflict any more.")
         if not resolution.fits(listed[numbers[0]]):
             raise InvalidRequest("This conflict cannot be resolved in this way.")
@@ -151,15 +160,13 @@ class KnownHandlers:
     def _make_known(self, bound: Bound) -> None:
         try:
             bound.bind()
-            handler = bound.handler
-            if isinstance(handler, HearsChanges):
-                for item, kept in self._book.kept(bound.id).items():
-                    verb = Verb.DELETE if kept.removed else Verb.DISABLE if kept.enabled is False else None
-                    if verb is not None:
-                        bound.ask("hear", lambda verb=verb, item=item: handler.changed(verb, _item_id(item)))  # type: ignore[misc]
-            creator = self._creator
-            if creator is not None and isinstance(handler, WorksElsewhere):
-                bound.ask("attach", lambda: handler.attach(creator))
+            hears, elsewhere = bound.parts.hears, bound.parts.elsewhere
+            for item, kept in self._book.kept(bound.id).items() if hears is not None else ():
+                verb = Verb.DELETE if kept.removed else Verb.DISABLE if kept.enabled is False else None
+                if hears is not None and verb is not None:
+                    bound.ask("hear", partial(hears.changed, verb, _item_id(item)))
+            if elsewhere is not None and self._creator is not None:
+                bound.ask("attach", partial(elsewhere.attach, self._creator))
         except ProviderError as error:
             bound.fault = str(error)
         self.notices.announce(Subject.HANDLERS, bound.id)
@@ -188,6 +195,21 @@ class KnownHandlers:
         before = self._book.kept(handler).get(item or "", Kept())
         self._book.keep(handler, item, replace(before, **changed))  # type: ignore[arg-type]
         self.notices.announce(Subject.HANDLER if item is None else Subject.ITEM, handler, item)
+
+
+def _taken(tell: Callable[[], Iterable[T]]) -> list[T]:
+    """Return what a handler tells, and no more of it than one can use: it may tell without an end."""
+    return list(islice(tell(), TOLD_MAX))
+
+
+def _is_event(one: object, handler: HandlerId) -> bool:
+    if not isinstance(one, HandlerEvent):
+        return False
+    return one.handler == handler and isinstance(one.level, Severity) and one.at.tzinfo is not None
+
+
+def _is_conflict(one: object) -> bool:
+    return isinstance(one, ConflictInfo) and checked_id(one.id) is not None and isinstance(one.abilities, Abilities)
 
 
 def _item_id(item: str | None) -> ItemId | None:

@@ -5,12 +5,13 @@ others - a schedule, a push, a program's own call - is announced as a session, t
 or took out of the sync set, gets a policy that keeps nothing of it, so that no way of synchronizing brings it.
 """
 
+import logging
 import threading
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from store import UnknownConflict
+from store import StoreError, UnknownConflict
 from store.eventlog import LogId
 from store.mail.conflicts import ConflictId
 
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from ..entry import MailStoreProvider
 
 __all__ = ["MailHandler"]
+
+log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
 """How often it looks for what others began."""
@@ -97,13 +100,7 @@ class MailHandler:
 
     def synchronize(self, session: SessionCallback) -> None:
         """Ask the provider for what the items come to, and report until it is over."""
-        wake, stopped = threading.Event(), threading.Event()
-
-        def cancelled() -> None:
-            stopped.set()
-            wake.set()
-
-        session.when_cancelled(cancelled)
+        wake = threading.Event()
         items = self._look()
         for gone in [one for one in session.items if one not in items.places]:
             session.progress(gone, ItemStatus.REMOVED)
@@ -118,10 +115,8 @@ class MailHandler:
         while relays:
             for relay in relays:
                 relay.move()
-                if stopped.is_set():
-                    relay.stop_what_is_cancelled()
+                relay.stop_what_is_cancelled()
             relays = [one for one in relays if not one.over]
-            session.can_continue()
             if relays:
                 wake.wait(SIGN_SECONDS)
                 wake.clear()
@@ -159,17 +154,27 @@ class MailHandler:
                 strange = [one for run, one in handles.items() if run not in self._mine and run not in seen]
             seen = (seen & handles.keys()) | {one.run_id for one in strange}
             for handle in strange:
-                with suppress(ProviderError):  # there are too many already: this one is not shown
+                with self._of_no_consequence():
                     if (begun := self._announce(handle, creator, wake)) is not None:
                         relays[handle.run_id] = begun
             for run, (relay, session) in list(relays.items()):
-                relay.move()
-                relay.stop_what_is_cancelled()
-                if relay.over:
+                with self._of_no_consequence():
+                    relay.move()
+                    relay.stop_what_is_cancelled()
+                    if not relay.over:
+                        continue
                     session.finished()
-                    del relays[run]
+                del relays[run]
             wake.wait(LOOK_SECONDS)
             wake.clear()
+
+    @contextmanager
+    def _of_no_consequence(self) -> Iterator[None]:
+        """Show inside what others began; where that fails, it is not shown any more, and goes on."""
+        try:
+            yield
+        except (ProviderError, StoreError) as error:
+            log.info("A run that others began cannot be shown (%s).", error.kind.value)
 
     def _announce(
         self, handle: SyncHandle, creator: SessionCreator, wake: threading.Event
@@ -185,7 +190,6 @@ class MailHandler:
         if not mine:
             return None
         session = creator.create_session(MAIL, mine, trigger=request.trigger)
-        session.when_cancelled(wake.set)
         return Relay(handle, session, mine, look=self._look, wake=wake.set), session
 
     # --- events and conflicts ------------------------------------------------------------------------------------

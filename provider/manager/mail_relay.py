@@ -1,5 +1,6 @@
 """From the events of a synchronization to the reports of a session: one ``Relay`` for one request."""
 
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
@@ -49,6 +50,8 @@ class Relay:
         self._missing: set[tuple[AccountId, str | None, bool]] = set()
         self._ended: set[ItemId] = set()
         self._stopped: set[ItemId] = set()
+        self._wake, self._cancelled = wake, threading.Event()
+        session.when_cancelled(self._hear_cancel)
         self._backlog: Backlog = handle.listen(wake)
 
     def move(self) -> None:
@@ -64,13 +67,17 @@ class Relay:
                     self._end(event)
 
     def stop_what_is_cancelled(self) -> None:
-        """Ask the request to stop what the session does not want any more."""
+        """Give a sign of life, and ask the request to stop what the session does not want any more."""
         if not self._session.can_continue():
             self.handle.cancel()
-            return
-        for item in self._open - self._stopped:
-            if not self._session.can_continue(item):
-                self._stop(item)
+        elif self._cancelled.is_set():
+            for item in self._open - self._stopped:
+                if not self._session.can_continue(item):
+                    self._stop(item)
+
+    def _hear_cancel(self) -> None:
+        self._cancelled.set()
+        self._wake()
 
     def _progress(self, event: SyncProgress) -> None:
         item = self._item(event.account, event.folder, event.item is ItemKind.OUTBOX)

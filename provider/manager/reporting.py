@@ -86,6 +86,38 @@ class Keeper(Protocol):
 
     def over(self, session: Session) -> None: ...
 
+    def aside(self, work: Callable[[], None]) -> None: ...
+
+
+class _Hook:
+    """A handler's hook: in one call at a time, and once more for what came meanwhile."""
+
+    def __init__(self, hook: Callable[[], None], keeper: Keeper) -> None:
+        self._hook, self._keeper = hook, keeper
+        self._lock = threading.Lock()
+        self._busy = self._again = False
+
+    def call(self) -> None:
+        with self._lock:
+            self._again = self._busy
+            if self._busy:
+                return
+            self._busy = True
+        self._keeper.aside(self._work)
+
+    def _work(self) -> None:
+        while True:
+            try:
+                self._hook()
+            except BaseException:
+                with self._lock:
+                    self._busy = False
+                raise
+            with self._lock:
+                self._busy, self._again = self._again, False
+                if not self._busy:
+                    return
+
 
 class Reporting:
     """The ``SessionCallback`` of one session."""
@@ -142,8 +174,8 @@ class Reporting:
         return self._session.answer(item) is None
 
     def when_cancelled(self, hook: Callable[[], None]) -> None:
-        """Call *hook* at each cancel."""
-        self._session.hook(hook)
+        """Call *hook* at each cancel, on a thread of its own: a foreign hook may do anything."""
+        self._session.hook(_Hook(hook, self._keeper).call)
 
     def is_skipped(self, item: ItemId) -> bool:
         """Tell whether a person took an item out."""
@@ -175,7 +207,7 @@ class Reporting:
 
     def add_item(self, item: ItemId) -> None:
         """Take one more item in."""
-        self._session.sign()
+        self._alive()
         if item in self.items:
             raise InvalidRequest("This item is in the session already.")
         if not self._keeper.has_item(self._session.handler, item):
@@ -184,7 +216,7 @@ class Reporting:
 
     def propose(self, item: Item) -> None:
         """Announce an item that was found."""
-        self._session.sign()
+        self._alive()
         known = checked_item(item)
         if known is None:
             raise InvalidRequest("An item has an id of 1 to 63 printable characters.")
@@ -194,7 +226,7 @@ class Reporting:
 
     def commit(self, item: ItemId) -> None:
         """Make a proposed item one like the others."""
-        self._session.sign()
+        self._alive()
         if item not in self._proposed:
             raise InvalidRequest("This item was not proposed.")
         self._keeper.commit_item(self._session.handler, self._proposed.pop(item))
@@ -212,7 +244,7 @@ class Reporting:
         context: str = "",
     ) -> EventId:
         """Log an event."""
-        self._session.sign()
+        self._alive()
         if not isinstance(level, Severity):
             raise InvalidRequest("A level is a Severity.")
         if item is not None and checked_id(item) is None:
@@ -235,18 +267,24 @@ class Reporting:
 
     def withdraw(self, event: EventId | None = None) -> None:
         """Take an event back, or all of this handler."""
-        self._session.sign()
+        self._alive()
         self._keeper.forget_events(self._session.handler, event)
 
     def conflicts_changed(self, added: int = 0) -> None:
         """Say that conflicts came, went or changed."""
-        self._session.sign()
+        self._alive()
         self._session.count(conflicts=max(0, added))
         self._keeper.conflicts_changed(self._session.handler)
 
     def manual(self) -> None:
         """Say that a person asked for this."""
         self._session.manual = True
+
+    def _alive(self) -> None:
+        """Hear a sign of life. Raises Cancelled after the end: from then on nothing is heard."""
+        self._session.sign()
+        if self._session.result is not None:
+            raise Cancelled("The session is over.")
 
     def finished(self) -> None:
         """The work is over; for what is done elsewhere."""

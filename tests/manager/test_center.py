@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from provider.callback import CancelRequest
-from provider.errors import InvalidRequest, UnknownItem
+from provider.errors import Cancelled, InvalidRequest, UnknownItem
 from provider.events import ItemStatus, Severity
 from provider.manager.center import Refused, SyncCenter
 from provider.manager.handler import HandlerId, HandlerInfo, Item, ItemId, SessionCallback
-from provider.manager.masks import HandlerCan, HandlerPolicy, HandlerRule, ItemPolicy, Verb
+from provider.manager.masks import HandlerCan, HandlerPolicy, HandlerRule, ItemCan, ItemPolicy, Verb
 from provider.manager.notices import Subject
 from provider.manager.progress import Patience, SessionState
 from provider.manager.registry import HandlerRegistry
@@ -452,6 +452,81 @@ def test_handlers_that_cannot_be_made_or_asked_are_listed_with_their_fault() -> 
     finally:
         hang.set()
         one.stop()
+
+
+def test_a_hook_that_hangs_or_raises_holds_up_nobody_who_cancels() -> None:
+    hang, reached = threading.Event(), threading.Event()
+
+    def work(session: SessionCallback, item: ItemId) -> None:
+        session.when_cancelled(lambda: void(hang.wait(GUARD_SECONDS)))
+        session.when_cancelled(lambda: void(1 / 0))
+        reached.set()
+        while session.progress(item) is None:
+            pass
+        session.progress(item, ItemStatus.CANCELED)
+
+    with center(Good(names=("a",), work=work)) as one:
+        (session,) = one.sync("good")
+        assert reached.wait(GUARD_SECONDS)
+        one.cancel()
+        assert ends(session) == {"a": "canceled"} and not hang.is_set()
+        hang.set()
+
+
+def test_after_the_end_of_a_session_its_handler_is_not_heard() -> None:
+    kept: list[SessionCallback] = []
+    with center(Good(names=("a",), ready=kept.append)) as one:
+        one.sync("good", wait=True)
+        (late,) = kept
+        assert late.progress(ItemId("a"), ItemStatus.FAILED) is CancelRequest.ALL and not late.can_continue()
+        for call in (
+            lambda: late.report(Severity.ERROR, "late"),
+            lambda: late.propose(Item(id=ItemId("late"), name="late")),
+            lambda: late.add_item(ItemId("late")),
+        ):
+            with pytest.raises(Cancelled):
+                call()
+        assert late.take_over() == () and one.events() == ()
+
+
+def test_a_handler_that_is_asked_first_may_say_no() -> None:
+    class Asked(Good):
+        def query_before(self, verb: Verb, item: ItemId | None) -> bool:
+            asked.append((verb, item))
+            return verb is not Verb.DISABLE
+
+        def items(self) -> list[Item]:
+            return [Item(id=ItemId("a"), name="A", can=ItemCan.QUERY_BEFORE_DELETE | ItemCan.CAN_DELETE)]
+
+    asked: list[tuple[Verb, ItemId | None]] = []
+    with center(Asked(can=HandlerCan.QUERY_BEFORE_DISABLE)) as one:
+        with pytest.raises(Refused, match="does not want"):
+            one.enable("good", False)
+        assert one.handler("good").enabled
+        one.remove("good", "a")
+        one.enable("good", True)
+        assert asked == [(Verb.DISABLE, None), (Verb.DELETE, "a")]
+
+
+def test_what_a_handler_tells_of_events_and_conflicts_may_be_rubbish_or_without_an_end() -> None:
+    class Rubbish(Good):
+        def events(self) -> Iterator[Any]:
+            while True:
+                yield "no event"
+
+        def remove_events(self, ids: object) -> None:
+            raise KeyError
+
+        def conflicts(self) -> Iterator[Any]:
+            yield None
+            raise ZeroDivisionError
+
+        def resolve(self, conflict: str, resolution: object) -> Any:
+            return "done"
+
+    with center(Rubbish(can=HandlerCan.EVENT_STORE | HandlerCan.CONFLICT_STORE), Good(id=HandlerId("other"))) as one:
+        assert one.events() == () and one.conflicts() == ()
+        assert ends(one.sync("other")[0]) == {"a": "succeeded", "b": "succeeded"}
 
 
 def void(*_values: object) -> None:
