@@ -187,6 +187,9 @@ class KnownHandlers:
 
     def _item(self, view: HandlerView, item: str) -> ItemView:
         found = view.item(ItemId(item))
+        if found is None:  # it may be new
+            self._refresh([view.id])
+            found = self._view(view.id).item(ItemId(item))
         if found is None:
             raise UnknownItem("The handler has no such item.")
         return found

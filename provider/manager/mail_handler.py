@@ -7,7 +7,7 @@ or took out of the sync set, gets a policy that keeps nothing of it, so that no 
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -54,12 +54,22 @@ _LEVELS = {"information": Severity.INFORMATION, "warning": Severity.WARNING, "er
 
 
 class MailHandler:
-    """The handler ``maildock`` of one provider. Thread-safe."""
+    """The handler ``maildock`` of one provider. Thread-safe.
+
+    *online* tells whether there is a network, None where nobody knows; without one nothing is started. It is asked
+    with everything else, after each session and at ``SyncCenter.refresh``.
+    """
 
     id = MAIL
 
-    def __init__(self, store: "MailStore", provider: "MailStoreProvider") -> None:
-        self._store, self._provider = store, provider
+    def __init__(
+        self,
+        store: "MailStore",
+        provider: "MailStoreProvider",
+        *,
+        online: Callable[[], bool | None] = lambda: None,
+    ) -> None:
+        self._store, self._provider, self._online = store, provider, online
         self._bridge = Bridge()
         self._lock = threading.Lock()
         self._mine: set[int] = set()
@@ -78,6 +88,7 @@ class MailHandler:
             type_label="Mail accounts",
             comment=f"{len(accounts):,} accounts",
             last_sync=last[0] if last else None,
+            connected=self._online(),
             can=HandlerCan.CONCURRENT_SESSIONS
             | HandlerCan.EVENT_STORE
             | HandlerCan.CONFLICT_STORE

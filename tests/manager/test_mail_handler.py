@@ -164,6 +164,28 @@ def archive_of(store: MailStore) -> str:
         return next(folder_item(one.id) for one in view.folders() if str(one.path) == "Archive")
 
 
+def test_nothing_is_started_while_there_is_no_network(tmp_path: Path) -> None:
+    online = [False]
+    with open_store(tmp_path / "mail.db") as store, MailStoreProvider(store, [MemoryServer().account("work")]) as made:
+        registry = HandlerRegistry(discover=False)
+        registry.register(MAIL, lambda: MailHandler(store, made, online=lambda: online[0]))
+        with SyncCenter(registry) as center:
+            with pytest.raises(Refused, match="not connected"):
+                center.sync(MAIL)
+            assert center.sync() == ()
+            online[0] = True
+            center.refresh(MAIL)
+            assert center.sync(MAIL)[0].wait(GUARD_SECONDS).status is ItemStatus.SUCCEEDED
+
+
+def test_an_account_that_was_added_meanwhile_can_be_named_at_once(tmp_path: Path) -> None:
+    with house(tmp_path) as one:
+        one.center.handlers()
+        one.provider.add_account(one.server.account("late"))
+        (session,) = one.center.sync(MAIL, [account_item(AccountId("late"))])
+        assert one.ends(session)["late"] == "succeeded"
+
+
 def test_what_somebody_else_began_is_a_session_that_can_be_stopped(tmp_path: Path) -> None:
     gate = Gate()
     with house(tmp_path, play=Play(alice=gate)) as one:
