@@ -184,6 +184,15 @@ class MailStoreProvider:
             raise InvalidRequest(f"There is an account {account.id} already; remove it first.")
         self._accounts[account.id] = account
 
+    def replace_account(self, account: Account) -> None:
+        """Take other facts of an account, its next request on; what runs keeps those it began with.
+
+        Raises UnknownItem when there is none of this id, Closed.
+        """
+        self._check_open()
+        self._account(account.id)
+        self._accounts[account.id] = account
+
     def remove_account(self, account: AccountId) -> None:
         """Let go of an account and cancel its work; what is in the store stays there. Raises UnknownItem, Closed."""
         self._check_open()

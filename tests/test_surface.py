@@ -47,7 +47,8 @@ STORE = """
     LogEntry LogId LogItem Recorded
     Submission SubmissionId SubmissionState ToUpload Trouble TroubleKind Uid UidSet UidValidity UnknownAccount
     UnknownConflict UnknownFolder UnknownMessage UnknownOperation UnknownPart UnknownSubmission Version
-    Group ScheduleId ScheduleRecord Schedules UnknownGroup UnknownSchedule WriteTransaction WrongEpoch open_store
+    Group HandlerRecord Handlers ScheduleId ScheduleRecord Schedules UnknownGroup UnknownSchedule WriteTransaction
+    WrongEpoch open_store
 """
 STORE_MAIL = """
     AccountId Address BlobId Envelope FolderId FolderPath HeaderId MessageKey ModSeq Role SYSTEM_FLAGS Uid UidSet
@@ -163,6 +164,17 @@ COMMANDS = {
     "offline": "--json",
     "online": "--json",
     "monitor": "--port --open",
+    "handlers": "--items --all --json",
+    "handlers enable": "",
+    "handlers disable": "",
+    "handlers activate": "",
+    "handlers deactivate": "",
+    "handlers remove": "",
+    "handlers restore": "",
+    "handlers start": "--no-ui --json",
+    "policy": "--json",
+    "policy refuse": "--reason --item",
+    "policy allow": "--item",
     "check": "--full --json",
     "import-from": "--as --json",
     "demo": "",

@@ -14,6 +14,7 @@ from . import (
     control_commands,
     daemon_command,
     folder_commands,
+    handler_commands,
     history_commands,
     import_command,
     manager_commands,
@@ -71,6 +72,8 @@ def application() -> typer.Typer:
     app.command("daemon")(daemon_command.daemon)
     app.add_typer(manager_commands.groups, name="groups")
     app.add_typer(manager_commands.schedule, name="schedule")
+    app.add_typer(handler_commands.handlers, name="handlers")
+    app.add_typer(handler_commands.policy, name="policy")
     app.command("running")(control_commands.running)
     app.command("stop")(control_commands.stop)
     app.command("pause")(control_commands.pause)

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from store import Group, LeaseLost, ScheduleRecord, StoreError, UnknownSchedule
+from store.mail import AccountId
 from store.mail.schedules import ALL_ACCOUNTS, ScheduleId
 
 from ..backoff import Backoff
@@ -33,6 +34,7 @@ from ..grouping import f9_runs, group_run
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
+from .mail_items import obey, switched_off
 from .online import LinkNotice, LinkPhase, LinkState, OnlineState
 from .push import Push
 from .pushruns import Pushed
@@ -199,7 +201,7 @@ class SyncManager:
         *callback* hears every one of these runs. Raises InvalidRequest when there is none, and Closed.
         """
         asked = SyncRequest(callback=callback or self._callback)
-        here = [one.id for one in self._provider.accounts]
+        here = self._here()
         offline = self.link.state is LinkState.OFFLINE
         runs = f9_runs(self._store.schedules.groups(), here, asked, offline=offline)
         return tuple(self._provider.send_and_receive(one.request, send=one.send, receive=one.receive) for one in runs)
@@ -229,6 +231,13 @@ class SyncManager:
             self._wake.wait(seconds)
             self._wake.clear()
 
+    def _here(self) -> list[AccountId]:
+        """The accounts, less what people switched off."""
+        obey(self._store, self._provider)
+        here = [one.id for one in self._provider.accounts]
+        off = switched_off(self._store, here)
+        return [one for one in here if one not in off]
+
     def _follow(self, notice: LinkNotice) -> None:
         """Offline nobody watches the servers."""
         assert self.push is not None
@@ -257,7 +266,7 @@ class SyncManager:
         if trigger is Trigger.SCHEDULED:
             flags |= SyncFlags.SYNC_BACKGROUND
         asked = SyncRequest(flags=flags, callback=callback, trigger=trigger)
-        meant = group_run(group, [one.id for one in self._provider.accounts], asked)
+        meant = group_run(group, self._here(), asked)
         handle = self._provider.send_and_receive(meant.request, send=meant.send, receive=meant.receive)
         self._by_group[group.name] = handle
         return handle, True
