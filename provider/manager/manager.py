@@ -23,13 +23,17 @@ from store.mail.schedules import ALL_ACCOUNTS, ScheduleId
 
 from ..backoff import Backoff
 from ..bridge import Bridge
+from ..callback import CancelRequest
 from ..clock import Clock, SystemClock
+from ..delivery import Delivery
 from ..errors import Closed, InvalidRequest, ProviderError
-from ..events import ResultStatus
+from ..events import ItemKind, ResultStatus, SyncProgress
 from ..failure import frames_of
+from ..grouping import f9_runs, group_run
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
+from .online import LinkNotice, LinkPhase, LinkState, OnlineState
 from .push import Push
 from .pushruns import Pushed
 from .schedule import BadSchedule, Every, next_run, parse
@@ -53,6 +57,7 @@ LOOK_SECONDS = 1.0
 """How often a manager looks: a schedule that another process adds is heard of that soon."""
 STOP_SECONDS = 3.0
 BUSY, NOBODY, BAD = "skipped: it runs already", "skipped: none of its accounts is here", "not started: "
+OTHER_LINK = {LinkState.OFFLINE: "skipped: offline", LinkState.ONLINE: "skipped: online"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +121,13 @@ class SyncManager:
         self._life = ExitStack()
         self._owner = self._life.enter_context(owning())
         self._thread: threading.Thread | None = None
+        self.link = OnlineState(provider, store.schedules, clock=self._clock)
+        """Online or offline, for what starts by itself; kept."""
         self.push = Push(store, provider, clock=clock, heard=pushed, callback=callback, random=random) if push else None
         """Who watches the servers; None: nobody does."""
+        self.link.advise(self._turn_push)
+        if self.link.state is LinkState.OFFLINE and self.push is not None:
+            self.push.rest()
 
     def __enter__(self) -> Self:
         self.start()
@@ -169,14 +179,29 @@ class SyncManager:
         self._wake.set()
 
     def run_now(self, group: str = ALL_ACCOUNTS.name, *, callback: "ProgressCallback | None" = None) -> SyncHandle:
-        """Run a group at once, paused or not; a group that runs already gives its handle.
+        """Run a group at once, paused or not; a group that runs already gives its handle, and *callback* hears it all.
 
         Raises UnknownGroup; InvalidRequest when none of its accounts is here; Closed.
         """
         with self._lock:
             if self._stopping:
                 raise Closed("This manager was stopped.")
-            return self._start(self._store.schedules.group(group), Trigger.MANUAL, callback or self._callback)[0]
+            chosen = self._store.schedules.group(group)
+            handle, new = self._start(chosen, Trigger.MANUAL, callback or self._callback)
+        if callback is not None and not new:
+            self._join(handle, callback)
+        return handle
+
+    def run_f9(self, *, callback: "ProgressCallback | None" = None) -> tuple[SyncHandle, ...]:
+        """Send/Receive All: run each group that is part of it, and the accounts that are in no group.
+
+        *callback* hears every one of these runs. Raises InvalidRequest when there is none, and Closed.
+        """
+        asked = SyncRequest(callback=callback or self._callback)
+        here = [one.id for one in self._provider.accounts]
+        offline = self.link.state is LinkState.OFFLINE
+        runs = f9_runs(self._store.schedules.groups(), here, asked, offline=offline)
+        return tuple(self._provider.send_and_receive(one.request, send=one.send, receive=one.receive) for one in runs)
 
     def step(self) -> float:
         """Do what is to do at this moment; return after how many seconds to look again. For hosts without a thread."""
@@ -191,6 +216,15 @@ class SyncManager:
                 self._begin(record, now)
         return LOOK_SECONDS
 
+    def _turn_push(self, notice: LinkNotice) -> None:
+        """Let no line stand while it is offline."""
+        if self.push is None:
+            return
+        if notice.new is LinkState.OFFLINE and notice.phase is LinkPhase.CHANGING:
+            self.push.rest()
+        elif notice.new is LinkState.ONLINE and notice.phase is LinkPhase.CHANGED:
+            self.push.look_again()
+
     # --- how -----------------------------------------------------------------------------------------------------
 
     def _loop(self) -> None:
@@ -203,37 +237,38 @@ class SyncManager:
             self._wake.wait(seconds)
             self._wake.clear()
 
+    def _join(self, handle: SyncHandle, callback: "ProgressCallback") -> None:
+        """Let *callback* hear a run that somebody else began, from its first event on."""
+
+        def answer(event: SyncProgress, said: CancelRequest) -> None:
+            if said is CancelRequest.ALL:
+                handle.cancel()
+            else:
+                handle.cancel_item(event.account, event.folder, outbox=event.item is ItemKind.OUTBOX)
+
+        delivery = Delivery(callback, deliver=None, clock=self._clock, answer=answer)
+        backlog = handle.listen(delivery.ready.set)
+        self._bridge.spawn("delivery", lambda: delivery.run(backlog))
+
     def _start(self, group: Group, trigger: Trigger, callback: "ProgressCallback | None") -> tuple[SyncHandle, bool]:
         """Return the handle of a run of *group*, and whether it is a new one."""
         before = self._by_group.get(group.name)
         if before is not None and not before.done:
             return before, False
-        here = {one.id for one in self._provider.accounts}
-        wanted = tuple(one for one in group.accounts if one in here)
-        if not here or (group.accounts and not wanted):
-            raise InvalidRequest("None of the accounts of this group is here.")
         flags = SyncFlags.ALL_DIRECTIONS
-        if group.headers_only:
-            flags |= SyncFlags.SYNC_GLOBAL_HEADERS
-        if group.folders:
-            flags |= SyncFlags.SYNC_THESE_FOLDERS
         if trigger is Trigger.SCHEDULED:
             flags |= SyncFlags.SYNC_BACKGROUND
-        request = SyncRequest(
-            flags=flags,
-            accounts=wanted or None,
-            folders=group.folders,
-            size_octets_max=group.size_octets_max,
-            callback=callback,
-            trigger=trigger,
-        )
-        handle = self._provider.send_and_receive(request, send=group.send, receive=group.receive)
+        asked = SyncRequest(flags=flags, callback=callback, trigger=trigger)
+        meant = group_run(group, [one.id for one in self._provider.accounts], asked)
+        handle = self._provider.send_and_receive(meant.request, send=meant.send, receive=meant.receive)
         self._by_group[group.name] = handle
         return handle, True
 
     def _begin(self, record: ScheduleRecord, now: datetime) -> None:
         try:
-            parse(record.text, record.zone)
+            if parse(record.text, record.zone).offline is not (self.link.state is LinkState.OFFLINE):
+                self._finish(record, now, OTHER_LINK[self.link.state])
+                return
             handle, new = self._start(self._store.schedules.group(record.group), Trigger.SCHEDULED, self._callback)
         except BadSchedule as error:
             self._finish(record, now, f"{BAD}{error}")
@@ -306,20 +341,30 @@ class SyncManager:
         """Bring forward what a clock that was ahead, and was set back, would leave waiting for too long."""
         now = self._clock.now()
         for record in self._store.schedules.all():
-            if record.next_run is None or record.running or not record.enabled or record.next_run <= now:
+            if record.running or not record.enabled:
                 continue
-            try:
-                schedule = parse(record.text, record.zone)
-            except BadSchedule:
-                continue
-            far = record.last_run is not None and record.last_run > now + timedelta(days=1)
-            soon = next_run(schedule, now)
-            if isinstance(schedule.spec, Every):
-                far = far or (soon is not None and record.next_run > soon + timedelta(seconds=schedule.spec.seconds))
-            # A time of the day may have run before the clock was set back by less: it is not run twice.
-            if far and soon is not None and soon < record.next_run:
+            sooner = self._sooner(record, now)
+            latest = now + timedelta(seconds=self._backoff.longest(record.failures))
+            retry = latest if record.retry_at is not None and record.retry_at > latest else record.retry_at
+            if (sooner, retry) != (record.next_run, record.retry_at):
                 with self._still_ours():
-                    self._store.schedules.reschedule(record.id, soon)
+                    self._store.schedules.reschedule(record.id, sooner, retry_at=retry)
+
+    def _sooner(self, record: ScheduleRecord, now: datetime) -> datetime | None:
+        """Return when a schedule runs next: as it was planned, if that is not further away than it can be by *now*."""
+        try:
+            schedule = parse(record.text, record.zone)
+        except BadSchedule:
+            return record.next_run
+        soon = next_run(schedule, now)
+        if record.next_run is None or soon is None or soon >= record.next_run:
+            return record.next_run
+        if isinstance(schedule.spec, Every):
+            far = record.next_run > soon + timedelta(seconds=schedule.spec.seconds)
+        else:  # a time of the day may have run before the clock was set back by less: it is not run twice
+            far = record.last_run is None
+        far = far or (record.last_run is not None and record.last_run > now + timedelta(days=1))
+        return soon if far else record.next_run
 
     def _release(self, id_: ScheduleId) -> None:
         """Give a schedule back as it was: it stays due."""
