@@ -167,6 +167,9 @@ class Push:
                 self._selector.select(LOOK_SECONDS)
             except Closed:
                 return
+            except Exception as error:  # a daemon that looks alive and hears nothing would be worse
+                log.error("Hearing what servers tell met %s; it goes on.\n%s", type(error).__name__, frames_of(error))
+                threading.Event().wait(LOOK_SECONDS)
 
     def _end(self) -> None:
         self._runs.cancel()
@@ -292,12 +295,12 @@ class Push:
             parked, events = one.line.parked, selectors.EVENT_READ
             if one.line.wants_write:
                 events |= selectors.EVENT_WRITE
+            if events != one.events:
+                self._selector.modify(one.line.fileno(), events, account)
+                one.events = events
         except Exception as error:  # a line of a host's own source may raise anything: it costs that line
             self._lose(account, error, now)
             return
-        if events != one.events:
-            self._selector.modify(one.line.fileno(), events, account)
-            one.events = events
         if parked and not one.parked:
             self._list.parked(account, now)
         one.parked = one.parked or parked
