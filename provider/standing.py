@@ -38,6 +38,8 @@ class Standing:
     last_success: datetime | None = None
     last_error: str | None = None
     """Of the newest run that ended."""
+    alert_since: datetime | None = None
+    """Since when an error lasts; None: none does."""
     link_status: int = HEALTHY
     link_checked_at: datetime | None = None
     store_version: int = 0
@@ -57,10 +59,16 @@ class Standing:
     """Why the account is given one connection at a time; None: it may have a second one."""
 
 
-def standing_of(view: "ReadView", account: "AccountId", now: datetime, next_run: datetime | None = None) -> Standing:
+def standing_of(
+    view: "ReadView",
+    account: "AccountId",
+    now: datetime,
+    next_run: datetime | None = None,
+    alert_since: datetime | None = None,
+) -> Standing:
     """Return how *account* stands in one snapshot of the store; one that it does not know never ran.
 
-    *next_run*: of its schedules (``store.schedules.next_run``).
+    *next_run*: of its schedules (``store.schedules.next_run``). *alert_since*: of its open alert (``store.alerts``).
     """
     known = account in view.accounts()
     folders = view.folders(account) if known else ()
@@ -77,6 +85,7 @@ def standing_of(view: "ReadView", account: "AccountId", now: datetime, next_run:
         outbox=dict(Counter(str(one.state.value) for one in view.submissions(account))) if known else {},
         one_connection=view.one_connection(account) or None,
         next_run=next_run,
+        alert_since=alert_since,
     )
 
 
@@ -94,6 +103,7 @@ def stand(
     outbox: Mapping[str, int] | None = None,
     one_connection: str | None = None,
     next_run: datetime | None = None,
+    alert_since: datetime | None = None,
 ) -> Standing:
     """Return what the *runs* of one account, newest first, say at *now*, beside what was counted."""
     whole = [run for run in runs if run.status != "yielded"]  # a yielded run is the first half of the one after it
@@ -130,6 +140,7 @@ def stand(
         outbox=outbox or {},
         one_connection=one_connection,
         next_run=next_run,
+        alert_since=alert_since,
     )
 
 

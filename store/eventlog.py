@@ -13,7 +13,8 @@ from typing import Literal, NewType
 from .database import Database
 from .mail import AccountId
 from .runs import RunError, RunId
-from .sql import accounts, eventlog
+from .sql import accounts, alerts, eventlog
+from .sql.values import storable
 from .sql.writing import Unit
 
 __all__ = ["EventLog", "LogEntry", "LogId", "LogItem", "Recorded"]
@@ -97,6 +98,11 @@ class EventLog:
                     eventlog.clear(work, id_)
             eventlog.bound(work, number, ENTRIES_MAX)
             after = eventlog.open_errors(work.connection, number)
+            if after > 0 == before:
+                _, kind, folder, _, text = next(one for one in wanted if one[0] == LEVELS["error"])
+                alerts.raise_(work, number, item, kind, storable(folder), storable(text), run)
+            elif before > 0 == after:
+                alerts.clear(work, number)
         return Recorded(raised=after > 0 == before, cleared=before > 0 == after)
 
     def entries(
@@ -132,9 +138,16 @@ class EventLog:
         return {name: sum(one.severity == name for one in lasting) for name in LEVELS}
 
     def remove(self, ids: Iterable[LogId]) -> int:
-        """Forget entries; return how many there were. One that comes again begins anew."""
+        """Forget entries; return how many there were. One that comes again begins anew.
+
+        The alert of an account of which no error is left is over.
+        """
         with self._unit("forget events") as work:
-            return eventlog.remove(work, ids)
+            removed = eventlog.remove(work, ids)
+            for number in accounts.account_names(work.connection):
+                if not eventlog.open_errors(work.connection, number):
+                    alerts.clear(work, number)
+            return removed
 
     def _any_open(self, account: AccountId) -> bool:
         with self._database.reading() as connection:

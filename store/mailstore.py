@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from .alerts import Alerts
 from .changes import ChangePage
 from .check import check
 from .database import Database
@@ -40,6 +41,7 @@ class MailStore:
         self._clock = clock
         self._outbox = Outbox(database, self._unit, clock)
         self._eventlog = EventLog(database, self._unit)
+        self._alerts = Alerts(database, self._unit)
         self._schedules = Schedules(database, self._unit)
 
     @property
@@ -51,6 +53,11 @@ class MailStore:
     def eventlog(self) -> EventLog:
         """What went wrong, for people: one entry for as long as a thing lasts."""
         return self._eventlog
+
+    @property
+    def alerts(self) -> Alerts:
+        """That an account's synchronization fails: raised by its first error, cleared when the last one is over."""
+        return self._alerts
 
     @property
     def schedules(self) -> Schedules:

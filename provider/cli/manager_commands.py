@@ -43,13 +43,25 @@ Receive = Annotated[bool | None, typer.Option("--receive/--no-receive", help="Sy
 OnF9 = Annotated[bool | None, typer.Option("--f9/--no-f9", help="Part of Send/Receive All.")]
 
 
-def daemon(context: typer.Context, json: Json = False) -> None:
+def daemon(
+    context: typer.Context,
+    alert_command: Annotated[
+        str | None,
+        typer.Option("--alert-command", metavar="CMD", help="Is run when an account fails, and when it works again."),
+    ] = None,
+    alert_webhook: Annotated[
+        str | None, typer.Option("--alert-webhook", metavar="URL", help="Is posted the same as JSON.")
+    ] = None,
+    json: Json = False,
+) -> None:
     """Run the schedules, in the foreground, until Ctrl-C or SIGTERM; print a line for each run."""
     from .. import MailStoreProvider
     from ..manager.manager import SyncManager
 
     home = home_of(context)
-    accounts = [one.account() for one in chosen_accounts(AccountsFile.read(home.accounts_path), [])]
+    file = AccountsFile.read(home.accounts_path)
+    accounts = [one.account() for one in chosen_accounts(file, [])]
+    hooks = file.alerts.hooks(alert_command, alert_webhook)
     ended = threading.Event()
 
     def hear(_number: int, _frame: FrameType | None) -> None:
@@ -65,7 +77,7 @@ def daemon(context: typer.Context, json: Json = False) -> None:
         with (
             opened(home, create=True) as store,
             MailStoreProvider(store, accounts) as provider,
-            SyncManager(store, provider, heard=heard),
+            SyncManager(store, provider, heard=heard, hooks=hooks),
         ):
             hint(f"maildock: {len(store.schedules.all())} schedules. Ctrl-C ends.")
             while not ended.wait(WAIT_SECONDS):

@@ -130,13 +130,14 @@ def send_receive(
     if send_only and receive_only:
         raise Trouble("--send-only and --receive-only exclude each other.", ExitCode.USAGE)
     home = home_of(context)
-    chosen = chosen_accounts(AccountsFile.read(home.accounts_path), accounts or [])
+    file = AccountsFile.read(home.accounts_path)
+    chosen, hooks = chosen_accounts(file, accounts or []), file.alerts.hooks()
     if password_stdin and len(chosen) > 1:
         raise Trouble("--password-stdin is one password: name one account.", ExitCode.USAGE)
     values = [_account(entry, password_stdin) for entry in chosen]
     request = SyncRequest(accounts=tuple(value.id for value in values))
     with opened(home, create=True) as store:
-        return run_request(store, values, request, json=json, send=not receive_only, receive=not send_only)
+        return run_request(store, values, request, json=json, send=not receive_only, receive=not send_only, hooks=hooks)
 
 
 def _flush(store: "MailStore", account: "Account") -> ExitCode:

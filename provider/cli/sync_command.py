@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from store.mail import AccountId
 
     from .. import Account, SyncRequest
+    from ..manager import AlertHook
     from .sync_display import ErrorsToStderr
 
 __all__ = ["display_for", "run_request", "sync"]
@@ -65,7 +66,8 @@ def sync(
         raise Trouble("--yes approves what is held, and --dry-run does nothing: choose one.", ExitCode.USAGE)
 
     home = home_of(context)
-    chosen = chosen_accounts(AccountsFile.read(home.accounts_path), accounts or [])
+    file = AccountsFile.read(home.accounts_path)
+    chosen, hooks = chosen_accounts(file, accounts or []), file.alerts.hooks()
     given = None
     if password_stdin:
         if len(chosen) > 1:
@@ -91,7 +93,7 @@ def sync(
     with opened(home, create=True) as store:
         if yes:
             _approve(store, [value.id for value in values])
-        return run_request(store, values, request, json=json)
+        return run_request(store, values, request, json=json, hooks=hooks)
 
 
 def _approve(store: "MailStore", accounts: "Sequence[AccountId]") -> None:
@@ -113,10 +115,11 @@ def run_request(
     display: "ErrorsToStderr | None" = None,
     send: bool = False,
     receive: bool = True,
+    hooks: "Sequence[AlertHook]" = (),
 ) -> ExitCode:
     """Run *request* in the foreground, with the *display* that fits or is given, and return the exit code.
 
-    *send*, *receive*: which halves of Send/Receive are wanted.
+    *send*, *receive*: which halves of Send/Receive are wanted. *hooks* are told of the alert that it raised or ended.
     """
     from dataclasses import replace
 
@@ -130,6 +133,10 @@ def run_request(
             put("A dry run: this is what would be done.")
         display.close(result)  # before the provider goes: what is still to be told comes from its threads
     _say_what_waits(store, [account.id for account in accounts])
+    if hooks:
+        from ..manager import AlertTeller
+
+        AlertTeller(store, hooks).tell()
     return exit_of_result(result)
 
 

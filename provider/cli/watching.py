@@ -35,7 +35,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
     """Return the cells of an account's facts under ``HEADS``, made harmless."""
     return (
         one_line(str(row["account"])),
-        str(row["state"]),
+        f"{row['state']}, alert" if row["alert_since"] else str(row["state"]),
         _moment(row["state_at"]),
         _moment(row["last_success"]),
         f"{row['messages']:,}",

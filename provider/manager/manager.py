@@ -10,7 +10,7 @@ Any number of managers on one store: ``store.schedules.claim`` gives each due sc
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +30,8 @@ from ..failure import frames_of
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
+from ..turn import Worker
+from .alerts import AlertHook, AlertTeller
 from .schedule import BadSchedule, Every, next_run, parse
 
 if TYPE_CHECKING:
@@ -79,7 +81,8 @@ class SyncManager:
     """Runs the schedules of a store by a provider. Thread-safe; ``start`` and ``stop``, or a context manager.
 
     *retry_seconds*: after the first failure. *heard*: is told of each run that ended, on the manager's thread.
-    *callback*: hears the events of every run. *random* is for tests.
+    *callback*: hears the events of every run. *hooks*: are told of alerts, whoever's run raised them. *random* is for
+    tests.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class SyncManager:
         retry_seconds: float = RETRY_SECONDS,
         heard: Callable[[Ran], object] | None = None,
         callback: "ProgressCallback | None" = None,
+        hooks: Sequence[AlertHook] = (),
         random: Random | None = None,
     ) -> None:
         if not 1 <= retry_seconds <= RETRY_SECONDS_MAX:
@@ -102,6 +106,8 @@ class SyncManager:
         self._heard = heard
         self._callback = callback
         self._random = random if random is not None else Random()
+        self._teller = AlertTeller(store, hooks, clock=self._clock, random=self._random)
+        self._telling: Worker | None = None
         self._running: dict[ScheduleId, _Running] = {}
         self._by_group: dict[str, SyncHandle] = {}
         self._lock = threading.RLock()
@@ -178,6 +184,8 @@ class SyncManager:
                 if record is None:
                     break
                 self._begin(record, now)
+            if not self._stopping and (self._telling is None or not self._telling.is_alive()) and self._teller.due:
+                self._telling = self._bridge.spawn("alerts", self._tell)
         return LOOK_SECONDS
 
     # --- how -----------------------------------------------------------------------------------------------------
@@ -191,6 +199,13 @@ class SyncManager:
                 seconds = LOOK_SECONDS
             self._wake.wait(seconds)
             self._wake.clear()
+
+    def _tell(self) -> None:
+        """Tell of alerts, on a thread of their own: a hook may take its time."""
+        try:
+            self._teller.tell()
+        except StoreError as error:
+            log.warning("Who was told of an alert could not be read or written (%s).", error.kind.value)
 
     def _start(self, group: Group, trigger: Trigger, callback: "ProgressCallback | None") -> tuple[SyncHandle, bool]:
         """Return the handle of a run of *group*, and whether it is a new one."""
