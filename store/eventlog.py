@@ -17,7 +17,7 @@ from .sql import accounts, alerts, eventlog
 from .sql.values import storable
 from .sql.writing import Unit
 
-__all__ = ["EventLog", "LogEntry", "LogId", "LogItem", "Recorded"]
+__all__ = ["EventLog", "LogEntry", "LogId", "LogItem", "Recorded", "without_addresses"]
 
 LogId = NewType("LogId", int)
 LogItem = Literal["account", "outbox"]
@@ -84,7 +84,10 @@ class EventLog:
         not come again is cleared. *whole*: everything is in step or in *errors*: what else is
         open is about folders that are no more, and is cleared, too. *lasting*: kinds that no success clears.
         """
-        wanted = [(LEVELS.get(one.severity, 3), one.kind, one.folder or "", one.uid, _fit(one.text)) for one in errors]
+        wanted = [
+            (LEVELS.get(one.severity, 3), one.kind, one.folder or "", one.uid, without_addresses(one.text))
+            for one in errors
+        ]
         done = frozenset("" if folder is None else folder for folder in succeeded)
         if not wanted and not self._any_open(account):
             return Recorded()
@@ -161,10 +164,10 @@ def _level(severity: str) -> int:
     return LEVELS[severity]
 
 
-def _fit(text: str) -> str:
+def without_addresses(text: str) -> str:
     """Return *text* without addresses, and not too long.
 
-    >>> _fit("Nobody answers to jo@example.org.")
+    >>> without_addresses("Nobody answers to jo@example.org.")
     'Nobody answers to (an address)'
     """
     return _ADDRESS.sub("(an address)", text)[:TEXT_CHARACTERS_MAX]

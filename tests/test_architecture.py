@@ -76,8 +76,10 @@ PURE = (
     "provider.transport.smtp.replies",
     "provider.transport.policy",
     "provider.backoff",
+    "provider.manager.loglines",
     "provider.manager.schedule",
     "provider.phases",
+    "provider.states",
 )
 IMPURE_LIBRARIES = {"asyncio", "threading", "socket", "time", "sqlmodel", "sqlalchemy", "sqlite3", "imapclient"}
 

@@ -56,6 +56,7 @@ def daemon(
 ) -> None:
     """Run the schedules, in the foreground, until Ctrl-C or SIGTERM; print a line for each run."""
     from .. import MailStoreProvider
+    from ..manager import RunLog
     from ..manager.manager import SyncManager
 
     home = home_of(context)
@@ -76,8 +77,10 @@ def daemon(
     try:
         with (
             opened(home, create=True) as store,
+            RunLog(home.log_path) as log,
+            log.listening(),
             MailStoreProvider(store, accounts) as provider,
-            SyncManager(store, provider, heard=heard, hooks=hooks),
+            SyncManager(store, provider, heard=heard, hooks=hooks, log_to=log),
         ):
             hint(f"maildock: {len(store.schedules.all())} schedules. Ctrl-C ends.")
             while not ended.wait(WAIT_SECONDS):

@@ -9,6 +9,7 @@ import typer
 from .accounts_file import AccountsFile
 from .credentials import stdin_password
 from .exits import ExitCode, Trouble, exit_of_result
+from .home import Home
 from .output import count, hint, put
 from .running import wait_for
 from .session import chosen_accounts, home_of, opened
@@ -124,19 +125,19 @@ def run_request(
     from dataclasses import replace
 
     from .. import MailStoreProvider
+    from ..manager import AlertTeller, RunLog
 
     display = display_for(json=json) if display is None else display
-    with MailStoreProvider(store, accounts) as provider:
-        asked = replace(request, callback=display)
-        result = wait_for(provider.send_and_receive(asked, send=send, receive=receive))
-        if request.dry_run and not json:
-            put("A dry run: this is what would be done.")
-        display.close(result)  # before the provider goes: what is still to be told comes from its threads
-    _say_what_waits(store, [account.id for account in accounts])
-    if hooks:
-        from ..manager import AlertTeller
-
-        AlertTeller(store, hooks).tell()
+    with RunLog(Home(store.path.parent).log_path) as log, log.listening():
+        with MailStoreProvider(store, accounts) as provider:
+            asked = replace(request, callback=log.follow(trigger=request.trigger.value, then=display))
+            result = wait_for(provider.send_and_receive(asked, send=send, receive=receive))
+            if request.dry_run and not json:
+                put("A dry run: this is what would be done.")
+            display.close(result)  # before the provider goes: what is still to be told comes from its threads
+        _say_what_waits(store, [account.id for account in accounts])
+        if hooks:
+            AlertTeller(store, hooks).tell()
     return exit_of_result(result)
 
 

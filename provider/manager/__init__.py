@@ -2,6 +2,7 @@
 
 from .alerts import AlertHook, AlertTeller, CommandHook, HookFailed, WebHook
 from .manager import Ran, SyncManager
+from .runlog import RunLog
 from .schedule import BadSchedule, Schedule, next_run, parse
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "CommandHook",
     "HookFailed",
     "Ran",
+    "RunLog",
     "Schedule",
     "SyncManager",
     "WebHook",

@@ -32,6 +32,7 @@ from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
 from ..turn import Worker
 from .alerts import AlertHook, AlertTeller
+from .runlog import RunLog
 from .schedule import BadSchedule, Every, next_run, parse
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ class SyncManager:
     """Runs the schedules of a store by a provider. Thread-safe; ``start`` and ``stop``, or a context manager.
 
     *retry_seconds*: after the first failure. *heard*: is told of each run that ended, on the manager's thread.
-    *callback*: hears the events of every run. *hooks*: are told of alerts, whoever's run raised them. *random* is for
-    tests.
+    *callback*: hears the events of every run. *hooks*: are told of alerts, whoever's run raised them. *log_to*: has a
+    line for whatever happens. *random* is for tests.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class SyncManager:
         heard: Callable[[Ran], object] | None = None,
         callback: "ProgressCallback | None" = None,
         hooks: Sequence[AlertHook] = (),
+        log_to: RunLog | None = None,
         random: Random | None = None,
     ) -> None:
         if not 1 <= retry_seconds <= RETRY_SECONDS_MAX:
@@ -105,6 +107,7 @@ class SyncManager:
         self._backoff = Backoff(first_seconds=retry_seconds, last_seconds=RETRY_SECONDS_MAX)
         self._heard = heard
         self._callback = callback
+        self._log = log_to
         self._random = random if random is not None else Random()
         self._teller = AlertTeller(store, hooks, clock=self._clock, random=self._random)
         self._telling: Worker | None = None
@@ -223,6 +226,8 @@ class SyncManager:
             flags |= SyncFlags.SYNC_THESE_FOLDERS
         if trigger is Trigger.SCHEDULED:
             flags |= SyncFlags.SYNC_BACKGROUND
+        if self._log is not None:
+            callback = self._log.follow(trigger=trigger.value, group=group.name, then=callback)
         request = SyncRequest(
             flags=flags,
             accounts=wanted or None,
@@ -285,16 +290,18 @@ class SyncManager:
             self._store.schedules.finish(
                 record.id, owner=self._owner, outcome=outcome, next_run=following, retry_at=retry
             )
+        ran = Ran(
+            schedule=record.id,
+            group=record.group,
+            began_at=began,
+            ended_at=now,
+            outcome=outcome,
+            next_run=following,
+            retry_at=retry,
+        )
+        if self._log is not None:
+            self._log.ran(ran)
         if self._heard is not None:
-            ran = Ran(
-                schedule=record.id,
-                group=record.group,
-                began_at=began,
-                ended_at=now,
-                outcome=outcome,
-                next_run=following,
-                retry_at=retry,
-            )
             try:
                 self._heard(ran)
             except Exception as error:  # a host's own: it costs what it heard, and no run
