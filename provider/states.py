@@ -9,7 +9,7 @@ from enum import IntEnum
 from .events import ItemStatus
 from .phases import Phase
 
-__all__ = ["StateCode", "code_of_end", "code_of_phase"]
+__all__ = ["StateCode", "code_of_end", "code_of_label", "code_of_phase"]
 
 
 class StateCode(IntEnum):
@@ -28,6 +28,7 @@ class StateCode(IntEnum):
 _LOOKING = frozenset({Phase.DOWNLOAD_HIERARCHY, Phase.DOWNLOAD_TABLE})
 _RECEIVING = frozenset({Phase.CONTENTS, Phase.DOWNLOAD_HEADER, Phase.DOWNLOAD_BODIES})
 _NOT_YET = frozenset({Phase.IDLE, Phase.SYNC, Phase.DONE})
+_BY_LABEL = {phase.label: phase for phase in Phase}
 _FAILED = frozenset({ItemStatus.FAILED, ItemStatus.DISCONNECTED})
 _WELL = frozenset({ItemStatus.SUCCEEDED, ItemStatus.SKIPPED, ItemStatus.REMOVED})
 
@@ -43,6 +44,15 @@ def code_of_phase(phase: Phase) -> StateCode:
     if phase in _LOOKING:
         return StateCode.LOOKING
     return StateCode.RECEIVING if phase in _RECEIVING else StateCode.SENDING
+
+
+def code_of_label(label: str) -> StateCode:
+    """Return the code of what runs and is in the phase with this *label*; one that is not known has begun.
+
+    >>> code_of_label("upload-hierarchy").value, code_of_label("").value
+    (6706, 6701)
+    """
+    return code_of_phase(_BY_LABEL.get(label, Phase.IDLE))
 
 
 def code_of_end(status: ItemStatus) -> StateCode:

@@ -30,8 +30,8 @@ from ..failure import frames_of
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
-from ..turn import Worker
-from .alerts import AlertHook, AlertTeller
+from .alerts import AlertHook
+from .chores import Chores
 from .runlog import RunLog
 from .schedule import BadSchedule, Every, next_run, parse
 
@@ -109,14 +109,13 @@ class SyncManager:
         self._callback = callback
         self._log = log_to
         self._random = random if random is not None else Random()
-        self._teller = AlertTeller(store, hooks, clock=self._clock, random=self._random)
-        self._telling: Worker | None = None
         self._running: dict[ScheduleId, _Running] = {}
         self._by_group: dict[str, SyncHandle] = {}
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._stopping = False
         self._bridge = Bridge()
+        self._chores = Chores(store, provider, hooks, spawn=self._bridge.spawn, clock=self._clock, random=self._random)
         self._life = ExitStack()
         self._owner = self._life.enter_context(owning())
         self._thread: threading.Thread | None = None
@@ -144,6 +143,7 @@ class SyncManager:
             if self._stopping:
                 return
             self._stopping = True
+            self._chores.stop()
             handles = [one.handle for one in self._running.values()]
         self._wake.set()
         for handle in handles:
@@ -187,8 +187,8 @@ class SyncManager:
                 if record is None:
                     break
                 self._begin(record, now)
-            if not self._stopping and (self._telling is None or not self._telling.is_alive()) and self._teller.due:
-                self._telling = self._bridge.spawn("alerts", self._tell)
+            if not self._stopping:
+                self._chores.step()
         return LOOK_SECONDS
 
     # --- how -----------------------------------------------------------------------------------------------------
@@ -202,13 +202,6 @@ class SyncManager:
                 seconds = LOOK_SECONDS
             self._wake.wait(seconds)
             self._wake.clear()
-
-    def _tell(self) -> None:
-        """Tell of alerts, on a thread of their own: a hook may take its time."""
-        try:
-            self._teller.tell()
-        except StoreError as error:
-            log.warning("Who was told of an alert could not be read or written (%s).", error.kind.value)
 
     def _start(self, group: Group, trigger: Trigger, callback: "ProgressCallback | None") -> tuple[SyncHandle, bool]:
         """Return the handle of a run of *group*, and whether it is a new one."""
