@@ -10,9 +10,9 @@ Any number of managers on one store: ``store.schedules.claim`` gives each due sc
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from types import TracebackType
@@ -34,11 +34,15 @@ from ..grouping import f9_runs, group_run
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
+from .alerts import AlertHook
+from .catching_up import sooner
+from .chores import Chores
 from .mail_items import obey, switched_off
-from .online import LinkNotice, LinkPhase, LinkState, OnlineState
+from .online import LinkState, OnlineState
 from .push import Push
 from .pushruns import Pushed
-from .schedule import BadSchedule, Every, next_run, parse
+from .runlog import RunLog
+from .schedule import BadSchedule, next_run, parse
 
 if TYPE_CHECKING:
     from store import MailStore
@@ -89,7 +93,9 @@ class SyncManager:
 
     *retry_seconds*: after the first failure. *heard*: is told of each run that ended, on the manager's thread.
     *callback*: hears the events of every run. *push*: let servers tell of new mail, and poll those who do not
-    (``push``); *pushed* is told of each run that came of it. *random* is for tests.
+    (``push``); *pushed* is told of each run that came of it.
+    *hooks*: are told of alerts, whoever's run raised them. *log_to*: has a line for whatever happens. *random* is for
+    tests.
     """
 
     def __init__(
@@ -103,6 +109,8 @@ class SyncManager:
         callback: "ProgressCallback | None" = None,
         push: bool = False,
         pushed: Callable[[Pushed], object] | None = None,
+        hooks: Sequence[AlertHook] = (),
+        log_to: RunLog | None = None,
         random: Random | None = None,
     ) -> None:
         if not 1 <= retry_seconds <= RETRY_SECONDS_MAX:
@@ -113,6 +121,7 @@ class SyncManager:
         self._backoff = Backoff(first_seconds=retry_seconds, last_seconds=RETRY_SECONDS_MAX)
         self._heard = heard
         self._callback = callback
+        self._log = log_to
         self._random = random if random is not None else Random()
         self._running: dict[ScheduleId, _Running] = {}
         self._by_group: dict[str, SyncHandle] = {}
@@ -120,15 +129,20 @@ class SyncManager:
         self._wake = threading.Event()
         self._stopping = False
         self._bridge = Bridge()
+        self._chores = Chores(store, provider, hooks, spawn=self._bridge.spawn, clock=self._clock, random=self._random)
         self._life = ExitStack()
         self._owner = self._life.enter_context(owning())
         self._thread: threading.Thread | None = None
         self.link = OnlineState(provider, store.schedules, clock=self._clock)
         """Online or offline, for what starts by itself; kept."""
-        self.push = Push(store, provider, clock=clock, heard=pushed, callback=callback, random=random) if push else None
+        self.push: Push | None = None
+        if push:
+            self.push = Push(
+                store, provider, clock=clock, heard=pushed, callback=callback, log_to=log_to, random=random
+            )
         """Who watches the servers; None: nobody does."""
         if self.push is not None:
-            self.link.advise(self._turn_push)
+            self.link.advise(self.push.follow)
             if self.link.state is LinkState.OFFLINE:
                 self.push.rest()
 
@@ -157,6 +171,7 @@ class SyncManager:
             if self._stopping:
                 return
             self._stopping = True
+            self._chores.stop()
             handles = [one.handle for one in self._running.values()]
         self._wake.set()
         if self.push is not None:
@@ -200,11 +215,20 @@ class SyncManager:
 
         *callback* hears every one of these runs. Raises InvalidRequest when there is none, and Closed.
         """
-        asked = SyncRequest(callback=callback or self._callback)
-        here = self._here()
         offline = self.link.state is LinkState.OFFLINE
-        runs = f9_runs(self._store.schedules.groups(), here, asked, offline=offline)
-        return tuple(self._provider.send_and_receive(one.request, send=one.send, receive=one.receive) for one in runs)
+        runs = f9_runs(self._store.schedules.groups(), self._here(), offline=offline)
+        hears = callback or self._callback
+        requests = [replace(one.request, callback=self.logged(hears, Trigger.MANUAL, one.group)) for one in runs]
+        return tuple(
+            self._provider.send_and_receive(request, send=one.send, receive=one.receive)
+            for request, one in zip(requests, runs, strict=True)
+        )
+
+    def logged(
+        self, callback: "ProgressCallback | None", trigger: Trigger, group: str | None = None
+    ) -> "ProgressCallback | None":
+        """Return what hears one request for *callback* and for the log."""
+        return self._log.follow(trigger=trigger.value, group=group, then=callback) if self._log else callback
 
     def step(self) -> float:
         """Do what is to do at this moment; return after how many seconds to look again. For hosts without a thread."""
@@ -217,16 +241,9 @@ class SyncManager:
                 if record is None:
                     break
                 self._begin(record, now)
+            if not self._stopping:
+                self._chores.step()
         return LOOK_SECONDS
-
-    def _turn_push(self, notice: LinkNotice) -> None:
-        """Let no line stand while it is offline."""
-        if self.push is None:
-            return
-        if notice.new is LinkState.OFFLINE and notice.phase is LinkPhase.CHANGING:
-            self.push.rest()
-        elif notice.new is LinkState.ONLINE and notice.phase is LinkPhase.CHANGED:
-            self.push.look_again()
 
     # --- how -----------------------------------------------------------------------------------------------------
 
@@ -268,6 +285,7 @@ class SyncManager:
         flags = SyncFlags.ALL_DIRECTIONS
         if trigger is Trigger.SCHEDULED:
             flags |= SyncFlags.SYNC_BACKGROUND
+        callback = self.logged(callback, trigger, group.name)
         asked = SyncRequest(flags=flags, callback=callback, trigger=trigger)
         meant = group_run(group, self._here(), asked)
         handle = self._provider.send_and_receive(meant.request, send=meant.send, receive=meant.receive)
@@ -326,16 +344,18 @@ class SyncManager:
             self._store.schedules.finish(
                 record.id, owner=self._owner, outcome=outcome, next_run=following, retry_at=retry
             )
+        ran = Ran(
+            schedule=record.id,
+            group=record.group,
+            began_at=began,
+            ended_at=now,
+            outcome=outcome,
+            next_run=following,
+            retry_at=retry,
+        )
+        if self._log is not None:
+            self._log.ran(ran)
         if self._heard is not None:
-            ran = Ran(
-                schedule=record.id,
-                group=record.group,
-                began_at=began,
-                ended_at=now,
-                outcome=outcome,
-                next_run=following,
-                retry_at=retry,
-            )
             try:
                 self._heard(ran)
             except Exception as error:  # a host's own: it costs what it heard, and no run
@@ -353,28 +373,11 @@ class SyncManager:
         for record in self._store.schedules.all():
             if record.running or not record.enabled:
                 continue
-            sooner = self._sooner(record, now)
             latest = now + timedelta(seconds=self._backoff.longest(record.failures))
-            retry = latest if record.retry_at is not None and record.retry_at > latest else record.retry_at
-            if (sooner, retry) != (record.next_run, record.retry_at):
+            due, retry = sooner(record, now), None if record.retry_at is None else min(record.retry_at, latest)
+            if (due, retry) != (record.next_run, record.retry_at):
                 with self._still_ours():
-                    self._store.schedules.reschedule(record.id, sooner, retry_at=retry)
-
-    def _sooner(self, record: ScheduleRecord, now: datetime) -> datetime | None:
-        """Return when a schedule runs next: as it was planned, if that is not further away than it can be by *now*."""
-        try:
-            schedule = parse(record.text, record.zone)
-        except BadSchedule:
-            return record.next_run
-        soon = next_run(schedule, now)
-        if record.next_run is None or soon is None or soon >= record.next_run:
-            return record.next_run
-        if isinstance(schedule.spec, Every):
-            far = record.next_run > soon + timedelta(seconds=schedule.spec.seconds)
-        else:  # a time of the day may have run before the clock was set back by less: it is not run twice
-            far = record.last_run is None
-        far = far or (record.last_run is not None and record.last_run > now + timedelta(days=1))
-        return soon if far else record.next_run
+                    self._store.schedules.reschedule(record.id, due, retry_at=retry)
 
     def _release(self, id_: ScheduleId) -> None:
         """Give a schedule back as it was: it stays due."""

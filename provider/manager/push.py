@@ -28,7 +28,9 @@ from ..clock import Clock, SystemClock
 from ..errors import Closed, CommandRefused, ProviderError, TooManyConnections
 from ..failure import frames_of
 from ..sources.parking import ParkedLine, WatchableSource
+from .online import LinkNotice, LinkPhase, LinkState
 from .pushruns import Pushed, PushRuns
+from .runlog import RunLog
 from .watchlist import LINES_MAX, POLL_SECONDS, Standing, Watchlist
 
 if TYPE_CHECKING:
@@ -61,7 +63,8 @@ class Push:
     """Watches the accounts of a provider. ``start`` and ``stop``, or ``step`` for who has a thread of his own.
 
     *lines_max*: connections that are kept for watching, one an account. *poll_seconds*: how often the others are asked.
-    *heard*: is told of each run that ended, on this thread. *callback*: hears the events of every run.
+    *heard*: is told of each run that ended, on this thread. *callback*: hears the events of every run; *log_to* has a
+    line for them.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Push:
         poll_seconds: float = POLL_SECONDS,
         heard: Callable[[Pushed], object] | None = None,
         callback: "ProgressCallback | None" = None,
+        log_to: RunLog | None = None,
         random: Random | None = None,
     ) -> None:
         self._store, self._provider = store, provider
@@ -82,7 +86,7 @@ class Push:
         self._accounts: dict[AccountId, Account] = {}
         self._lines: dict[AccountId, _Line] = {}
         self._stops: dict[AccountId, Stop] = {}
-        self._runs = PushRuns(provider, self._clock, heard=heard, callback=callback)
+        self._runs = PushRuns(provider, self._clock, heard=heard, callback=callback, log_to=log_to)
         self._come: queue.SimpleQueue[tuple[AccountId, Stop, ParkedLine | Exception]] = queue.SimpleQueue()
         self._bridge = Bridge()
         self._selector = selectors.DefaultSelector()
@@ -136,6 +140,13 @@ class Push:
         """
         self._resting = True
         self._wake()
+
+    def follow(self, notice: LinkNotice) -> None:
+        """Let no line stand while one works offline (``OnlineState.advise``)."""
+        if notice.new is LinkState.OFFLINE and notice.phase is LinkPhase.CHANGING:
+            self.rest()
+        elif notice.new is LinkState.ONLINE and notice.phase is LinkPhase.CHANGED:
+            self.look_again()
 
     def step(self, seconds: float = 0.0) -> None:
         """Do what is to do, and wait for servers *seconds* at most."""
