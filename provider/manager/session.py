@@ -313,6 +313,8 @@ class Session:
 
     def _close(self, item: ItemId, status: ItemStatus) -> None:
         before = self._items[item].progress
+        if before.status.terminal:
+            return
         self._items[item].progress = ItemProgress(
             item=item, status=status, text=before.text, step=before.step, steps=before.steps
         )
