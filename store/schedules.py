@@ -87,6 +87,13 @@ class Schedules:
                 raise _no_group(group)
             return ScheduleId(schedules.add(work, number, storable(text), storable(zone), micros_or_none(next_run)))
 
+    def change(self, id_: ScheduleId, text: str, *, zone: str, next_run: datetime | None) -> None:
+        """Say anew when a schedule runs, checked by the caller; what runs goes on. Raises UnknownSchedule."""
+        with self._unit("change schedule", durable=True) as work:
+            words = {"text": storable(text), "zone": storable(zone)}
+            due = micros_or_none(next_run)
+            schedules.change(work, _row(work, id_), **words, next_run=due, retry_at=None, failures=0)
+
     def remove(self, id_: ScheduleId) -> None:
         """Remove a schedule; what runs goes on. Raises UnknownSchedule."""
         with self._unit("remove schedule", durable=True) as work:
@@ -99,10 +106,11 @@ class Schedules:
             due = micros_or_none(next_run)
             schedules.change(work, row, enabled=int(enabled), next_run=due, retry_at=None, failures=0)
 
-    def reschedule(self, id_: ScheduleId, next_run: datetime | None) -> None:
-        """Say anew when a schedule is due. Raises UnknownSchedule."""
+    def reschedule(self, id_: ScheduleId, next_run: datetime | None, *, retry_at: datetime | None = None) -> None:
+        """Say anew when a schedule is due, and is tried again (None: it is not). Raises UnknownSchedule."""
         with self._unit("reschedule", durable=True) as work:
-            schedules.change(work, _row(work, id_), next_run=micros_or_none(next_run))
+            due, again = micros_or_none(next_run), micros_or_none(retry_at)
+            schedules.change(work, _row(work, id_), next_run=due, retry_at=again)
 
     def pause(self) -> None:
         """Let nothing start by itself, in any process, until ``resume``; what runs goes on."""
@@ -119,6 +127,17 @@ class Schedules:
         """True when nothing starts by itself."""
         with self._database.reading() as connection:
             return schedules.is_paused(connection)
+
+    @property
+    def offline(self) -> bool:
+        """True when one works offline."""
+        with self._database.reading() as connection:
+            return schedules.is_offline(connection)
+
+    def set_offline(self, offline: bool) -> None:
+        """Write down whether one works offline: managers that begin from now on begin so."""
+        with self._unit("offline", durable=True) as work:
+            schedules.set_offline(work, offline=offline)
 
     # --- who runs them -------------------------------------------------------------------------------------------
 

@@ -265,6 +265,12 @@ class Settling(Resolving):
                 folders.set_name(self._w, folder.id, name, delimiter, FolderState.ACTIVE)
             self._end([one.id])
 
+    def folder_named(self, id: FolderId, name: bytes) -> None:
+        """The server calls a folder so now."""
+        folder = folders.one_folder(self._w.connection, id, self._log.names)
+        if folder.name != name:
+            folders.set_name(self._w, id, name, folder.delimiter, folder.state)
+
     def folder_renamed(self, id: OperationId, names: Mapping[FolderId, bytes], path: FolderPath | None = None) -> None:
         """It, and what lies below it, has these names on the server now.
 
@@ -272,9 +278,7 @@ class Settling(Resolving):
         """
         for one in self._log.pending([id]):
             for folder_id, name in names.items():
-                folder = folders.one_folder(self._w.connection, folder_id, self._log.names)
-                if folder.name != name:
-                    folders.set_name(self._w, folder_id, name, folder.delimiter, folder.state)
+                self.folder_named(folder_id, name)
             renames = self._log.of_folder(one.folder_id, OperationKind.RENAME_FOLDER)
             now = folders.one_folder(self._w.connection, one.folder_id, self._log.names).path
             after = [*(other.path for other in renames[1:]), now]

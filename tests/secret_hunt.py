@@ -123,8 +123,8 @@ class SecretHunt:
         self._running.close()
 
     def learn(self, secret: str) -> None:
-        """Look for this one too."""
-        if len(secret) >= SECRET_CHARACTERS_MIN:
+        """Look for this one too; one that begins as one of the fixtures' does is found by its beginning."""
+        if len(secret) >= SECRET_CHARACTERS_MIN and not secret.startswith(FIXTURE_SECRETS):
             self.secrets[secret] = None
 
     def look_below(self, directory: Path) -> None:

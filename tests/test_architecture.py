@@ -14,7 +14,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LINES_MAX = 400
 
-SEAM = ("provider.sources.base", "provider.sources.legs", "provider.sources.writing")
+SEAM = (
+    "provider.sources.base",
+    "provider.sources.legs",
+    "provider.sources.parking",
+    "provider.sources.writing",
+)
 """What engine, replay and every source know of each other: the main seam and what is optional there."""
 
 LEAF = "a leaf of provider"
@@ -30,6 +35,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "provider.bridge": ("store.mail", "leaves"),
     "provider.sources.base": ("store.mail", "leaves"),
     "provider.sources.legs": ("store.mail", "leaves", "provider.sources.base"),
+    "provider.sources.parking": ("store.mail", "leaves", "provider.sources.base"),
     "provider.sources.writing": ("store.mail", "leaves", "provider.sources.base"),
     "provider.sources.registry": ("store.mail", "leaves", "provider.sources"),
     "provider.sources.memory": ("store.mail", "leaves", *SEAM),
@@ -54,7 +60,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *SEAM,
         "provider.bridge",
     ),
-    "provider.manager": ("store", "leaves", "provider.entry", "provider.bridge"),
+    "provider.manager": ("store", "leaves", "provider.entry", "provider.bridge", "provider.sources.parking"),
     "provider.testing": (
         "store.mail",
         "leaves",
@@ -64,7 +70,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "provider.manager",
     ),
     "provider.monitor": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
-    "provider.cli": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
+    "provider.cli": ("=provider", "=store", "store.mail", "store.mime", "provider.manager", "provider.monitor"),
     "provider": ("leaves", "provider.entry", "provider.access", "provider.transport", "provider.standing"),
 }
 
@@ -78,6 +84,7 @@ PURE = (
     "provider.replay.guard",
     "provider.replay.refusals",
     "provider.sources.imap.translate",
+    "provider.sources.imap.watching",
     "provider.transport.smtp.data",
     "provider.transport.smtp.envelope",
     "provider.transport.smtp.replies",
@@ -89,6 +96,7 @@ PURE = (
     "provider.manager.masks",
     "provider.manager.progress",
     "provider.manager.schedule",
+    "provider.manager.watchlist",
     "provider.manager.views",
     "provider.phases",
 )
@@ -106,6 +114,9 @@ LIBRARY_ROOMS: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("store",),
     "typer": ("provider.cli",),
     "rich": ("provider.cli",),
+    "starlette": ("provider.monitor",),
+    "uvicorn": ("provider.monitor.serve",),
+    "jinja2": ("provider.monitor.rendering",),
     "pymap": ("provider.cli.demo_server",),
     "keyring": ("provider.access.vault",),
     "httpx2": ("provider.access.web",),

@@ -11,11 +11,14 @@ from . import (
     append_command,
     change_commands,
     conflict_commands,
+    control_commands,
+    daemon_command,
     folder_commands,
     handler_commands,
     history_commands,
     import_command,
     manager_commands,
+    monitor_command,
     outbox_commands,
     pending_commands,
     read_commands,
@@ -66,13 +69,18 @@ def application() -> typer.Typer:
     app.add_typer(conflict_commands.app, name="conflicts")
     app.command("send", epilog=EXIT_CODES_HELP)(send_command.send)
     app.add_typer(outbox_commands.app, name="outbox")
-    app.command("daemon")(manager_commands.daemon)
+    app.command("daemon")(daemon_command.daemon)
     app.add_typer(manager_commands.groups, name="groups")
     app.add_typer(manager_commands.schedule, name="schedule")
     app.add_typer(handler_commands.handlers, name="handlers")
     app.add_typer(handler_commands.policy, name="policy")
-    app.command("pause")(manager_commands.pause)
-    app.command("resume")(manager_commands.resume)
+    app.command("running")(control_commands.running)
+    app.command("stop")(control_commands.stop)
+    app.command("pause")(control_commands.pause)
+    app.command("resume")(control_commands.resume)
+    app.command("offline")(control_commands.offline)
+    app.command("online")(control_commands.online)
+    app.command("monitor")(monitor_command.monitor)
     app.command("status")(state_commands.status)
     app.command("history")(history_commands.history)
     app.add_typer(history_commands.app, name="events")

@@ -4,6 +4,7 @@ from .book import Book, Kept, MemoryBook
 from .bound import BadHandler
 from .center import IfBusy, Refused, SyncCenter
 from .conflicts import Abilities, ConflictInfo, ConflictVersion, Feedback, KeepsConflicts, Resolution
+from .group import GroupEvents, GroupState, SyncGroup
 from .handler import (
     AsksBefore,
     ElsewhereCallback,
@@ -28,6 +29,7 @@ from .mail_items import MAIL, StoreBook
 from .manager import Ran, SyncManager
 from .masks import HandlerCan, HandlerPolicy, HandlerRule, ItemCan, ItemPolicy, ItemRule, Offer, Verb
 from .notices import Notice, Notices, Subject
+from .online import ChangePending, LinkNotice, LinkPhase, LinkState, OnlineState
 from .progress import ItemProgress, Patience, SessionResult, SessionState
 from .registry import HandlerRegistry
 from .reporting import Prompter, PromptRefused
@@ -42,11 +44,14 @@ __all__ = [
     "BadHandler",
     "BadSchedule",
     "Book",
+    "ChangePending",
     "ConflictInfo",
     "ConflictVersion",
     "ElsewhereCallback",
     "EventId",
     "Feedback",
+    "GroupEvents",
+    "GroupState",
     "Handler",
     "HandlerCan",
     "HandlerEvent",
@@ -69,11 +74,15 @@ __all__ = [
     "KeepsConflicts",
     "KeepsEvents",
     "Kept",
+    "LinkNotice",
+    "LinkPhase",
+    "LinkState",
     "MailHandler",
     "MemoryBook",
     "Notice",
     "Notices",
     "Offer",
+    "OnlineState",
     "Patience",
     "PromptRefused",
     "Prompter",
@@ -91,6 +100,7 @@ __all__ = [
     "StoreBook",
     "Subject",
     "SyncCenter",
+    "SyncGroup",
     "SyncManager",
     "Verb",
     "WorksElsewhere",

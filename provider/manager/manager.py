@@ -19,18 +19,25 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from store import Group, LeaseLost, ScheduleRecord, StoreError, UnknownSchedule
+from store.mail import AccountId
 from store.mail.schedules import ALL_ACCOUNTS, ScheduleId
 
 from ..backoff import Backoff
 from ..bridge import Bridge
+from ..callback import CancelRequest
 from ..clock import Clock, SystemClock
+from ..delivery import Delivery
 from ..errors import Closed, InvalidRequest, ProviderError
-from ..events import ResultStatus
+from ..events import ItemKind, ResultStatus, SyncProgress
 from ..failure import frames_of
+from ..grouping import f9_runs, group_run
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
 from .mail_items import obey, switched_off
+from .online import LinkNotice, LinkPhase, LinkState, OnlineState
+from .push import Push
+from .pushruns import Pushed
 from .schedule import BadSchedule, Every, next_run, parse
 
 if TYPE_CHECKING:
@@ -52,6 +59,7 @@ LOOK_SECONDS = 1.0
 """How often a manager looks: a schedule that another process adds is heard of that soon."""
 STOP_SECONDS = 3.0
 BUSY, NOBODY, BAD = "skipped: it runs already", "skipped: none of its accounts is here", "not started: "
+OTHER_LINK = {LinkState.OFFLINE: "skipped: offline", LinkState.ONLINE: "skipped: online"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +88,8 @@ class SyncManager:
     """Runs the schedules of a store by a provider. Thread-safe; ``start`` and ``stop``, or a context manager.
 
     *retry_seconds*: after the first failure. *heard*: is told of each run that ended, on the manager's thread.
-    *callback*: hears the events of every run. *random* is for tests.
+    *callback*: hears the events of every run. *push*: let servers tell of new mail, and poll those who do not
+    (``push``); *pushed* is told of each run that came of it. *random* is for tests.
     """
 
     def __init__(
@@ -92,6 +101,8 @@ class SyncManager:
         retry_seconds: float = RETRY_SECONDS,
         heard: Callable[[Ran], object] | None = None,
         callback: "ProgressCallback | None" = None,
+        push: bool = False,
+        pushed: Callable[[Pushed], object] | None = None,
         random: Random | None = None,
     ) -> None:
         if not 1 <= retry_seconds <= RETRY_SECONDS_MAX:
@@ -112,6 +123,14 @@ class SyncManager:
         self._life = ExitStack()
         self._owner = self._life.enter_context(owning())
         self._thread: threading.Thread | None = None
+        self.link = OnlineState(provider, store.schedules, clock=self._clock)
+        """Online or offline, for what starts by itself; kept."""
+        self.push = Push(store, provider, clock=clock, heard=pushed, callback=callback, random=random) if push else None
+        """Who watches the servers; None: nobody does."""
+        if self.push is not None:
+            self.link.advise(self._follow)
+            if self.link.state is LinkState.OFFLINE:
+                self.push.rest()
 
     def __enter__(self) -> Self:
         self.start()
@@ -129,6 +148,8 @@ class SyncManager:
                 raise Closed("This manager was stopped.")
             if self._thread is None:
                 self._thread = self._bridge.spawn("manager", self._loop)
+            if self.push is not None:
+                self.push.start()
 
     def stop(self) -> None:
         """Cancel what this manager runs by schedule, and start nothing any more; what was cut off stays due."""
@@ -138,6 +159,8 @@ class SyncManager:
             self._stopping = True
             handles = [one.handle for one in self._running.values()]
         self._wake.set()
+        if self.push is not None:
+            self.push.stop()
         for handle in handles:
             handle.cancel()
         for handle in handles:
@@ -159,14 +182,29 @@ class SyncManager:
         self._wake.set()
 
     def run_now(self, group: str = ALL_ACCOUNTS.name, *, callback: "ProgressCallback | None" = None) -> SyncHandle:
-        """Run a group at once, paused or not; a group that runs already gives its handle.
+        """Run a group at once, paused or not; a group that runs already gives its handle, and *callback* hears it all.
 
         Raises UnknownGroup; InvalidRequest when none of its accounts is here; Closed.
         """
         with self._lock:
             if self._stopping:
                 raise Closed("This manager was stopped.")
-            return self._start(self._store.schedules.group(group), Trigger.MANUAL, callback or self._callback)[0]
+            chosen = self._store.schedules.group(group)
+            handle, new = self._start(chosen, Trigger.MANUAL, callback or self._callback)
+        if callback is not None and not new:
+            self._join(handle, callback)
+        return handle
+
+    def run_f9(self, *, callback: "ProgressCallback | None" = None) -> tuple[SyncHandle, ...]:
+        """Send/Receive All: run each group that is part of it, and the accounts that are in no group.
+
+        *callback* hears every one of these runs. Raises InvalidRequest when there is none, and Closed.
+        """
+        asked = SyncRequest(callback=callback or self._callback)
+        here = self._here()
+        offline = self.link.state is LinkState.OFFLINE
+        runs = f9_runs(self._store.schedules.groups(), here, asked, offline=offline)
+        return tuple(self._provider.send_and_receive(one.request, send=one.send, receive=one.receive) for one in runs)
 
     def step(self) -> float:
         """Do what is to do at this moment; return after how many seconds to look again. For hosts without a thread."""
@@ -193,39 +231,51 @@ class SyncManager:
             self._wake.wait(seconds)
             self._wake.clear()
 
+    def _here(self) -> list[AccountId]:
+        """The accounts, less what people switched off."""
+        obey(self._store, self._provider)
+        here = [one.id for one in self._provider.accounts]
+        off = switched_off(self._store, here)
+        return [one for one in here if one not in off]
+
+    def _follow(self, notice: LinkNotice) -> None:
+        """Offline nobody watches the servers."""
+        assert self.push is not None
+        if notice.phase is not LinkPhase.PENDING:
+            self.push.rest() if notice.new is LinkState.OFFLINE else self.push.look_again()
+
+    def _join(self, handle: SyncHandle, callback: "ProgressCallback") -> None:
+        """Let *callback* hear a run that somebody else began, from its first event on."""
+
+        def answer(event: SyncProgress, said: CancelRequest) -> None:
+            if said is CancelRequest.ALL:
+                handle.cancel()
+            else:
+                handle.cancel_item(event.account, event.folder, outbox=event.item is ItemKind.OUTBOX)
+
+        delivery = Delivery(callback, deliver=None, clock=self._clock, answer=answer)
+        backlog = handle.listen(delivery.ready.set)
+        self._bridge.spawn("delivery", lambda: delivery.run(backlog))
+
     def _start(self, group: Group, trigger: Trigger, callback: "ProgressCallback | None") -> tuple[SyncHandle, bool]:
         """Return the handle of a run of *group*, and whether it is a new one."""
         before = self._by_group.get(group.name)
         if before is not None and not before.done:
             return before, False
-        here = {one.id for one in self._provider.accounts}
-        here -= switched_off(self._store, here)
-        obey(self._store, self._provider)
-        wanted = tuple(one for one in group.accounts if one in here)
-        if not here or (group.accounts and not wanted):
-            raise InvalidRequest("None of the accounts of this group is here.")
         flags = SyncFlags.ALL_DIRECTIONS
-        if group.headers_only:
-            flags |= SyncFlags.SYNC_GLOBAL_HEADERS
-        if group.folders:
-            flags |= SyncFlags.SYNC_THESE_FOLDERS
         if trigger is Trigger.SCHEDULED:
             flags |= SyncFlags.SYNC_BACKGROUND
-        request = SyncRequest(
-            flags=flags,
-            accounts=wanted or tuple(here),
-            folders=group.folders,
-            size_octets_max=group.size_octets_max,
-            callback=callback,
-            trigger=trigger,
-        )
-        handle = self._provider.send_and_receive(request, send=group.send, receive=group.receive)
+        asked = SyncRequest(flags=flags, callback=callback, trigger=trigger)
+        meant = group_run(group, self._here(), asked)
+        handle = self._provider.send_and_receive(meant.request, send=meant.send, receive=meant.receive)
         self._by_group[group.name] = handle
         return handle, True
 
     def _begin(self, record: ScheduleRecord, now: datetime) -> None:
         try:
-            parse(record.text, record.zone)
+            if parse(record.text, record.zone).offline is not (self.link.state is LinkState.OFFLINE):
+                self._finish(record, now, OTHER_LINK[self.link.state])
+                return
             handle, new = self._start(self._store.schedules.group(record.group), Trigger.SCHEDULED, self._callback)
         except BadSchedule as error:
             self._finish(record, now, f"{BAD}{error}")
@@ -298,20 +348,30 @@ class SyncManager:
         """Bring forward what a clock that was ahead, and was set back, would leave waiting for too long."""
         now = self._clock.now()
         for record in self._store.schedules.all():
-            if record.next_run is None or record.running or not record.enabled or record.next_run <= now:
+            if record.running or not record.enabled:
                 continue
-            try:
-                schedule = parse(record.text, record.zone)
-            except BadSchedule:
-                continue
-            far = record.last_run is not None and record.last_run > now + timedelta(days=1)
-            soon = next_run(schedule, now)
-            if isinstance(schedule.spec, Every):
-                far = far or (soon is not None and record.next_run > soon + timedelta(seconds=schedule.spec.seconds))
-            # A time of the day may have run before the clock was set back by less: it is not run twice.
-            if far and soon is not None and soon < record.next_run:
+            sooner = self._sooner(record, now)
+            latest = now + timedelta(seconds=self._backoff.longest(record.failures))
+            retry = latest if record.retry_at is not None and record.retry_at > latest else record.retry_at
+            if (sooner, retry) != (record.next_run, record.retry_at):
                 with self._still_ours():
-                    self._store.schedules.reschedule(record.id, soon)
+                    self._store.schedules.reschedule(record.id, sooner, retry_at=retry)
+
+    def _sooner(self, record: ScheduleRecord, now: datetime) -> datetime | None:
+        """Return when a schedule runs next: as it was planned, if that is not further away than it can be by *now*."""
+        try:
+            schedule = parse(record.text, record.zone)
+        except BadSchedule:
+            return record.next_run
+        soon = next_run(schedule, now)
+        if record.next_run is None or soon is None or soon >= record.next_run:
+            return record.next_run
+        if isinstance(schedule.spec, Every):
+            far = record.next_run > soon + timedelta(seconds=schedule.spec.seconds)
+        else:  # a time of the day may have run before the clock was set back by less: it is not run twice
+            far = record.last_run is None
+        far = far or (record.last_run is not None and record.last_run > now + timedelta(days=1))
+        return soon if far else record.next_run
 
     def _release(self, id_: ScheduleId) -> None:
         """Give a schedule back as it was: it stays due."""

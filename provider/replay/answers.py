@@ -220,8 +220,10 @@ class Answers:
         self._created.add(target.id)
         self.again = True
 
-    def created_again(self, target: FolderFact) -> None:
-        """The folder is there again: whoever waits for it goes on."""
+    def created_again(self, target: FolderFact, name: bytes) -> None:
+        """The folder is there again, under *name*: whoever waits for it goes on."""
+        with self._context.store.write("folder created again", run=self._context.run) as tx:
+            tx.settle.folder_named(target.id, name)
         self._created.add(target.id)
         self.changed = self.again = True
         text = f"The folder {target.path} was gone on the server, and was created again for mail that waits for it."

@@ -112,11 +112,12 @@ def _is_trash(context: ReplayContext, folder: FolderId | None) -> bool:
 
 
 def _elsewhere(context: ReplayContext, wanted: Net) -> Message | None:
-    """Return the message that came to another folder since, and is the same."""
-    if wanted.twin is None:
-        return None
+    """Return the message that came to another folder since, and is the same.
+
+    One without a twin came to the server in a place that was never learned: then since it was made.
+    """
     with context.store.read() as view:
-        return view.came_since(wanted.message, wanted.twin)
+        return view.came_since(wanted.message, wanted.message if wanted.twin is None else wanted.twin)
 
 
 def _seen(context: ReplayContext, key: MessageKey) -> Message | None:

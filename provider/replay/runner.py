@@ -261,13 +261,13 @@ class _Replay:
             return
         parent = next((f.name for f in self._facts.values() if f.path == target.path.parent), None)
         try:
-            self._writer.create(target.path, parent=parent)
+            name = self._writer.create(target.path, parent=parent)
         except SourceError as error:
             if error.drops_connection:
                 raise
             self._answers.target_refused(target, error)
         else:
-            self._answers.created_again(target)
+            self._answers.created_again(target, name)
 
 
 def _deleted_by(plan: ReplayPlan) -> set[MessageKey]:

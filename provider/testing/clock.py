@@ -7,7 +7,7 @@ __all__ = ["ManualClock"]
 
 
 class ManualClock:
-    """A ``provider.clock.Clock`` for tests. Thread-safe; both hands move together, forward only."""
+    """A ``provider.clock.Clock`` for tests. Thread-safe; both hands move together and forward, unless it is ``set``."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         if start.tzinfo is None:
@@ -32,3 +32,8 @@ class ManualClock:
             raise ValueError("time does not go back")
         with self._lock:
             self._passed += seconds
+
+    def set(self, seconds: float) -> None:
+        """Set the wall clock ahead, or back (negative), as a person or a time server does: no time passes."""
+        with self._lock:
+            self._start += timedelta(seconds=seconds)

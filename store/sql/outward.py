@@ -29,19 +29,14 @@ UPLOAD = sql(
     "message",
 )
 
+BROUGHT = exists().where(
+    _log.c.message == _t.c.key,
+    _log.c.state == literal_column(f"'{OperationState.DONE.value}'"),
+    or_(*(_log.c.kind == literal_column(f"'{kind.value}'") for kind in BRINGING)),
+)
+"""An operation of ours put the message where it is."""
 KEYS_AT = sql(
-    select(
-        _t.c.uid,
-        _t.c.key,
-        or_(
-            _t.c.twin_of.is_not(None),
-            exists().where(
-                _log.c.message == _t.c.key,
-                _log.c.state == literal_column(f"'{OperationState.DONE.value}'"),
-                or_(*(_log.c.kind == literal_column(f"'{kind.value}'") for kind in BRINGING)),
-            ),
-        ),
-    )
+    select(_t.c.uid, _t.c.key, or_(_t.c.twin_of.is_not(None), BROUGHT))
     .where(_t.c.folder_id == p("folder"), _t.c.epoch == p("at_epoch"), _t.c.uid.between(p("low"), p("high")))
     .order_by(_t.c.uid),
     "folder at_epoch low high",
@@ -54,6 +49,7 @@ CAME_SINCE = sql(
         _t.c.account_id == p("account"),
         _t.c.key > p("after"),
         _t.c.epoch != literal_column("0"),
+        ~BROUGHT,
     )
     .order_by(_t.c.key)
     .limit(1),
@@ -105,7 +101,10 @@ def moving(header: ColumnElement[int]) -> ColumnElement[bool]:
 
 
 def came_since(connection: sqlite3.Connection, key: MessageKey, after: MessageKey) -> MessageKey | None:
-    """Return the first message on the server that has the header of *key* and a key above *after*."""
+    """Return the first message on the server that has the header of *key* and a key above *after*.
+
+    None that we put there: a copy of ours is nothing that somebody moved.
+    """
     one = row(connection, key) or grave(connection, key)
     if one is None or one.header_id is None:
         return None

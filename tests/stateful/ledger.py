@@ -51,7 +51,7 @@ class Ledger:
     may_be_lost: Counter[int] = field(default_factory=Counter)
     """Deleted for good, by itself or with its folder, or not told from another one; the same may be counted twice."""
     may_be_doubled: Counter[int] = field(default_factory=Counter)
-    """Moved by others while it was not known whether it had come: the look for it may have been in vain."""
+    """Moved or renumbered by others while it was not known whether it had come: the look for it may be in vain."""
     added: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     removed: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     octets: dict[int, bytes] = field(default_factory=dict)
@@ -74,6 +74,10 @@ class Ledger:
         self.made[number] += 1
         self.appended[number] += 1
         return number, self.octets[number]
+
+    def named(self, number: int) -> bool:
+        """It has a Message-ID that no other one has."""
+        return f"<{number}@x.example>".encode() in self.octets[number]
 
     def copied(self, number: int) -> None:
         """One more of it is wanted."""

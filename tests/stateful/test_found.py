@@ -252,3 +252,56 @@ def test_a_copy_of_what_is_only_a_header_here_goes_with_its_origin(world: World)
         world.copy_here(1, 6, 4)
         world.remove_folder_there(1)
         world.come_to_rest()
+
+
+@on(Profile.BARE)
+def test_what_came_to_a_place_that_was_never_learned_and_went_with_its_folder_is_not_sent_again(world: World) -> None:
+    with world:
+        world.rebuild(4)
+        world.append_here(0, 2, 0, 0)
+        world.sync_killed(0, 259, False)
+        world.rename_there(7, 3)
+        world.move_here(0, 7, 6)
+        world.come_to_rest()
+        with world.server.client() as plain:
+            assert [one.folder for one in world.everything(plain)] == ["Attic"]
+
+
+@on(Profile.BARE)
+def test_a_copy_of_ours_is_not_taken_for_the_original_that_somebody_moved(world: World) -> None:
+    with world:
+        world.rebuild(4)
+        world.append_here(0, 2, 0, 0)
+        world.sync_killed(0, 259, False)
+        world.copy_here(0, 0, 1)
+        world.remove_folder_there(0)
+        world.move_here(0, 1, 0)
+        world.come_to_rest()
+        with world.server.client() as plain:
+            assert sorted(one.folder for one in world.everything(plain)) == ["INBOX", "Trash"]
+
+
+@on(Profile.FULL, Profile.NO_CONDSTORE)
+def test_mail_for_a_folder_renamed_on_both_sides_and_deleted_there_comes_into_the_one_created_again(
+    world: World,
+) -> None:
+    with world:
+        world.rename_there(0, 4)
+        world.rename_here(0, 3, 3)
+        world.look(0)
+        world.remove_folder_there(1)
+        world.append_here(0, 6, 0, 3)
+        world.come_to_rest()
+
+
+@on(Profile.FULL, Profile.NO_QRESYNC)
+def test_a_mark_that_others_made_too_on_what_they_moved_is_done(world: World) -> None:
+    with world:
+        for where, form, flag in ((0, 0, 0), (1, 1, 1), (0, 3, 3), (1, 1, 5)):
+            world.append_there(where, form, flag)
+        world.sync(1)
+        world.sync(0)
+        world.mark_here(1, 0, 2, True)
+        world.move_here(0, 0, 1)
+        world.mark_there(0, 2, True)
+        world.come_to_rest()

@@ -8,6 +8,7 @@ cut or blocked, and a provider for one run at a time. Invariant: the same calls 
 
 import contextlib
 import hashlib
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -273,9 +274,20 @@ class World:
         with self.server.client() as plain:
             path = _pick(_paths(plain), where)
         if path is not None:
-            self.ledger.dropped(self._in_doubt())  # an older one may be taken for the one in doubt
+            self._forgotten(path)
             self._renumbered += 1
             self.server.renumber(path, self._renumbered)
+
+    def _forgotten(self, path: str) -> None:
+        """Numbers are not good any more: an older message may be taken for the one in doubt, and of several equal ones,
+        or without a name of its own, nobody knows which one was to leave."""
+        doubt = self._in_doubt()
+        self.ledger.dropped(doubt)
+        with self.server.client() as plain:
+            inside = Counter(one.number for one in self.everything(plain) if one.folder == path)
+        for number in doubt:
+            if inside[number] > 1 or (inside[number] and not self.ledger.named(number)):
+                self.ledger.may_be_doubled[number] += 1
 
     def rebuild(self, where: int) -> None:
         """A folder is made anew: the same mail, in another order, under other numbers."""
@@ -283,7 +295,7 @@ class World:
             path = _pick([path for path in _paths(plain) if path not in ("INBOX", "Trash")], where)
             if path is None or any(other.startswith(path + "/") for other in _paths(plain)):
                 return
-            self.ledger.dropped(self._in_doubt())
+            self._forgotten(path)
             plain.create("Rebuilt")
             plain.select(path)
             for uid in reversed(plain.uids()):

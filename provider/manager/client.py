@@ -1,0 +1,177 @@
+"""The desk of another process, by its control socket: what a command beside a daemon uses.
+
+Whatever goes wrong on the way is ``DaemonGone``: who meets it may look again for the daemon, and do its work alone
+when there is none. Two synchronizations of one account are excluded by the store, not here.
+"""
+
+import errno
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from store.mail import AccountId
+
+from ..clock import SystemClock
+from ..errors import ErrorKind, ProviderError
+from ..owner import process_is_gone
+from ..request import SyncRequest
+from .desk import Underway
+from .online import LinkState
+from .remote import DaemonGone, RemoteHandle
+from .server import peer_of
+from .wire import (
+    ANSWER_OCTETS_MAX,
+    PROTOCOL,
+    Lines,
+    control_path,
+    encoded,
+    error_of,
+    integer_in,
+    request_facts,
+    underway_of,
+)
+
+__all__ = ["DaemonGone", "RemoteDesk", "RemoteHandle", "daemon_of"]
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 15.0
+LOOK_SECONDS = 0.05
+READ_OCTETS = 1 << 16
+
+_STRANGE = {ErrorKind.WRONG_PROTOCOL, ErrorKind.PROTOCOL, ErrorKind.LIMIT, ErrorKind.TIMED_OUT, ErrorKind.CLOSED}
+"""What only two who do not understand each other say, or one who is about to end: then it is as good as gone."""
+_NOBODY = {errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR}
+
+
+def daemon_of(store: Path) -> "RemoteDesk | None":
+    """Return the desk of the process that answers for *store*; None: there is none.
+
+    Raises DaemonGone when something is there that does not take us, or is not ours.
+    """
+    if not hasattr(socket, "AF_UNIX"):
+        return None
+    desk = RemoteDesk(control_path(store))
+    try:
+        with desk.connected() as (connection, _):
+            desk.pid = peer_of(connection)[0]
+    except FileNotFoundError:
+        return None
+    return desk
+
+
+class RemoteDesk:
+    """A desk (see ``desk.Desk``) behind the socket *path*; a connection for each question. Thread-safe.
+
+    Every method raises DaemonGone, and what the daemon refused.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.pid: int | None = None
+        """The process that answers, where the system tells."""
+
+    def running(self) -> tuple[Underway, ...]:
+        """Return every request that is not over, oldest first."""
+        with self.connected() as (connection, lines):
+            runs = _told(connection, lines, {"ask": "running"})[0]["runs"]
+            return tuple(map(underway_of, runs if isinstance(runs, list) else ()))
+
+    def start(
+        self,
+        request: SyncRequest = SyncRequest(),  # noqa: B008
+        *,
+        send: bool = True,
+        receive: bool = True,
+        group: str | None = None,
+    ) -> "RemoteHandle":
+        """Let the daemon send and receive; ``request.callback`` is called here, ``request.resolver`` does not count."""
+        asked = {"request": request_facts(request), "send": send, "receive": receive, "group": group}
+        with self.connected() as (connection, lines):
+            began, rest = _told(connection, lines, {"ask": "start", **asked})
+            run_id = integer_in(began, "run_id")
+            return RemoteHandle(connection.dup(), lines, rest, run_id, request)
+
+    def cancel(self, run_id: int) -> bool:
+        """Ask a run to stop."""
+        return self._ask("cancel", run_id=run_id)["found"] is True
+
+    def cancel_item(self, run_id: int, account: AccountId, folder: str | None = None, *, outbox: bool = False) -> bool:
+        """Ask one item of a run to stop; the others go on."""
+        said = self._ask("cancel-item", run_id=run_id, account=account, folder=folder, outbox=outbox)
+        return said["found"] is True
+
+    def pause(self, run_id: int | None = None) -> bool:
+        """Let a run wait; without a number: let nothing start by itself until ``resume``."""
+        return self._ask("pause", run_id=run_id)["found"] is True
+
+    def resume(self, run_id: int | None = None) -> bool:
+        """Take ``pause`` back."""
+        return self._ask("resume", run_id=run_id)["found"] is True
+
+    def link(self) -> LinkState:
+        """Return whether what starts by itself works online."""
+        return LinkState[str(self._ask("link")["state"])]
+
+    def set_link(self, new: LinkState) -> None:
+        """Go online or offline, and wait ten seconds at most for the end. Raises Busy while another change goes on."""
+        self._ask("set-link", state=new.name)
+
+    def wait_gone(self, timeout: float) -> None:
+        """Wait at most *timeout* seconds until the process that answered is over: then it holds no account any more."""
+        deadline = SystemClock().monotonic() + timeout
+        pause = threading.Event()
+        while self.pid is not None and not process_is_gone(self.pid) and SystemClock().monotonic() < deadline:
+            pause.wait(LOOK_SECONDS)
+
+    def _ask(self, what: str, **facts: object) -> dict[str, object]:
+        with self.connected() as (connection, lines):
+            return _told(connection, lines, {"ask": what, **facts})[0]
+
+    @contextmanager
+    def connected(self) -> Iterator[tuple[socket.socket, Lines]]:
+        """Open a connection to a process of this user. Raises FileNotFoundError when nobody is there, DaemonGone."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(CONNECT_SECONDS)
+            try:
+                connection.connect(os.fspath(self.path))
+            except OSError as error:
+                if error.errno in _NOBODY:
+                    raise FileNotFoundError(errno.ENOENT, "No daemon answers.") from None
+                raise DaemonGone("The daemon does not answer.") from error
+            if peer_of(connection)[1] not in (None, os.geteuid()):
+                raise DaemonGone("Another user's process has the place of the daemon; it is not talked to.")
+            try:
+                yield connection, Lines(ANSWER_OCTETS_MAX)
+            except _Refused as refused:
+                raise refused.error from None
+            except DaemonGone:
+                raise
+            except (OSError, ValueError, KeyError, ProviderError) as error:
+                raise DaemonGone("The daemon ended, or does not answer any more.") from error
+
+
+def _told(
+    connection: socket.socket, lines: Lines, asked: dict[str, object]
+) -> tuple[dict[str, object], list[dict[str, object]]]:
+    """Ask; return the first line of the answer, and those that came with it. Raises _Refused, OSError and more."""
+    connection.settimeout(ANSWER_SECONDS)
+    with suppress(BrokenPipeError):  # turned away before it was asked: the reason waits to be read
+        connection.sendall(encoded({"maildock": PROTOCOL, **asked}))
+    while octets := connection.recv(READ_OCTETS):
+        came = list(lines.feed(octets))
+        if came:
+            if came[0].get("type") == "refused":
+                raise _Refused(error_of(came[0]))
+            return came[0], came[1:]
+    raise DaemonGone("The daemon ended, or does not answer any more.")
+
+
+class _Refused(Exception):
+    """The daemon answered, and said no."""
+
+    def __init__(self, error: ProviderError) -> None:
+        super().__init__(str(error))
+        self.error = DaemonGone(str(error)) if error.kind in _STRANGE else error
