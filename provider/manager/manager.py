@@ -34,7 +34,7 @@ from ..grouping import f9_runs, group_run
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
-from .mail_items import obey, switched_off
+from .mail_items import wanted
 from .online import LinkNotice, LinkPhase, LinkState, OnlineState
 from .push import Push
 from .pushruns import Pushed
@@ -123,7 +123,7 @@ class SyncManager:
         self._life = ExitStack()
         self._owner = self._life.enter_context(owning())
         self._thread: threading.Thread | None = None
-        self.link = OnlineState(provider, store.schedules, clock=self._clock)
+        self.link = OnlineState(provider, store.schedules, clock=self._clock, accounts=self._here)
         """Online or offline, for what starts by itself; kept."""
         self.push = Push(store, provider, clock=clock, heard=pushed, callback=callback, random=random) if push else None
         """Who watches the servers; None: nobody does."""
@@ -233,10 +233,7 @@ class SyncManager:
 
     def _here(self) -> list[AccountId]:
         """The accounts, less what people switched off."""
-        obey(self._store, self._provider)
-        here = [one.id for one in self._provider.accounts]
-        off = switched_off(self._store, here)
-        return [one for one in here if one not in off]
+        return list(wanted(self._store, self._provider))
 
     def _follow(self, notice: LinkNotice) -> None:
         """Offline nobody watches the servers."""
