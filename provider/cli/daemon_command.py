@@ -1,4 +1,4 @@
-"""``maildock daemon``: schedules and push in the foreground, and a socket for who asks meanwhile."""
+"""``maildock daemon``: the schedules, and what servers tell, in the foreground; it answers other commands meanwhile."""
 
 import signal
 import threading
@@ -12,12 +12,10 @@ from .accounts_file import AccountsFile
 from .accounts_watch import AccountsWatch
 from .beside import answering
 from .options import Json
-from .output import hint, moment, one_line, put, put_json
+from .output import hint, iso, moment, one_line, put, put_json
 from .session import chosen_accounts, home_of, opened
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from ..manager.manager import Ran
     from ..manager.pushruns import Pushed
 
@@ -34,8 +32,8 @@ def daemon(
             "--retry-minutes", metavar="N", min=1, max=1440, help="After a failure; then ever later, to a day."
         ),
     ] = 60,
-    push: Annotated[bool, typer.Option("--push/--no-push", help="Let servers tell of new mail; poll the rest.")] = True,
     json: Json = False,
+    push: Annotated[bool, typer.Option("--push/--no-push", help="Let servers tell of new mail; poll the rest.")] = True,
 ) -> None:
     """Run the schedules and hear of new mail, in the foreground, until Ctrl-C or SIGTERM; print a line for each run."""
     from .. import MailStoreProvider
@@ -84,11 +82,11 @@ def _put_ran(ran: "Ran", *, json: bool) -> None:
             {
                 "schedule": ran.schedule,
                 "group": ran.group,
-                "began": _iso(ran.began_at),
-                "ended": _iso(ran.ended_at),
+                "began": iso(ran.began_at),
+                "ended": iso(ran.ended_at),
                 "outcome": ran.outcome,
-                "next_run": _iso(ran.next_run),
-                "retry_at": _iso(ran.retry_at),
+                "next_run": iso(ran.next_run),
+                "retry_at": iso(ran.retry_at),
             }
         )
         return
@@ -104,8 +102,8 @@ def _put_pushed(run: "Pushed", *, json: bool) -> None:
             {
                 "account": run.account,
                 "folder": run.folder,
-                "began": _iso(run.began_at),
-                "ended": _iso(run.ended_at),
+                "began": iso(run.began_at),
+                "ended": iso(run.ended_at),
                 "outcome": run.outcome,
                 "new": run.new,
             }
@@ -113,7 +111,3 @@ def _put_pushed(run: "Pushed", *, json: bool) -> None:
         return
     place = f"{run.account} {run.folder}" if run.folder is not None else run.account
     put(f"{moment(run.ended_at)} {one_line(place)}: {one_line(run.outcome)}, {run.new} new")
-
-
-def _iso(at: "datetime | None") -> str | None:
-    return at.isoformat() if at is not None else None

@@ -7,7 +7,7 @@ import typer
 from .accounts_file import AccountsFile
 from .exits import ExitCode, Trouble
 from .options import Json
-from .output import moment, octets, one_line, put, put_json, table
+from .output import iso, moment, octets, one_line, put, put_json, table
 from .session import chosen_accounts, home_of, opened, opened_to_read
 
 if TYPE_CHECKING:
@@ -271,10 +271,6 @@ def _next(text: str, zone: str) -> "datetime | None":
         raise Trouble(one_line(str(error)), ExitCode.USAGE) from None
 
 
-def _iso(at: "datetime | None") -> str | None:
-    return at.isoformat() if at is not None else None
-
-
 def _group_facts(one: "Group") -> dict[str, object]:
     return {
         "group": one.name,
@@ -297,9 +293,9 @@ def _schedule_facts(one: "ScheduleRecord") -> dict[str, object]:
         "zone": one.zone,
         "enabled": one.enabled,
         "running": one.running,
-        "next_run": _iso(one.next_run),
-        "retry_at": _iso(one.retry_at),
+        "next_run": iso(one.next_run),
+        "retry_at": iso(one.retry_at),
         "failures": one.failures,
-        "last_run": _iso(one.last_run),
+        "last_run": iso(one.last_run),
         "outcome": one.last_outcome,
     }

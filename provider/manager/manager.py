@@ -128,7 +128,7 @@ class SyncManager:
         self.push = Push(store, provider, clock=clock, heard=pushed, callback=callback, random=random) if push else None
         """Who watches the servers; None: nobody does."""
         if self.push is not None:
-            self.link.advise(self._follow)
+            self.link.advise(self._turn_push)
             if self.link.state is LinkState.OFFLINE:
                 self.push.rest()
 
@@ -219,6 +219,15 @@ class SyncManager:
                 self._begin(record, now)
         return LOOK_SECONDS
 
+    def _turn_push(self, notice: LinkNotice) -> None:
+        """Let no line stand while it is offline."""
+        if self.push is None:
+            return
+        if notice.new is LinkState.OFFLINE and notice.phase is LinkPhase.CHANGING:
+            self.push.rest()
+        elif notice.new is LinkState.ONLINE and notice.phase is LinkPhase.CHANGED:
+            self.push.look_again()
+
     # --- how -----------------------------------------------------------------------------------------------------
 
     def _loop(self) -> None:
@@ -234,12 +243,6 @@ class SyncManager:
     def _here(self) -> list[AccountId]:
         """The accounts, less what people switched off."""
         return list(wanted(self._store, self._provider))
-
-    def _follow(self, notice: LinkNotice) -> None:
-        """Offline nobody watches the servers."""
-        assert self.push is not None
-        if notice.phase is not LinkPhase.PENDING:
-            self.push.rest() if notice.new is LinkState.OFFLINE else self.push.look_again()
 
     def _join(self, handle: SyncHandle, callback: "ProgressCallback") -> None:
         """Let *callback* hear a run that somebody else began, from its first event on."""

@@ -11,6 +11,7 @@ import pytest
 
 from provider import Account, MailStoreProvider, Security
 from provider.manager.manager import SyncManager
+from provider.manager.online import LinkState
 from provider.manager.push import Push
 from provider.manager.pushruns import Pushed
 from provider.sources.imap.watching import ANSWER_SECONDS, RENEW_SECONDS, WatchState
@@ -166,3 +167,23 @@ def test_a_manager_watches_when_it_is_told_to_and_ends_with_it(dovecot: DovecotA
         manager.stop()
         assert manager.push is not None and manager.push.watching == ()
         assert SyncManager(store, provider).push is None
+
+
+def test_offline_no_line_stands_and_online_all_do_again(dovecot: DovecotAccount, tmp_path: Path) -> None:
+    account = watched(dovecot)
+    with (
+        open_store(tmp_path / "mail.db") as store,
+        MailStoreProvider(store, [account]) as provider,
+        SyncManager(store, provider, push=True) as manager,
+    ):
+        assert manager.push is not None
+        for state, there in (
+            (LinkState.OFFLINE, ()),
+            (LinkState.ONLINE, (account.id,)),
+        ):
+            manager.link.set_state(state, wait=GUARD_SECONDS)
+            for _ in range(int(GUARD_SECONDS / 0.05)):
+                if manager.push.watching == there and bool(manager.push._lines) is bool(there):
+                    break
+                threading.Event().wait(0.05)
+            assert manager.push.watching == there
