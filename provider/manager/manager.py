@@ -37,7 +37,7 @@ from ..request import SyncFlags, SyncRequest, Trigger
 from .alerts import AlertHook
 from .catching_up import sooner
 from .chores import Chores
-from .mail_items import obey, switched_off
+from .mail_items import wanted
 from .online import LinkState, OnlineState
 from .push import Push
 from .pushruns import Pushed
@@ -133,15 +133,14 @@ class SyncManager:
         self._life = ExitStack()
         self._owner = self._life.enter_context(owning())
         self._thread: threading.Thread | None = None
-        self.link = OnlineState(provider, store.schedules, clock=self._clock)
+        self.link = OnlineState(provider, store.schedules, clock=self._clock, accounts=self._here)
         """Online or offline, for what starts by itself; kept."""
         self.push: Push | None = None
+        """Who watches the servers; None: nobody does."""
         if push:
             self.push = Push(
                 store, provider, clock=clock, heard=pushed, callback=callback, log_to=log_to, random=random
             )
-        """Who watches the servers; None: nobody does."""
-        if self.push is not None:
             self.link.advise(self.push.follow)
             if self.link.state is LinkState.OFFLINE:
                 self.push.rest()
@@ -259,10 +258,7 @@ class SyncManager:
 
     def _here(self) -> list[AccountId]:
         """The accounts, less what people switched off."""
-        obey(self._store, self._provider)
-        here = [one.id for one in self._provider.accounts]
-        off = switched_off(self._store, here)
-        return [one for one in here if one not in off]
+        return list(wanted(self._store, self._provider))
 
     def _join(self, handle: SyncHandle, callback: "ProgressCallback") -> None:
         """Let *callback* hear a run that somebody else began, from its first event on."""

@@ -28,6 +28,7 @@ from ..clock import Clock, SystemClock
 from ..errors import Closed, CommandRefused, ProviderError, TooManyConnections
 from ..failure import frames_of
 from ..sources.parking import ParkedLine, WatchableSource
+from .mail_items import wanted
 from .online import LinkNotice, LinkPhase, LinkState
 from .pushruns import Pushed, PushRuns
 from .runlog import RunLog
@@ -259,8 +260,12 @@ class Push:
         if self._list.due(now) != now:
             return
         self._paused = self._store.schedules.paused
-        for account, whole in () if self._paused else self._list.to_run(now):
-            if not self._runs.start(account, whole=whole):
+        runs = [] if self._paused else self._list.to_run(now)
+        here = wanted(self._store, self._provider) if runs else ()
+        for account, whole in runs:
+            if account not in here:  # people switched it off: it is looked at again when it is due again
+                self._list.ran(account, ok=True, empty=True, now=now)
+            elif not self._runs.start(account, whole=whole):
                 self._list.ran(account, ok=False, empty=True, now=now)
 
     def _connect(self, account: AccountId, stop: Stop, now: float) -> None:
