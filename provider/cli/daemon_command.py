@@ -42,7 +42,10 @@ def daemon(
     ] = None,
     push: Annotated[bool, typer.Option("--push/--no-push", help="Let servers tell of new mail; poll the rest.")] = True,
 ) -> None:
-    """Run the schedules and hear of new mail, in the foreground, until Ctrl-C or SIGTERM; print a line for each run."""
+    """Run the schedules and hear of new mail, in the foreground, until Ctrl-C or SIGTERM.
+
+    A line for each run that a schedule or a server began; maildock history has all of them.
+    """
     from .. import MailStoreProvider
     from ..manager import RunLog
     from ..manager.desk import LocalDesk
@@ -88,7 +91,7 @@ def daemon(
             manager.start()
             hint(f"maildock: {len(store.schedules.all())} schedules{', and push' if push else ''}. Ctrl-C ends.")
             while not ended.wait(WAIT_SECONDS):
-                watch(paused=store.schedules.paused)
+                watch(paused=store.schedules.paused or store.schedules.offline)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -38,7 +38,7 @@ WELL = ("succeeded", "skipped", "removed")
 @contextmanager
 def _center(home: Home) -> "Iterator[SyncCenter]":
     """Open the store, and make a center of its accounts and of the plug-ins that are installed."""
-    from .. import MailStoreProvider
+    from .. import MailStoreProvider, UnknownItem
     from ..manager import MAIL, HandlerRegistry, MailHandler, StoreBook, SyncCenter
 
     accounts = [one.account() for one in AccountsFile.read(home.accounts_path).accounts]
@@ -46,7 +46,12 @@ def _center(home: Home) -> "Iterator[SyncCenter]":
         registry = HandlerRegistry()
         registry.register(MAIL, lambda: MailHandler(store, provider))
         with SyncCenter(registry, book=StoreBook(store), prompter=_ask) as center:
-            yield center
+            try:
+                yield center
+            except UnknownItem as error:
+                raise Trouble(
+                    str(error), ExitCode.USAGE, "maildock handlers --items --all shows what there is."
+                ) from None
 
 
 def _ask(question: str, secret: bool) -> str | None:

@@ -215,6 +215,24 @@ def test_what_a_daemon_does_is_listed_and_stopped_whole_or_in_part(maildock: Cli
         assert maildock("resume").code == 0
 
 
+def test_who_asked_is_told_that_a_folder_was_stopped_and_offline_takes_up_no_account(
+    maildock: Cli, fake_imap: FakeImap
+) -> None:
+    held = Held(fake_imap)
+    with daemon(maildock, fake_imap) as process:
+        asking = spawned(maildock.home, "sync", password=fake_imap.password)
+        assert held.asked.wait(HANG_SECONDS)
+        assert maildock("stop", "work", "INBOX").code == 0
+        held.let_go.set()
+        assert "Stopped: 1 folder; the next sync goes on" in asking.communicate(timeout=HANG_SECONDS)[0]
+        assert maildock("offline").code == 0
+        assert "maildock online" in maildock("running").err
+        maildock.add(fake_imap.port, name="home")
+        assert process.stderr is not None
+        assert "accounts changed: home" in process.stderr.readline()
+    assert "home" not in {account for account, _, _ in ran(maildock)}
+
+
 def test_groups_and_f9_are_sent_and_received_alone_and_beside_a_daemon(maildock: Cli, fake_imap: FakeImap) -> None:
     maildock.add(fake_imap.port, name="home")
     assert maildock("groups", "add", "Mine", "--account", "home", "--headers-only").code == 0
