@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         SyncProgress,
         SyncResult,
         as_json,
+        from_json,
     )
     from .handle import SyncHandle, WaitInsideCallback
     from .limits import Limits
@@ -177,6 +178,7 @@ __all__ = [
     "files_sent_copies",
     "find_servers",
     "finish_device_sign_in",
+    "from_json",
     "is_gone",
     "sign_in_with_browser",
     "standing_of",
@@ -265,6 +267,7 @@ _HOME = {
     "SyncProgress": "events",
     "SyncResult": "events",
     "as_json": "events",
+    "from_json": "events",
     "SyncHandle": "handle",
     "WaitInsideCallback": "handle",
     "Limits": "limits",

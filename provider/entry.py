@@ -18,6 +18,7 @@ from .clock import Clock, SystemClock
 from .delivery import inside_callback
 from .errors import Closed, ErrorKind, InvalidRequest, Needs, ProviderError, UnknownItem
 from .events import ItemStatus
+from .grouping import group_run
 from .handle import SyncHandle
 from .job import Leg, Task
 from .phases import Phase
@@ -189,13 +190,19 @@ class MailStoreProvider:
         *,
         send: bool = True,
         receive: bool = True,
+        group: str | None = None,
     ) -> SyncHandle:
         """Send what is due in the outboxes, then synchronize as *request* says; return at once.
 
         Either half alone, too (IMAPIStatus::FlushQueues, NameSpace.SendAndReceive). Each account's halves fail without
-        each other; an account without a way out only receives, and a dry run sends nothing. Raises as
-        ``SynchronizeInBackground``, and InvalidRequest when neither half is wanted.
+        each other; an account without a way out only receives, and a dry run sends nothing. *group*: accounts, folders,
+        size and the halves are those of this group of the store. Raises as ``SynchronizeInBackground``, InvalidRequest
+        when neither half is wanted or no account of the group is here, and UnknownGroup.
         """
+        if group is not None:
+            self._check_open()
+            meant = group_run(self._store.schedules.group(group), self._accounts, request)
+            request, send, receive = meant.request, send and meant.send, receive and meant.receive
         if not send and not receive:
             raise InvalidRequest("Neither to send nor to receive is nothing to do.")
         accounts = self._accounts_of(request)

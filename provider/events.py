@@ -5,10 +5,11 @@ then exactly one terminal status; ``messages_done`` and ``octets_done`` never go
 total may grow.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
 from enum import Enum, IntEnum
-from typing import Any
+from typing import Any, TypeVar, get_args, get_origin
 
 from store.mail import AccountId
 
@@ -27,6 +28,7 @@ __all__ = [
     "SyncProgress",
     "SyncResult",
     "as_json",
+    "from_json",
 ]
 
 
@@ -228,8 +230,68 @@ Event = SyncProgress | SyncError | SyncResult
 
 def as_json(event: Event) -> dict[str, object]:
     """Return *event* as plain JSON values, ``type`` first: progress, error or done; None fields are left out."""
-    name = {SyncProgress: "progress", SyncError: "error", SyncResult: "done"}[type(event)]
+    name = {kind: name for name, kind in _TYPES.items()}[type(event)]
     return {"type": name, **_plain(asdict(event))}
+
+
+def from_json(plain: Mapping[str, object]) -> Event:
+    """Return the event that ``as_json`` made *plain*; names that it does not know are passed over.
+
+    Raises ValueError for what cannot be one.
+    """
+    kind = _TYPES.get(str(plain.get("type")))
+    if kind is None:
+        raise ValueError("this is no event")
+    return _built(kind, plain)
+
+
+_TYPES: dict[str, type[SyncProgress] | type[SyncError] | type[SyncResult]] = {
+    "progress": SyncProgress,
+    "error": SyncError,
+    "done": SyncResult,
+}
+_Value = TypeVar("_Value")
+
+
+def _built(kind: type[_Value], plain: object) -> _Value:
+    """Build a value of the dataclass *kind* from its plain fields."""
+    if not isinstance(plain, Mapping):
+        raise ValueError(f"this is no {kind.__name__}")
+    fields: Mapping[str, Any] = getattr(kind, "__dataclass_fields__", {})
+    given = {name: _read(field.type, plain[name]) for name, field in fields.items() if name in plain}
+    left_out = {name: None for name, field in fields.items() if name not in plain and _may_be_none(field.type)}
+    try:
+        return kind(**left_out, **given)
+    except TypeError:
+        raise ValueError(f"a {kind.__name__} has more fields than these") from None
+
+
+def _may_be_none(kind: Any) -> bool:
+    return type(None) in get_args(kind)
+
+
+def _read(kind: Any, value: Any) -> Any:
+    """Undo ``_plain``: *value* as what *kind*, the annotation of a field, says."""
+    if _may_be_none(kind):
+        kind = get_args(kind)[0]  # "... | None": what is None was left out
+    kind = getattr(kind, "__supertype__", kind)
+    if get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(_read(get_args(kind)[0], item) for item in value)
+    if is_dataclass(kind):
+        return _built(kind, value)  # type: ignore[arg-type]  # it is a class: annotations hold no values
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        for one in kind:
+            if _plain(one) == value:
+                return one
+    elif kind is datetime and isinstance(value, str):
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is not None:
+            return moment
+    elif kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    elif kind in (int, str) and type(value) is kind:
+        return value
+    raise ValueError(f"{value!r:.50} is no {getattr(kind, '__name__', kind)}")
 
 
 def _plain(value: Any) -> Any:

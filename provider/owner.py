@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
-__all__ = ["is_gone", "owning"]
+__all__ = ["is_gone", "owning", "process_is_gone"]
 
 _numbers = count(1)
 _at_work: set[str] = set()
@@ -36,12 +36,22 @@ def is_gone(owner: str) -> bool:
         return False
     if int(rest) == os.getpid():
         return owner not in _at_work  # ours, or of a process that had our number before us
+    return process_is_gone(int(rest))
+
+
+def process_is_gone(pid: int) -> bool:
+    """Tell whether the process *pid* of this machine is over; False when nobody can know."""
     if os.name != "posix":
         return False  # there, os.kill(pid, 0) would end the process
     try:
-        os.kill(int(rest), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return True
     except (OSError, OverflowError):  # it lives, but belongs to somebody else; or this is no process id
         return False
-    return False
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as status:
+            # It did its last step, and only waits for its parent to take note. After the name, which may hold anything.
+            return status.read().rpartition(b")")[2].split()[:1] in ([b"Z"], [b"X"])
+    except OSError:  # a system without it; or it has just ended, and the next look tells
+        return False

@@ -121,6 +121,17 @@ class Schedules:
         with self._database.reading() as connection:
             return schedules.is_paused(connection)
 
+    @property
+    def offline(self) -> bool:
+        """True when one works offline."""
+        with self._database.reading() as connection:
+            return schedules.is_offline(connection)
+
+    def set_offline(self, offline: bool) -> None:
+        """Write down whether one works offline: managers that begin from now on begin so."""
+        with self._unit("offline", durable=True) as work:
+            schedules.set_offline(work, offline=offline)
+
     # --- who runs them -------------------------------------------------------------------------------------------
 
     def claim(

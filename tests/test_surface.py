@@ -30,7 +30,7 @@ PROVIDER = """
     Standing standing_of
     SyncError SyncFlags SyncHandle SyncProgress SyncRequest SyncResult SystemClock TimedOut TlsRefused TokenSupplier
     TooManyConnections Tried Trigger UnknownItem Unreachable Vault VaultPassword VaultUnusable WaitInsideCallback
-    WrongProtocol as_json begin_device_sign_in files_sent_copies find_servers finish_device_sign_in is_gone
+    WrongProtocol as_json begin_device_sign_in files_sent_copies find_servers finish_device_sign_in from_json is_gone
     sign_in_with_browser try_way_out
 """
 STORE = """
@@ -102,7 +102,7 @@ ACCOUNT_OPTIONS = (
     "--host --port --security --user --login --password-env --password-command --vault --ca-file --plaintext-host "
     "--smtp-host --smtp-port --smtp-security --smtp-user --smtp-login --smtp-auth --sent-copies --oauth --client-id"
 )
-GROUP_OPTIONS = "--folder --headers-only --size-max --send --receive --f9"
+GROUP_OPTIONS = "--folder --headers-only --size-max --send --receive --f9 --f9-offline"
 COMMANDS = {
     "account add": f"{ACCOUNT_OPTIONS} --name --yes --json",
     "account set": f"{ACCOUNT_OPTIONS} --json",
@@ -111,7 +111,7 @@ COMMANDS = {
     "account remove": "--json",
     "account test": "--json",
     "sync": "--folder --headers-only --full --upload-only --download-only --dry-run --yes --json --password-stdin",
-    "send-receive": "--send-only --receive-only --json --password-stdin",
+    "send-receive": "--send-only --receive-only --group --f9 --json --password-stdin",
     "send": "--account --from --to --cc --bcc --subject --attach --at --priority --key --notify --queue --json"
     " --password-stdin",
     "outbox": "--account --all --json",
@@ -146,18 +146,22 @@ COMMANDS = {
     "events": "--account --severity --all --limit --json",
     "events remove": "--json",
     "events retry": "--json",
-    "daemon": "--json",
+    "daemon": "--retry-minutes --json",
     "groups": "--json",
-    "groups add": f"--account {GROUP_OPTIONS}",
-    "groups set": f"--account {GROUP_OPTIONS}",
-    "groups remove": "",
+    "groups add": f"--account {GROUP_OPTIONS} --json",
+    "groups set": f"--account {GROUP_OPTIONS} --json",
+    "groups remove": "--json",
     "schedule": "--json",
-    "schedule add": "--zone",
-    "schedule remove": "",
-    "schedule enable": "",
-    "schedule disable": "",
-    "pause": "",
-    "resume": "",
+    "schedule add": "--zone --json",
+    "schedule remove": "--json",
+    "schedule enable": "--json",
+    "schedule disable": "--json",
+    "running": "--json",
+    "stop": "--json",
+    "pause": "--json",
+    "resume": "--json",
+    "offline": "--json",
+    "online": "--json",
     "check": "--full --json",
     "import-from": "--as --json",
     "demo": "",

@@ -11,6 +11,7 @@ from . import (
     append_command,
     change_commands,
     conflict_commands,
+    control_commands,
     folder_commands,
     history_commands,
     import_command,
@@ -68,8 +69,12 @@ def application() -> typer.Typer:
     app.command("daemon")(manager_commands.daemon)
     app.add_typer(manager_commands.groups, name="groups")
     app.add_typer(manager_commands.schedule, name="schedule")
-    app.command("pause")(manager_commands.pause)
-    app.command("resume")(manager_commands.resume)
+    app.command("running")(control_commands.running)
+    app.command("stop")(control_commands.stop)
+    app.command("pause")(control_commands.pause)
+    app.command("resume")(control_commands.resume)
+    app.command("offline")(control_commands.offline)
+    app.command("online")(control_commands.online)
     app.command("status")(state_commands.status)
     app.command("history")(history_commands.history)
     app.add_typer(history_commands.app, name="events")

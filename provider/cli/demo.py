@@ -113,7 +113,7 @@ def _change_here(store: MailStore, account: AccountId) -> None:
 
 def _synchronize(store: MailStore, account: Account) -> ExitCode:
     began = monotonic()
-    code = run_request(store, [account], SyncRequest(), json=False)
+    code = run_request(store, [account], SyncRequest(), json=False, alone=True)
     put(f"({monotonic() - began:.1f} seconds)")
     return code
 

@@ -56,7 +56,7 @@ def import_from(
                         "Choose another name: --as NAME",
                     )
             file.with_import(entry).write(home.accounts_path)
-        return run_request(store, [account], SyncRequest(accounts=(account.id,)), json=json)
+        return run_request(store, [account], SyncRequest(accounts=(account.id,)), json=json, alone=True)
 
 
 def _kind_of(path: Path) -> str:

@@ -1,13 +1,16 @@
-"""``maildock daemon``, ``groups``, ``schedule``, ``pause``, ``resume``: what runs by itself, and when."""
+"""``maildock daemon``, ``groups``, ``schedule``: what runs by itself, and when."""
 
 import signal
 import threading
+from contextlib import ExitStack
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .accounts_file import AccountsFile
+from .accounts_watch import AccountsWatch
+from .beside import answering
 from .exits import ExitCode, Trouble
 from .options import Json
 from .output import hint, moment, octets, one_line, put, put_json, table
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..manager.manager import Ran
 
-__all__ = ["daemon", "groups", "pause", "resume", "schedule"]
+__all__ = ["daemon", "groups", "schedule"]
 
 ALL = "All accounts"
 WAIT_SECONDS = 1.0
@@ -41,15 +44,26 @@ Size = Annotated[
 Send = Annotated[bool | None, typer.Option("--send/--no-send", help="Send what is due.")]
 Receive = Annotated[bool | None, typer.Option("--receive/--no-receive", help="Synchronize.")]
 OnF9 = Annotated[bool | None, typer.Option("--f9/--no-f9", help="Part of Send/Receive All.")]
+OffF9 = Annotated[bool | None, typer.Option("--f9-offline/--no-f9-offline", help="Part of it while one works offline.")]
 
 
-def daemon(context: typer.Context, json: Json = False) -> None:
+def daemon(
+    context: typer.Context,
+    retry_minutes: Annotated[
+        int,
+        typer.Option(
+            "--retry-minutes", metavar="N", min=1, max=1440, help="After a failure; then ever later, to a day."
+        ),
+    ] = 60,
+    json: Json = False,
+) -> None:
     """Run the schedules, in the foreground, until Ctrl-C or SIGTERM; print a line for each run."""
     from .. import MailStoreProvider
+    from ..manager.desk import LocalDesk
     from ..manager.manager import SyncManager
 
     home = home_of(context)
-    accounts = [one.account() for one in chosen_accounts(AccountsFile.read(home.accounts_path), [])]
+    entries = chosen_accounts(AccountsFile.read(home.accounts_path), [])
     ended = threading.Event()
 
     def hear(_number: int, _frame: FrameType | None) -> None:
@@ -62,31 +76,21 @@ def daemon(context: typer.Context, json: Json = False) -> None:
     if threading.current_thread() is threading.main_thread():
         before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with (
-            opened(home, create=True) as store,
-            MailStoreProvider(store, accounts) as provider,
-            SyncManager(store, provider, heard=heard),
-        ):
+        with ExitStack() as life:
+            store = life.enter_context(opened(home, create=True))
+            provider = life.enter_context(MailStoreProvider(store, [one.account() for one in entries]))
+            manager = SyncManager(store, provider, heard=heard, retry_seconds=60.0 * retry_minutes)
+            life.callback(manager.stop)
+            watch = AccountsWatch(home.accounts_path, provider, entries)
+            # It begins when nobody else answers for the store; who asks is told of the end before the runs are.
+            life.enter_context(answering(LocalDesk(provider, manager), store, watch))
+            manager.start()
             hint(f"maildock: {len(store.schedules.all())} schedules. Ctrl-C ends.")
             while not ended.wait(WAIT_SECONDS):
-                pass
+                watch(paused=store.schedules.paused)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def pause(context: typer.Context) -> None:
-    """Let nothing start by itself until it is resumed; what runs goes on."""
-    with opened(home_of(context)) as store:
-        store.schedules.pause()
-    put("Paused: maildock resume")
-
-
-def resume(context: typer.Context) -> None:
-    """Let what is due start again: one run for all that were missed."""
-    with opened(home_of(context)) as store:
-        store.schedules.resume()
-    put("Resumed.")
 
 
 @groups.callback()
@@ -125,6 +129,8 @@ def add_group(
     send: Send = None,
     receive: Receive = None,
     f9: OnF9 = None,
+    f9_offline: OffF9 = None,
+    json: Json = False,
 ) -> None:
     """Make a group. An account may be in several."""
     from store import Group
@@ -137,7 +143,8 @@ def add_group(
             group = Group(name=name, accounts=tuple(map(AccountId, account)))
         except ValueError as error:
             raise _refused(error) from None
-        _write(context, store, group, account, folder, headers_only, size_max, send, receive, f9)
+        group = _written(context, store, group, account, folder, headers_only, size_max, send, receive, f9, f9_offline)
+    _put_group("add", group, json=json)
 
 
 @groups.command("set")
@@ -151,25 +158,28 @@ def set_group(
     send: Send = None,
     receive: Receive = None,
     f9: OnF9 = None,
+    f9_offline: OffF9 = None,
+    json: Json = False,
 ) -> None:
     """Change a group; what is not named stays as it is."""
     with opened(home_of(context)) as store:
         group = store.schedules.group(name)
-        _write(context, store, group, account, folder, headers_only, size_max, send, receive, f9)
+        group = _written(context, store, group, account, folder, headers_only, size_max, send, receive, f9, f9_offline)
+    _put_group("set", group, json=json)
 
 
 @groups.command("remove")
-def remove_group(context: typer.Context, name: Name) -> None:
+def remove_group(context: typer.Context, name: Name, json: Json = False) -> None:
     """Remove a group and its schedules; accounts and mail stay."""
     with opened(home_of(context)) as store:
         try:
             store.schedules.remove_group(name)
         except ValueError as error:
             raise _refused(error) from None
-    put(f"Removed: {one_line(name)}.")
+    _put_verb({"verb": "remove", "group": name}, f"Removed: {one_line(name)}.", json=json)
 
 
-def _write(
+def _written(
     context: typer.Context,
     store: "MailStore",
     group: "Group",
@@ -180,7 +190,8 @@ def _write(
     send: bool | None,
     receive: bool | None,
     f9: bool | None,
-) -> None:
+    f9_offline: bool | None,
+) -> "Group":
     from dataclasses import replace
 
     from store.mail import AccountId, FolderPath
@@ -197,11 +208,24 @@ def _write(
             send=group.send if send is None else send,
             receive=group.receive if receive is None else receive,
             on_f9=group.on_f9 if f9 is None else f9,
+            on_f9_offline=group.on_f9_offline if f9_offline is None else f9_offline,
         )
         store.schedules.put_group(group)
     except ValueError as error:
         raise _refused(error) from None
-    put(f"Group {one_line(group.name)}: {one_line(', '.join(group.accounts))}.")
+    return group
+
+
+def _put_group(verb: str, group: "Group", *, json: bool) -> None:
+    text = f"Group {one_line(group.name)}: {one_line(', '.join(group.accounts))}."
+    _put_verb({"verb": verb, **_group_facts(group)}, text, json=json)
+
+
+def _put_verb(facts: dict[str, object], text: str, *, json: bool) -> None:
+    if json:
+        put_json(facts)
+    else:
+        put(text)
 
 
 def _refused(error: ValueError) -> Trouble:
@@ -243,6 +267,7 @@ def add_schedule(
     group: Name,
     text: Annotated[str, typer.Argument(metavar="WHEN", help='For example "every 15 min" or "weekdays 08:00".')],
     zone: Annotated[str, typer.Option("--zone", metavar="Z", help="Whose clocks are meant: an IANA name.")] = "UTC",
+    json: Json = False,
 ) -> None:
     """Let a group run by itself; 'All accounts' is always there."""
     due = _next(text, zone)
@@ -250,33 +275,36 @@ def add_schedule(
         raise Trouble("This time is over.", ExitCode.USAGE)
     with opened(home_of(context), create=True) as store:
         id_ = store.schedules.add(group, text, zone=zone, next_run=due)
-    put(f"Schedule {id_}: next run {moment(due)}.")
+        facts = _schedule_facts(_found(store, id_))
+    _put_verb({"verb": "add", **facts}, f"Schedule {id_}: next run {moment(due)}.", json=json)
 
 
 @schedule.command("remove")
-def remove_schedule(context: typer.Context, id: Id) -> None:
+def remove_schedule(context: typer.Context, id: Id, json: Json = False) -> None:
     """Remove a schedule; its group stays."""
     with opened(home_of(context)) as store:
         store.schedules.remove(_found(store, id).id)
-    put(f"Removed: schedule {id}.")
+    _put_verb({"verb": "remove", "id": id}, f"Removed: schedule {id}.", json=json)
 
 
 @schedule.command("enable")
-def enable(context: typer.Context, id: Id) -> None:
+def enable(context: typer.Context, id: Id, json: Json = False) -> None:
     """Let a schedule run again, from its next time on."""
     with opened(home_of(context)) as store:
         one = _found(store, id)
         due = _next(one.text, one.zone)
         store.schedules.set_enabled(one.id, enabled=True, next_run=due)
-    put(f"Schedule {id}: next run {moment(due)}.")
+        facts = _schedule_facts(_found(store, id))
+    _put_verb({"verb": "enable", **facts}, f"Schedule {id}: next run {moment(due)}.", json=json)
 
 
 @schedule.command("disable")
-def disable(context: typer.Context, id: Id) -> None:
+def disable(context: typer.Context, id: Id, json: Json = False) -> None:
     """Let a schedule rest, and keep it."""
     with opened(home_of(context)) as store:
         store.schedules.set_enabled(_found(store, id).id, enabled=False, next_run=None)
-    put(f"Schedule {id} rests.")
+        facts = _schedule_facts(_found(store, id))
+    _put_verb({"verb": "disable", **facts}, f"Schedule {id} rests.", json=json)
 
 
 def _found(store: "MailStore", number: int) -> "ScheduleRecord":
@@ -332,6 +360,7 @@ def _group_facts(one: "Group") -> dict[str, object]:
         "headers_only": one.headers_only,
         "size_max": one.size_octets_max,
         "f9": one.on_f9,
+        "f9_offline": one.on_f9_offline,
     }
 
 

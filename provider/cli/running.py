@@ -12,7 +12,8 @@ from .exits import ExitCode
 from .output import hint
 
 if TYPE_CHECKING:
-    from .. import SyncHandle, SyncResult
+    from .. import SyncResult
+    from ..manager.desk import DeskHandle
 
 __all__ = ["wait_for"]
 
@@ -20,7 +21,7 @@ POLL_SECONDS = 0.1
 """How soon a signal is seen: Python runs its handlers between two waits of the main thread."""
 
 
-def wait_for(handle: "SyncHandle") -> "SyncResult":
+def wait_for(handle: "DeskHandle") -> "SyncResult":
     """Return the result of *handle*; the first SIGINT or SIGTERM cancels it, and says so."""
     with _interrupts() as asked:
         told = False

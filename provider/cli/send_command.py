@@ -102,7 +102,7 @@ def send(
     with opened(home, create=True) as store:
         level = Priority[priority.upper()]
         one = store.outbox.submit(value.id, message, not_before=when, priority=level, notify=reports, key=key)
-        code = ExitCode.COMPLETE if queue else _flush(store, value)
+        code = ExitCode.COMPLETE if queue else _flush(store, value, alone=password_stdin)
         with store.read() as view:
             one = view.submission(one.id)
     if json:
@@ -119,6 +119,12 @@ def send_receive(
     ] = None,
     send_only: Annotated[bool, typer.Option("--send-only", help="Only send what is due in the outbox.")] = False,
     receive_only: Annotated[bool, typer.Option("--receive-only", help="Only synchronize.")] = False,
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="G", help="The accounts of this group, as it says.")
+    ] = None,
+    f9: Annotated[
+        bool, typer.Option("--f9", help="Every group that is part of Send/Receive All, and who is in no group.")
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print one event a line as JSON; the last is the result.")
     ] = False,
@@ -126,6 +132,7 @@ def send_receive(
 ) -> int:
     """Send what is due in the outbox, then synchronize. Either half goes on when the other fails."""
     from .. import SyncRequest
+    from ..manager.group import GroupRun, f9_runs, group_run
 
     if send_only and receive_only:
         raise Trouble("--send-only and --receive-only exclude each other.", ExitCode.USAGE)
@@ -133,19 +140,39 @@ def send_receive(
     chosen = chosen_accounts(AccountsFile.read(home.accounts_path), accounts or [])
     if password_stdin and len(chosen) > 1:
         raise Trouble("--password-stdin is one password: name one account.", ExitCode.USAGE)
+    if bool(accounts) + (group is not None) + f9 > 1:
+        raise Trouble("Accounts, --group and --f9 exclude each other.", ExitCode.USAGE)
     values = [_account(entry, password_stdin) for entry in chosen]
-    request = SyncRequest(accounts=tuple(value.id for value in values))
+    here = [value.id for value in values]
+    everything = SyncRequest(accounts=tuple(here))
     with opened(home, create=True) as store:
-        return run_request(store, values, request, json=json, send=not receive_only, receive=not send_only)
+        if group is not None:
+            runs: tuple[GroupRun, ...] = (group_run(store.schedules.group(group), here),)
+        elif f9:
+            runs = f9_runs(store.schedules.groups(), here, offline=store.schedules.offline)
+        else:
+            runs = (GroupRun(group="", request=everything, send=True, receive=True),)
+        code = ExitCode.COMPLETE
+        for one in runs:
+            send, receive = one.send and not receive_only, one.receive and not send_only
+            if send or receive:
+                ended = run_request(
+                    store, values, one.request, json=json, send=send, receive=receive, alone=password_stdin
+                )
+                code = code if ended is ExitCode.COMPLETE else ended
+                if ended is ExitCode.CANCELED:
+                    break
+        return code
 
 
-def _flush(store: "MailStore", account: "Account") -> ExitCode:
+def _flush(store: "MailStore", account: "Account", *, alone: bool) -> ExitCode:
     """Send what is due, saying only what goes wrong."""
     from .. import SyncRequest
     from .sync_display import ErrorsToStderr
 
     request = SyncRequest(accounts=(account.id,))
-    return run_request(store, [account], request, json=False, display=ErrorsToStderr(), send=True, receive=False)
+    told = ErrorsToStderr()
+    return run_request(store, [account], request, json=False, display=told, send=True, receive=False, alone=alone)
 
 
 def _way_out(file: AccountsFile, name: str | None) -> AccountEntry:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .accounts_file import AccountsFile
+from .beside import desk_of, run_beside
 from .credentials import stdin_password
 from .exits import ExitCode, Trouble, exit_of_result
 from .output import count, hint, put
@@ -91,7 +92,7 @@ def sync(
     with opened(home, create=True) as store:
         if yes:
             _approve(store, [value.id for value in values])
-        return run_request(store, values, request, json=json)
+        return run_request(store, values, request, json=json, alone=given is not None)
 
 
 def _approve(store: "MailStore", accounts: "Sequence[AccountId]") -> None:
@@ -113,22 +114,30 @@ def run_request(
     display: "ErrorsToStderr | None" = None,
     send: bool = False,
     receive: bool = True,
+    alone: bool = False,
 ) -> ExitCode:
     """Run *request* in the foreground, with the *display* that fits or is given, and return the exit code.
 
-    *send*, *receive*: which halves of Send/Receive are wanted.
+    *send*, *receive*: which halves of Send/Receive are wanted. A daemon of this store does it, where there is one,
+    unless *alone* says that it could not (a password that it does not have, an account that is not in its list).
     """
     from dataclasses import replace
 
     from .. import MailStoreProvider
 
     display = display_for(json=json) if display is None else display
-    with MailStoreProvider(store, accounts) as provider:
-        asked = replace(request, callback=display)
-        result = wait_for(provider.send_and_receive(asked, send=send, receive=receive))
-        if request.dry_run and not json:
-            put("A dry run: this is what would be done.")
-        display.close(result)  # before the provider goes: what is still to be told comes from its threads
+    request = replace(request, callback=display)
+    result = None
+    if not alone and (desk := desk_of(store)) is not None:
+        result = run_beside(desk, request, send=send, receive=receive)
+    if result is not None:
+        display.close(result)
+    else:
+        with MailStoreProvider(store, accounts) as provider:
+            result = wait_for(provider.send_and_receive(request, send=send, receive=receive))
+            display.close(result)  # before the provider goes: what is still to be told comes from its threads
+    if request.dry_run and not json:
+        put("A dry run: this is what would be done.")
     _say_what_waits(store, [account.id for account in accounts])
     return exit_of_result(result)
 

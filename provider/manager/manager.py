@@ -23,13 +23,17 @@ from store.mail.schedules import ALL_ACCOUNTS, ScheduleId
 
 from ..backoff import Backoff
 from ..bridge import Bridge
+from ..callback import CancelRequest
 from ..clock import Clock, SystemClock
+from ..delivery import Delivery
 from ..errors import Closed, InvalidRequest, ProviderError
-from ..events import ResultStatus
+from ..events import ItemKind, ResultStatus, SyncProgress
 from ..failure import frames_of
+from ..grouping import f9_runs, group_run
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
+from .online import LinkState, OnlineState
 from .schedule import BadSchedule, Every, next_run, parse
 
 if TYPE_CHECKING:
@@ -51,6 +55,7 @@ LOOK_SECONDS = 1.0
 """How often a manager looks: a schedule that another process adds is heard of that soon."""
 STOP_SECONDS = 3.0
 BUSY, NOBODY, BAD = "skipped: it runs already", "skipped: none of its accounts is here", "not started: "
+OTHER_LINK = {LinkState.OFFLINE: "skipped: offline", LinkState.ONLINE: "skipped: online"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +116,8 @@ class SyncManager:
         self._life = ExitStack()
         self._owner = self._life.enter_context(owning())
         self._thread: threading.Thread | None = None
+        self.link = OnlineState(provider, store.schedules, clock=self._clock)
+        """Online or offline, for what starts by itself; kept."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -158,14 +165,29 @@ class SyncManager:
         self._wake.set()
 
     def run_now(self, group: str = ALL_ACCOUNTS.name, *, callback: "ProgressCallback | None" = None) -> SyncHandle:
-        """Run a group at once, paused or not; a group that runs already gives its handle.
+        """Run a group at once, paused or not; a group that runs already gives its handle, and *callback* hears it all.
 
         Raises UnknownGroup; InvalidRequest when none of its accounts is here; Closed.
         """
         with self._lock:
             if self._stopping:
                 raise Closed("This manager was stopped.")
-            return self._start(self._store.schedules.group(group), Trigger.MANUAL, callback or self._callback)[0]
+            chosen = self._store.schedules.group(group)
+            handle, new = self._start(chosen, Trigger.MANUAL, callback or self._callback)
+        if callback is not None and not new:
+            self._join(handle, callback)
+        return handle
+
+    def run_f9(self, *, callback: "ProgressCallback | None" = None) -> tuple[SyncHandle, ...]:
+        """Send/Receive All: run each group that is part of it, and the accounts that are in no group.
+
+        *callback* hears every one of these runs. Raises InvalidRequest when there is none, and Closed.
+        """
+        asked = SyncRequest(callback=callback or self._callback)
+        here = [one.id for one in self._provider.accounts]
+        offline = self.link.state is LinkState.OFFLINE
+        runs = f9_runs(self._store.schedules.groups(), here, asked, offline=offline)
+        return tuple(self._provider.send_and_receive(one.request, send=one.send, receive=one.receive) for one in runs)
 
     def step(self) -> float:
         """Do what is to do at this moment; return after how many seconds to look again. For hosts without a thread."""
@@ -192,37 +214,38 @@ class SyncManager:
             self._wake.wait(seconds)
             self._wake.clear()
 
+    def _join(self, handle: SyncHandle, callback: "ProgressCallback") -> None:
+        """Let *callback* hear a run that somebody else began, from its first event on."""
+
+        def answer(event: SyncProgress, said: CancelRequest) -> None:
+            if said is CancelRequest.ALL:
+                handle.cancel()
+            else:
+                handle.cancel_item(event.account, event.folder, outbox=event.item is ItemKind.OUTBOX)
+
+        delivery = Delivery(callback, deliver=None, clock=self._clock, answer=answer)
+        backlog = handle.listen(delivery.ready.set)
+        self._bridge.spawn("delivery", lambda: delivery.run(backlog))
+
     def _start(self, group: Group, trigger: Trigger, callback: "ProgressCallback | None") -> tuple[SyncHandle, bool]:
         """Return the handle of a run of *group*, and whether it is a new one."""
         before = self._by_group.get(group.name)
         if before is not None and not before.done:
             return before, False
-        here = {one.id for one in self._provider.accounts}
-        wanted = tuple(one for one in group.accounts if one in here)
-        if not here or (group.accounts and not wanted):
-            raise InvalidRequest("None of the accounts of this group is here.")
         flags = SyncFlags.ALL_DIRECTIONS
-        if group.headers_only:
-            flags |= SyncFlags.SYNC_GLOBAL_HEADERS
-        if group.folders:
-            flags |= SyncFlags.SYNC_THESE_FOLDERS
         if trigger is Trigger.SCHEDULED:
             flags |= SyncFlags.SYNC_BACKGROUND
-        request = SyncRequest(
-            flags=flags,
-            accounts=wanted or None,
-            folders=group.folders,
-            size_octets_max=group.size_octets_max,
-            callback=callback,
-            trigger=trigger,
-        )
-        handle = self._provider.send_and_receive(request, send=group.send, receive=group.receive)
+        asked = SyncRequest(flags=flags, callback=callback, trigger=trigger)
+        meant = group_run(group, [one.id for one in self._provider.accounts], asked)
+        handle = self._provider.send_and_receive(meant.request, send=meant.send, receive=meant.receive)
         self._by_group[group.name] = handle
         return handle, True
 
     def _begin(self, record: ScheduleRecord, now: datetime) -> None:
         try:
-            parse(record.text, record.zone)
+            if parse(record.text, record.zone).offline is not (self.link.state is LinkState.OFFLINE):
+                self._finish(record, now, OTHER_LINK[self.link.state])
+                return
             handle, new = self._start(self._store.schedules.group(record.group), Trigger.SCHEDULED, self._callback)
         except BadSchedule as error:
             self._finish(record, now, f"{BAD}{error}")

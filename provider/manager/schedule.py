@@ -80,6 +80,8 @@ class Schedule:
     spec: Every | Weekly | Monthly | MonthlyWeekday | Once
     zone: ZoneInfo
     quiet: tuple[time, time] | None = None
+    offline: bool = False
+    """For when one works offline; the others are for online."""
 
 
 def next_run(schedule: Schedule, after: datetime, random: Random | None = None) -> datetime | None:
@@ -197,6 +199,8 @@ def parse(text: str, zone: str = "UTC") -> Schedule:
     Every(seconds=900, jitter_seconds=90)
     >>> parse("mon,thu 07:30,19:00 not 22:00-07:00").quiet
     (datetime.time(22, 0), datetime.time(7, 0))
+    >>> parse("every 2 hours offline").offline
+    True
     """
     try:
         where = ZoneInfo(zone)
@@ -204,13 +208,15 @@ def parse(text: str, zone: str = "UTC") -> Schedule:
         raise BadSchedule(f"There is no time zone {zone!r}; one is named like Europe/Berlin.") from None
     words = text.lower().split()
     quiet = None
+    if offline := words[-1:] == ["offline"]:
+        words = words[:-1]
     if len(words) > 2 and words[-2] == "not":
         begin, _, end = words[-1].partition("-")
         quiet = (_time(begin), _time(end))
         if quiet[0] == quiet[1]:
             raise BadSchedule("Quiet hours begin and end at different times.")
         words = words[:-2]
-    return replace(Schedule(spec=_spec(words, text), zone=where), quiet=quiet)
+    return replace(Schedule(spec=_spec(words, text), zone=where), quiet=quiet, offline=offline)
 
 
 def _spec(words: list[str], text: str) -> Every | Weekly | Monthly | MonthlyWeekday | Once:

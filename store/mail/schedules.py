@@ -30,6 +30,8 @@ class Group:
     """Larger messages stay header-only."""
     on_f9: bool = True
     """Part of Send/Receive All."""
+    on_f9_offline: bool = True
+    """Part of it while one works offline."""
 
     def __post_init__(self) -> None:
         if not (self.name.strip() == self.name != "" and self.name.isprintable() and len(self.name) <= NAME_MAX):

@@ -19,16 +19,18 @@ __all__ = [
     "forget_account",
     "forget_group",
     "groups",
+    "is_offline",
     "is_paused",
     "put_group",
     "rows",
+    "set_offline",
     "set_paused",
 ]
 
 _g, _m, _t, _one, _a = (table(one) for one in (GroupRow, MemberRow, ScheduleRow, ManagerRow, AccountRow))
 _COLUMNS = tuple(column.name for column in _t.c)
 _STANDING = "enabled next_run retry_at failures last_run last_outcome owner lease_until lease_seconds"
-_ABOUT = "send receive folders headers_only size_max on_f9"
+_ABOUT = "send receive folders headers_only size_max on_f9 on_f9_offline"
 GROUPS = sql(select(*(_g.c[name] for name in f"id name {_ABOUT}".split())).order_by(_g.c.id))
 MEMBERS = sql(
     select(_a.c.name)
@@ -49,6 +51,8 @@ ADD = sql(insert(_t).values(**names(_NEW)), _NEW)
 CHANGE = sql(update(_t).where(_t.c.id == p("of_id")).values(**names(_STANDING)), f"{_STANDING} of_id")
 FORGET = sql(delete(_t).where(_t.c.id == p("of_id")), "of_id")
 PAUSED = sql(select(_one.c.paused))
+OFFLINE = sql(select(_one.c.offline))
+SET_OFFLINE = sql(update(_one).values(**names("offline")), "offline")
 SET_PAUSED = sql(update(_one).values(**names("paused")), "paused")
 
 
@@ -82,15 +86,19 @@ def groups(connection: sqlite3.Connection) -> dict[int, Group]:
             headers_only=bool(headers_only),
             size_octets_max=size_max,
             on_f9=bool(on_f9),
+            on_f9_offline=bool(on_f9_offline),
         )
-        for number, name, send, receive, folders, headers_only, size_max, on_f9 in connection.execute(GROUPS).fetchall()
+        for number, name, send, receive, folders, headers_only, size_max, on_f9, on_f9_offline in connection.execute(
+            GROUPS
+        ).fetchall()
     }
 
 
 def put_group(work: Writing, number: int | None, group: Group, accounts: list[int]) -> None:
     """Write a group, a new one when it has no number yet."""
     folders = "\n".join(map(str, group.folders))
-    about = (group.send, group.receive, folders, group.headers_only, group.size_octets_max, group.on_f9)
+    how = (group.send, group.receive, folders, group.headers_only, group.size_octets_max)
+    about = (*how, group.on_f9, group.on_f9_offline)
     if number is None:
         number = work.connection.execute(ADD_GROUP, (group.name, *about)).lastrowid
     else:
@@ -143,3 +151,14 @@ def is_paused(connection: sqlite3.Connection) -> bool:
 def set_paused(work: Writing, *, paused: bool) -> None:
     """Write whether anything starts by itself."""
     work.connection.execute(SET_PAUSED, (int(paused),))
+
+
+def is_offline(connection: sqlite3.Connection) -> bool:
+    """Tell whether one works offline."""
+    found = connection.execute(OFFLINE).fetchone()
+    return bool(found and found[0])
+
+
+def set_offline(work: Writing, *, offline: bool) -> None:
+    """Write whether one works offline."""
+    work.connection.execute(SET_OFFLINE, (int(offline),))

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, Table, and_, delete, exists, literal_column, null, or_, select, update
 
-from ..mail import Role, Uid, UidSet
+from ..mail import MessageKey, Role, Uid, UidSet
 from ..mail.merge import delta, merged
 from ..messages import Assumed, Shared
 from ..tables import ASSUMED, DATELESS, OWN, REFUTED, BlobRow, FolderRow, HeaderRow, MessageRow, TombstoneRow, table
 from .bulk import all_of, in_one_row
 from .folders import count
+from .operations import close_flags
 from .outward import moving
 from .rows import Place, is_unseen
 from .statements import names, p, sql
@@ -231,6 +232,8 @@ def share(work: Writing, at: Place, uids: UidSet, wish: Wish, *, fingerprints: b
         local = (None, None) if grave is None else _wish_of(work, grave, row)
         if grave is not None:
             work.connection.execute(LEAVE_GRAVE, (grave,))
+            if local[0] is None:  # the server has it by now, or nothing was wanted
+                close_flags(work, [MessageKey(grave)])
         seq = work.take()
         blob, likeness = (find.blob, find.likeness) if wanted else (None, OWN)
         taken = (row.key if grave is None else grave, find.header, blob, row.created or seq, seq, likeness)

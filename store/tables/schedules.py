@@ -21,6 +21,7 @@ class GroupRow(StoreTable, table=True):
     headers_only: int = integer("1: headers, no bodies")
     size_max: int | None = integer("octets; larger messages stay header-only; NULL: no limit", None)
     on_f9: int = integer("1: is part of Send/Receive All", 1)
+    on_f9_offline: int = integer("1: is part of it while one works offline", 1)
 
 
 class MemberRow(StoreTable, table=True):
@@ -66,3 +67,4 @@ class ManagerRow(StoreTable, table=True):
 
     id: int | None = identity("1: there is one row")
     paused: int = integer("1: nothing starts by itself")
+    offline: int = integer("1: one works offline")

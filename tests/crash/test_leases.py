@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -202,3 +204,11 @@ def test_a_port_that_nobody_listens_on_any_more_leaves_no_lease_behind(fake: Fak
         with MailStoreProvider(store, [account]) as provider:
             assert provider.SynchronizeInBackground().wait(GUARD_SECONDS).status is ResultStatus.FAILED
         assert run_once(store, fake)[0].ok
+
+
+def test_a_process_that_only_waits_for_its_parent_to_take_note_is_gone() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        deadline = time.monotonic() + GUARD_SECONDS
+        while not is_gone(f"{socket.gethostname()}:{child.pid}:1"):
+            assert time.monotonic() < deadline
+    assert is_gone(f"{socket.gethostname()}:{child.pid}:1")

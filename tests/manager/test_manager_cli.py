@@ -37,6 +37,7 @@ def test_groups_are_made_changed_listed_and_removed(maildock: Cli) -> None:
         "headers_only": True,
         "size_max": 5,
         "f9": True,
+        "f9_offline": True,
     }
     assert "Both" in maildock("groups").out
     assert maildock("groups", "set", "Both", "--no-receive").code == 2
@@ -45,6 +46,21 @@ def test_groups_are_made_changed_listed_and_removed(maildock: Cli) -> None:
     assert maildock("groups", "remove", "Both").code == 0
     assert maildock("groups", "remove", "Both").code == 2
     assert maildock("groups", "remove", "All accounts").code == 2
+
+
+def test_the_verbs_that_change_groups_and_schedules_print_json(maildock: Cli) -> None:
+    (made,) = maildock("groups", "add", "G", "--account", "work", "--json").rows
+    assert (made["verb"], made["group"], made["accounts"], made["f9"]) == ("add", "G", ["work"], True)
+    assert maildock("groups", "set", "G", "--no-f9", "--no-f9-offline", "--json").rows == [
+        {**made, "verb": "set", "f9": False, "f9_offline": False}
+    ]
+    (added,) = maildock("schedule", "add", "G", "daily 08:00", "--json").rows
+    assert (added["verb"], added["id"], added["when"], added["enabled"]) == ("add", 1, "daily 08:00", True)
+    (rests,) = maildock("schedule", "disable", 1, "--json").rows
+    assert (rests["verb"], rests["enabled"], rests["next_run"]) == ("disable", False, None)
+    assert maildock("schedule", "enable", 1, "--json").rows == [{**added, "verb": "enable"}]
+    assert maildock("schedule", "remove", 1, "--json").rows == [{"verb": "remove", "id": 1}]
+    assert maildock("groups", "remove", "G", "--json").rows == [{"verb": "remove", "group": "G"}]
 
 
 def test_schedules_are_added_rested_woken_and_removed(maildock: Cli) -> None:

@@ -292,3 +292,16 @@ def test_mail_for_a_folder_renamed_on_both_sides_and_deleted_there_comes_into_th
         world.remove_folder_there(1)
         world.append_here(0, 6, 0, 3)
         world.come_to_rest()
+
+
+@on(Profile.FULL, Profile.NO_QRESYNC)
+def test_a_mark_that_others_made_too_on_what_they_moved_is_done(world: World) -> None:
+    with world:
+        for where, form, flag in ((0, 0, 0), (1, 1, 1), (0, 3, 3), (1, 1, 5)):
+            world.append_there(where, form, flag)
+        world.sync(1)
+        world.sync(0)
+        world.mark_here(1, 0, 2, True)
+        world.move_here(0, 0, 1)
+        world.mark_there(0, 2, True)
+        world.come_to_rest()

@@ -1,0 +1,146 @@
+"""Online and offline: three notices of each change, one change at a time, and catching up."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from provider import ResultStatus, SyncRequest, Trigger
+from provider.entry import MailStoreProvider
+from provider.manager import (
+    ChangePending,
+    LinkNotice,
+    LinkPhase,
+    LinkState,
+    OnlineState,
+    Ran,
+    SyncManager,
+    next_run,
+    parse,
+)
+from provider.testing import ManualClock
+from provider.turn import AccountOutcome
+from store import MailStore, open_store
+from tests.contract.playing import ALICE, BOB, DONE, GUARD_SECONDS, Gate, Play, provider
+
+OFFLINE, ONLINE = LinkState.OFFLINE, LinkState.ONLINE
+PHASES = [LinkPhase.PENDING, LinkPhase.CHANGING, LinkPhase.CHANGED]
+
+
+@dataclass
+class House:
+    store: MailStore
+    dock: MailStoreProvider
+    manager: SyncManager
+    clock: ManualClock
+    ran: list[Ran]
+
+    @property
+    def link(self) -> OnlineState:
+        return self.manager.link
+
+    def settle(self) -> None:
+        for handle in self.dock.running:
+            handle.wait(GUARD_SECONDS)
+
+
+@contextmanager
+def house(path: Path, play: Play) -> Iterator[House]:
+    clock, ran = ManualClock(), list[Ran]()
+    with open_store(path / "mail.db") as store, provider(play, ALICE, BOB, store=store) as dock:
+        manager = SyncManager(store, dock, clock=clock, heard=ran.append, random=Random(1))
+        try:
+            yield House(store, dock, manager, clock, ran)
+        finally:
+            manager.stop()
+
+
+def test_a_change_is_told_three_times_and_the_state_turns_before_the_last(tmp_path: Path) -> None:
+    with house(tmp_path, Play()) as one:
+        heard: list[tuple[LinkNotice, LinkState]] = []
+        token = one.link.advise(lambda notice: heard.append((notice, one.link.state)))
+        assert token
+        one.link.set_state(OFFLINE, wait=GUARD_SECONDS)
+        assert [(notice.phase, notice.old, notice.new, state) for notice, state in heard] == [
+            (LinkPhase.PENDING, ONLINE, OFFLINE, ONLINE),
+            (LinkPhase.CHANGING, ONLINE, OFFLINE, ONLINE),
+            (LinkPhase.CHANGED, ONLINE, OFFLINE, OFFLINE),
+        ]
+        one.link.set_state(OFFLINE, wait=GUARD_SECONDS)  # it is that already
+        one.link.unadvise(token)
+        one.link.set_state(ONLINE, wait=GUARD_SECONDS)
+        assert len(heard) == 3
+        one.settle()
+
+
+def test_a_second_request_meanwhile_is_pending_and_a_sink_that_raises_costs_nothing(tmp_path: Path) -> None:
+    with house(tmp_path, Play()) as one:
+        reached, let_go = threading.Event(), threading.Event()
+
+        def holds(notice: LinkNotice) -> None:
+            if notice.phase is LinkPhase.PENDING:
+                reached.set()
+                assert let_go.wait(GUARD_SECONDS)
+            raise RuntimeError("a host's own")
+
+        phases: list[LinkPhase] = []
+        one.link.advise(holds)
+        one.link.advise(lambda notice: phases.append(notice.phase))
+        one.link.set_state(OFFLINE)
+        assert reached.wait(GUARD_SECONDS)
+        assert (one.link.changing, one.link.state) == (True, ONLINE)
+        for state in LinkState:
+            with pytest.raises(ChangePending):
+                one.link.set_state(state)
+        change = one.link._change
+        assert change is not None
+        let_go.set()
+        assert change.wait(GUARD_SECONDS)
+        assert (one.link.changing, one.link.state, phases) == (False, OFFLINE, PHASES)
+
+
+def test_going_offline_cancels_what_runs_and_coming_back_does_everything_once(tmp_path: Path) -> None:
+    gate, triggers = Gate(), []
+
+    def tells(reporter: object, turn: object, request: SyncRequest) -> AccountOutcome:
+        triggers.append(request.trigger)
+        return DONE
+
+    play = Play(alice=gate, bob=tells)
+    with house(tmp_path, play) as one:
+        handle = one.dock.send_and_receive(SyncRequest(accounts=(ALICE,)))
+        gate.wait_reached()
+        one.link.set_state(OFFLINE, wait=GUARD_SECONDS)
+        assert handle.wait(GUARD_SECONDS).status is ResultStatus.CANCELED
+        del play.scripts["alice"]
+        assert one.dock.send_and_receive(SyncRequest(accounts=(ALICE,))).wait(GUARD_SECONDS).ok  # a person asked
+        one.link.set_state(ONLINE, wait=GUARD_SECONDS)
+        one.settle()
+        assert triggers == [Trigger.CONNECT]
+        one.store.schedules.pause()
+        one.link.set_state(OFFLINE, wait=GUARD_SECONDS)
+        one.link.set_state(ONLINE, wait=GUARD_SECONDS)
+        assert one.dock.running == ()
+        assert len(triggers) == 1
+
+
+def test_schedules_for_offline_run_offline_and_the_others_online(tmp_path: Path) -> None:
+    with house(tmp_path, Play()) as one:
+        for text in ("every 10 min jitter 0 min", "every 10 min jitter 0 min offline"):
+            one.store.schedules.add("All accounts", text, zone="UTC", next_run=next_run(parse(text), one.clock.now()))
+
+        def outcomes() -> dict[int, str]:
+            one.ran.clear()
+            one.clock.advance(600)
+            one.manager.step()
+            one.settle()
+            one.manager.step()
+            return {int(ran.schedule): ran.outcome for ran in one.ran}
+
+        assert outcomes() == {1: "complete", 2: "skipped: online"}
+        one.link.set_state(OFFLINE, wait=GUARD_SECONDS)
+        assert outcomes() == {1: "skipped: offline", 2: "complete"}
