@@ -77,6 +77,7 @@ PURE = (
     "provider.transport.policy",
     "provider.backoff",
     "provider.manager.schedule",
+    "provider.manager.triggers",
     "provider.phases",
 )
 IMPURE_LIBRARIES = {"asyncio", "threading", "socket", "time", "sqlmodel", "sqlalchemy", "sqlite3", "imapclient"}

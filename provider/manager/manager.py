@@ -12,7 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from types import TracebackType
@@ -33,8 +33,10 @@ from ..grouping import f9_runs, group_run
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
+from .environment import Environment
 from .online import LinkState, OnlineState
 from .schedule import BadSchedule, Every, next_run, parse
+from .waking import Waking
 
 if TYPE_CHECKING:
     from store import MailStore
@@ -84,7 +86,7 @@ class SyncManager:
     """Runs the schedules of a store by a provider. Thread-safe; ``start`` and ``stop``, or a context manager.
 
     *retry_seconds*: after the first failure. *heard*: is told of each run that ended, on the manager's thread.
-    *callback*: hears the events of every run. *random* is for tests.
+    *callback*: hears the events of every run. *environment*: tells what happens around it. *random* is for tests.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class SyncManager:
         retry_seconds: float = RETRY_SECONDS,
         heard: Callable[[Ran], object] | None = None,
         callback: "ProgressCallback | None" = None,
+        environment: Environment | None = None,
         random: Random | None = None,
     ) -> None:
         if not 1 <= retry_seconds <= RETRY_SECONDS_MAX:
@@ -118,6 +121,10 @@ class SyncManager:
         self._thread: threading.Thread | None = None
         self.link = OnlineState(provider, store.schedules, clock=self._clock)
         """Online or offline, for what starts by itself; kept."""
+        self.environment = environment if environment is not None else Environment()
+        """What happens around: facts told here start what they ask for, or hold it back."""
+        self.environment.advise(self._wake.set)
+        self._waking = Waking(self.environment, provider, self._woken, self._rests, self._clock)
 
     def __enter__(self) -> Self:
         self.start()
@@ -143,6 +150,8 @@ class SyncManager:
                 return
             self._stopping = True
             handles = [one.handle for one in self._running.values()]
+            self._waking.stop()
+        self.environment.unadvise(self._wake.set)
         self._wake.set()
         for handle in handles:
             handle.cancel()
@@ -174,6 +183,7 @@ class SyncManager:
                 raise Closed("This manager was stopped.")
             chosen = self._store.schedules.group(group)
             handle, new = self._start(chosen, Trigger.MANUAL, callback or self._callback)
+            self._waking.wanted(handle)
         if callback is not None and not new:
             self._join(handle, callback)
         return handle
@@ -194,7 +204,9 @@ class SyncManager:
         with self._lock:
             self._collect()
             self._repair()
-            while not self._stopping:
+            automatic = [one for one in self._by_group.values() if one.request.trigger is not Trigger.MANUAL]
+            may_start = self._waking.step(automatic)
+            while may_start and not self._stopping:
                 now = self._clock.now()
                 record = self._store.schedules.claim(now, owner=self._owner, seconds=LEASE_SECONDS, is_gone=is_gone)
                 if record is None:
@@ -230,16 +242,27 @@ class SyncManager:
     def _start(self, group: Group, trigger: Trigger, callback: "ProgressCallback | None") -> tuple[SyncHandle, bool]:
         """Return the handle of a run of *group*, and whether it is a new one."""
         before = self._by_group.get(group.name)
-        if before is not None and not before.done:
+        if before is not None and not before.done and not self._waking.stopped(before):
             return before, False
         flags = SyncFlags.ALL_DIRECTIONS
         if trigger is Trigger.SCHEDULED:
             flags |= SyncFlags.SYNC_BACKGROUND
+        if trigger is not Trigger.MANUAL and self.environment.conduct.headers_only:
+            group = replace(group, headers_only=True)
         asked = SyncRequest(flags=flags, callback=callback, trigger=trigger)
         meant = group_run(group, [one.id for one in self._provider.accounts], asked)
         handle = self._provider.send_and_receive(meant.request, send=meant.send, receive=meant.receive)
         self._by_group[group.name] = handle
         return handle, True
+
+    def _woken(self, group: Group, trigger: Trigger) -> tuple[SyncHandle, bool]:
+        return self._start(group, trigger, self._callback)
+
+    def _rests(self) -> str:
+        """Return why nothing is to start by itself now; empty: it may."""
+        if self._stopping or self._store.schedules.paused:
+            return "all is paused"
+        return "one works offline" if self.link.state is LinkState.OFFLINE else ""
 
     def _begin(self, record: ScheduleRecord, now: datetime) -> None:
         try:
@@ -271,7 +294,8 @@ class SyncManager:
             result = one.handle.result
             if result is not None:
                 del self._running[id_]
-                if result.status is ResultStatus.CANCELED and self._stopping:
+                cut_off = self._stopping or self._waking.stopped(one.handle)
+                if result.status is ResultStatus.CANCELED and cut_off:
                     self._release(id_)
                     continue
                 failed = result.status in (ResultStatus.FAILED, ResultStatus.COMPLETE_WITH_ERRORS)

@@ -159,6 +159,8 @@ class Answer:
 
     trigger: Trigger | None = None
     declined: str = ""
+    missed: bool = False
+    """It would have started something: that is made up for when the surroundings are better."""
 
 
 _TRIGGERS = {
@@ -227,7 +229,9 @@ def answer(known: Surroundings, fact: Fact, policy: SurroundingsPolicy) -> Answe
     if trigger is Trigger.CONNECT and known.link.wan and not policy.wan:
         return Answer(declined="it is a wide-area network")
     paused = conduct(known, policy).paused
-    return Answer(declined=paused) if paused else Answer(trigger=trigger)
+    if paused:
+        return Answer(declined=paused, missed=trigger in (Trigger.CONNECT, Trigger.INVOKE, Trigger.SETTINGS))
+    return Answer(trigger=trigger)
 
 
 def _weak(weak: bool, power: Power, policy: SurroundingsPolicy) -> bool:
