@@ -77,6 +77,7 @@ PURE = (
     "provider.transport.policy",
     "provider.backoff",
     "provider.manager.schedule",
+    "provider.manager.desktop",
     "provider.manager.triggers",
     "provider.phases",
 )
@@ -95,6 +96,7 @@ LIBRARY_ROOMS: dict[str, tuple[str, ...]] = {
     "typer": ("provider.cli",),
     "rich": ("provider.cli",),
     "pymap": ("provider.cli.demo_server",),
+    "jeepney": ("provider.manager.bus",),
     "keyring": ("provider.access.vault",),
     "httpx2": ("provider.access.web",),
     "dns": ("provider.access.names",),

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from .desktop_bus import HAS_DESKTOP_BUS
 from .dovecot import DOVECOT
 from .dovecot_socketpair import IMAP_BINARY
 from .exim import EXIM
 from .keyring_daemon import PROGRAMS
 
 __all__ = [
+    "require_desktop_bus",
     "require_dovecot",
     "require_dovecot_socketpair",
     "require_exim",
@@ -51,6 +53,11 @@ def require_exim() -> None:
 def require_keyring() -> None:
     """Skip, or fail with CI=true, when there is no GNOME Keyring or no bus for it."""
     _require(all(map(shutil.which, PROGRAMS)), "GNOME Keyring (Debian: gnome-keyring, dbus)")
+
+
+def require_desktop_bus() -> None:
+    """Skip, or fail with CI=true, when there is no bus daemon, or nothing to play the desktop's services on it."""
+    _require(HAS_DESKTOP_BUS, "python-dbusmock for the system's Python (Debian: python3-dbusmock, dbus)")
 
 
 def require_pymap() -> None:
