@@ -17,12 +17,13 @@ EVERY_WAY = tests/crash/test_stops.py $(foreach s,edges edges_folders edges_pois
 # What `make bench` is told beside: BENCH=--quick takes a tenth of everything, BENCH=--profile says where time goes.
 BENCH ?=
 
-.PHONY: help run test check lint soak bench bench-peers clean servers
+.PHONY: help run test test-web check lint soak bench bench-peers clean servers
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run     a whole synchronization, with progress, against a mail server that it starts itself"
 	@echo "make test    everything that guards the main branch (about 8 minutes on two cores)"
+	@echo "make test-web   Sync Center in a real Chromium, and new pictures of it in docs/pictures"
 	@echo "make check   format, lint, types, unit and contract tests, doctests: no servers, under a minute"
 	@echo "make soak    the long campaigns; prints their figures"
 	@echo "make bench   figures: speed and waits beside mbsync and OfflineIMAP, memory, cancel, start-up (under 20 minutes)"
@@ -48,6 +49,10 @@ run: $(RUN_STAMP)
 
 servers:
 	@sh tests/install_servers.sh
+
+# Sync Center in Chromium, as `make test` plays it, too; and new pictures of it in docs/pictures.
+test-web: $(TEST_STAMP) servers
+	MAILDOCK_PICTURES=docs/pictures $(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not soak" tests/web
 
 lint: $(TEST_STAMP)
 	$(BIN)/ruff format --check .

@@ -87,6 +87,13 @@ class Schedules:
                 raise _no_group(group)
             return ScheduleId(schedules.add(work, number, storable(text), storable(zone), micros_or_none(next_run)))
 
+    def change(self, id_: ScheduleId, text: str, *, zone: str, next_run: datetime | None) -> None:
+        """Say anew when a schedule runs, checked by the caller; what runs goes on. Raises UnknownSchedule."""
+        with self._unit("change schedule", durable=True) as work:
+            words = {"text": storable(text), "zone": storable(zone)}
+            due = micros_or_none(next_run)
+            schedules.change(work, _row(work, id_), **words, next_run=due, retry_at=None, failures=0)
+
     def remove(self, id_: ScheduleId) -> None:
         """Remove a schedule; what runs goes on. Raises UnknownSchedule."""
         with self._unit("remove schedule", durable=True) as work:

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Sees to the real programs that the tests start for themselves: Dovecot, Exim, the openssl command, mbsync, and
-# a keyring and a desktop's services on buses of their own.
+# Sees to the real programs that the tests start for themselves: Dovecot, Exim, the openssl command, mbsync,
+# a keyring and a desktop's services on buses of their own, and Chromium.
 # As root on Debian or Ubuntu it installs what is missing; elsewhere it says what to install. Never fails: tests that
 # lack their server skip loudly, and fail where CI=true.
 missing=""
@@ -12,6 +12,7 @@ command -v mbsync >/dev/null 2>&1 || missing="$missing isync"
 command -v gnome-keyring-daemon >/dev/null 2>&1 || missing="$missing gnome-keyring"
 command -v dbus-run-session >/dev/null 2>&1 || missing="$missing dbus"
 [ -d /usr/lib/python3/dist-packages/dbusmock ] || missing="$missing python3-dbusmock"
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -57,7 +57,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "provider.manager": ("store", "leaves", "provider.entry", "provider.bridge"),
     "provider.testing": ("store.mail", "leaves", "provider.sources.memory", "provider.transport.base", *SEAM),
     "provider.monitor": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
-    "provider.cli": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
+    "provider.cli": ("=provider", "=store", "store.mail", "store.mime", "provider.manager", "provider.monitor"),
     "provider": ("leaves", "provider.entry", "provider.access", "provider.transport", "provider.standing"),
 }
 
@@ -95,6 +95,9 @@ LIBRARY_ROOMS: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("store",),
     "typer": ("provider.cli",),
     "rich": ("provider.cli",),
+    "starlette": ("provider.monitor",),
+    "uvicorn": ("provider.monitor.serve",),
+    "jinja2": ("provider.monitor.rendering",),
     "pymap": ("provider.cli.demo_server",),
     "jeepney": ("provider.manager.bus",),
     "keyring": ("provider.access.vault",),

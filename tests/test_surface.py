@@ -162,6 +162,7 @@ COMMANDS = {
     "resume": "--json",
     "offline": "--json",
     "online": "--json",
+    "monitor": "--port --open",
     "check": "--full --json",
     "import-from": "--as --json",
     "demo": "",

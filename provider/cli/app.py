@@ -16,6 +16,7 @@ from . import (
     history_commands,
     import_command,
     manager_commands,
+    monitor_command,
     outbox_commands,
     pending_commands,
     read_commands,
@@ -75,6 +76,7 @@ def application() -> typer.Typer:
     app.command("resume")(control_commands.resume)
     app.command("offline")(control_commands.offline)
     app.command("online")(control_commands.online)
+    app.command("monitor")(monitor_command.monitor)
     app.command("status")(state_commands.status)
     app.command("history")(history_commands.history)
     app.add_typer(history_commands.app, name="events")

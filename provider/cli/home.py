@@ -10,7 +10,7 @@ from .exits import ExitCode, Trouble
 __all__ = ["Home"]
 
 # Later rooms of this directory are named already, so that it still counts as ours when they are there.
-OUR_NAMES = ("mail.db", "accounts.toml", "logs", "vault", "socket")
+OUR_NAMES = ("mail.db", "accounts.toml", "logs", "vault", "socket", "monitor")
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ __all__ = [
 
 _g, _m, _t, _one, _a = (table(one) for one in (GroupRow, MemberRow, ScheduleRow, ManagerRow, AccountRow))
 _COLUMNS = tuple(column.name for column in _t.c)
-_STANDING = "enabled next_run retry_at failures last_run last_outcome owner lease_until lease_seconds"
+_STANDING = "text zone enabled next_run retry_at failures last_run last_outcome owner lease_until lease_seconds"
 _ABOUT = "send receive folders headers_only size_max on_f9 on_f9_offline"
 GROUPS = sql(select(*(_g.c[name] for name in f"id name {_ABOUT}".split())).order_by(_g.c.id))
 MEMBERS = sql(

@@ -61,3 +61,22 @@ def test_the_example_of_sending_tells_what_became_of_each_recipient(tmp_path: Pa
         "Bcc went out: False",
         "copies in Sent: 1",
     ]
+
+
+def test_the_example_with_a_window_of_its_own_draws_what_it_was_told(tmp_path: Path) -> None:
+    full = "#" * 20
+    assert ran("own_window.py", tmp_path) == [
+        f"Archive  [{full}] succeeded",
+        f"INBOX    [{full}] succeeded",
+        "complete: 200 new messages",
+    ]
+
+
+def test_sync_center_is_mounted_into_a_host_and_leads_back_into_it(tmp_path: Path) -> None:
+    assert ran("mounted.py", tmp_path) == [
+        "the host's own page: 200",
+        "Sync Center without its token: 403",
+        "Sync Center: 200",
+        "started: 303, /sync/?said=started",
+        "complete: 1 new message",
+    ]

@@ -19,6 +19,7 @@ from .exim import EXIM
 from .keyring_daemon import PROGRAMS
 
 __all__ = [
+    "require_chromium",
     "require_desktop_bus",
     "require_dovecot",
     "require_dovecot_socketpair",
@@ -53,6 +54,14 @@ def require_exim() -> None:
 def require_keyring() -> None:
     """Skip, or fail with CI=true, when there is no GNOME Keyring or no bus for it."""
     _require(all(map(shutil.which, PROGRAMS)), "GNOME Keyring (Debian: gnome-keyring, dbus)")
+
+
+def require_chromium() -> str:
+    """Return the Chromium of this system; skip, or fail with CI=true, when there is none."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    _require(found is not None, "Chromium (Debian: chromium)")
+    assert found is not None
+    return found
 
 
 def require_desktop_bus() -> None:
