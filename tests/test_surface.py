@@ -110,7 +110,8 @@ COMMANDS = {
     "account list": "--json",
     "account remove": "--json",
     "account test": "--json",
-    "sync": "--folder --headers-only --full --upload-only --download-only --dry-run --yes --json --password-stdin",
+    "sync": "--folder --headers-only --full --upload-only --download-only --dry-run --max-age --force --yes --json"
+    " --password-stdin",
     "send-receive": "--send-only --receive-only --group --f9 --json --password-stdin",
     "send": "--account --from --to --cc --bcc --subject --attach --at --priority --key --notify --queue --json"
     " --password-stdin",
@@ -146,7 +147,7 @@ COMMANDS = {
     "events": "--account --severity --all --limit --json",
     "events remove": "--json",
     "events retry": "--json",
-    "daemon": "--retry-minutes --json",
+    "daemon": "--retry-minutes --desktop --battery-min --metered-headers --json",
     "groups": "--json",
     "groups add": f"--account {GROUP_OPTIONS} --json",
     "groups set": f"--account {GROUP_OPTIONS} --json",

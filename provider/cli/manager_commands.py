@@ -15,6 +15,7 @@ from .exits import ExitCode, Trouble
 from .options import Json
 from .output import hint, moment, octets, one_line, put, put_json, table
 from .session import chosen_accounts, home_of, opened, opened_to_read
+from .surroundings import BatteryMin, Desktop, MeteredHeaders, surroundings
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -55,6 +56,9 @@ def daemon(
             "--retry-minutes", metavar="N", min=1, max=1440, help="After a failure; then ever later, to a day."
         ),
     ] = 60,
+    desktop: Desktop = None,
+    battery_min: BatteryMin = 20,
+    metered_headers: MeteredHeaders = True,
     json: Json = False,
 ) -> None:
     """Run the schedules, in the foreground, until Ctrl-C or SIGTERM; print a line for each run."""
@@ -79,7 +83,11 @@ def daemon(
         with ExitStack() as life:
             store = life.enter_context(opened(home, create=True))
             provider = life.enter_context(MailStoreProvider(store, [one.account() for one in entries]))
-            manager = SyncManager(store, provider, heard=heard, retry_seconds=60.0 * retry_minutes)
+            around = life.enter_context(
+                surroundings(desktop=desktop, battery_min=battery_min, metered_headers=metered_headers)
+            )
+            retry = 60.0 * retry_minutes
+            manager = SyncManager(store, provider, heard=heard, retry_seconds=retry, environment=around)
             life.callback(manager.stop)
             watch = AccountsWatch(home.accounts_path, provider, entries)
             # It begins when nobody else answers for the store; who asks is told of the end before the runs are.
