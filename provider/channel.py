@@ -121,6 +121,25 @@ class Channel:
             self.sent_octets += count
             rest = rest[count:]
 
+    def offer(self, octets: bytes) -> int:
+        """Send what goes without waiting, and return how many octets that were; the same rest is to be offered again.
+
+        Raises ConnectionLost, Cancelled.
+        """
+        try:
+            count = self._sock.send(octets)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return 0
+        except OSError as error:
+            self._stop.checkpoint()
+            raise _broken(error) from error
+        self.sent_octets += count
+        return count
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for a selector; -1 once it is closed."""
+        return self._sock.fileno()
+
     def readline(self) -> bytes:
         """Return one line, up to and with its LF.
 
@@ -197,6 +216,8 @@ class Channel:
         self._exit.close()
         with self._lock, suppress(OSError):
             self._sock.close()
+        # The reader is in a circle with us: its quarter of a megabyte would stay until the collector comes by.
+        self.reader = io.BufferedReader(_Raw(self._receive), 1)
 
     def _handshake(self, secured: ssl.SSLSocket) -> None:
         """Do what can be done of the handshake without waiting."""

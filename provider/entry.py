@@ -161,11 +161,36 @@ class MailStoreProvider:
         """
         return self._scheduler.running()
 
+    def source_of(self, account: AccountId) -> Source:
+        """Return the source of an account, as runs use it: for who watches it beside them.
+
+        Raises UnknownItem, Closed, and InvalidRequest for an account that lacks something.
+        """
+        self._check_open()
+        return (self._source_of or _source_of())(self._account(account))
+
+    def watched(self, account: AccountId, let_go: Callable[[], None] | None) -> None:
+        """Tell that a connection watches *account* beside the runs; None: it is no more.
+
+        *let_go* ends it, without blocking, on a run's thread: where the server takes no further connection, the run
+        is what the last one is for.
+        """
+        self._scheduler.watched(account, let_go)
+
     def add_account(self, account: Account) -> None:
         """Take one more account. Raises InvalidRequest when its id is taken, Closed."""
         self._check_open()
         if account.id in self._accounts:
             raise InvalidRequest(f"There is an account {account.id} already; remove it first.")
+        self._accounts[account.id] = account
+
+    def replace_account(self, account: Account) -> None:
+        """Take other facts of an account, its next request on; what runs keeps those it began with.
+
+        Raises UnknownItem when there is none of this id, Closed.
+        """
+        self._check_open()
+        self._account(account.id)
         self._accounts[account.id] = account
 
     def remove_account(self, account: AccountId) -> None:

@@ -41,7 +41,7 @@ def group_run(group: Group, here: Iterable[AccountId], request: SyncRequest = Sy
         request=replace(
             request,
             flags=flags,
-            accounts=wanted or None,
+            accounts=wanted or known,
             folders=group.folders,
             size_octets_max=group.size_octets_max,
         ),

@@ -52,6 +52,8 @@ class Trigger(Enum):
     IDLE = "idle"
     INVOKE = "invoke"
     SETTINGS = "settings"
+    PUSH = "push"
+    """The server told that something changed (no SYNCMGRFLAG: that contract only knows of being asked)."""
 
 
 Deliver = Callable[[Callable[[], None]], object]

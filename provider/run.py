@@ -147,7 +147,7 @@ class _Crowded(Exception):
 def _settled(context: RunContext, work: Callable[[RunContext], None]) -> None:
     """Do *work*; where the server refuses a connection beside the other lane's, see that it is the last time.
 
-    Raises _Crowded, and what *work* raises.
+    A connection that only watches the account makes room first. Raises _Crowded, and what *work* raises.
     """
     patience = iter(SETTLING_SECONDS if context.turn.alone else ())
     while True:
@@ -155,7 +155,9 @@ def _settled(context: RunContext, work: Callable[[RunContext], None]) -> None:
             return work(context)
         except TooManyConnections as error:
             context.stop.checkpoint()
-            if context.turn.beside():
+            if context.turn.make_room():
+                patience = iter(SETTLING_SECONDS)
+            elif context.turn.beside():
                 _allow_one_connection(context, error)
                 raise _Crowded from None
             seconds = next(patience, None)

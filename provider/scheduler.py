@@ -50,6 +50,9 @@ class _Turn:
     def beside(self) -> bool:
         return self._began_beside or self._scheduler.beside(self._leg)
 
+    def make_room(self) -> bool:
+        return self._scheduler.make_room(self._leg.account.id)
+
     def wanted(self) -> bool:
         return self._scheduler.wanted(self._leg)
 
@@ -101,6 +104,7 @@ class Scheduler:
         """What runs in the quick lane."""
         self._sending: dict[AccountId, Leg] = {}
         self._jobs: dict[Job, SyncHandle] = {}
+        self._watching: dict[AccountId, Callable[[], None]] = {}
         self._fewer = threading.Condition(self._lock)
         self._closed = False
         self.elsewhere: WeakSet[Worker] = WeakSet()
@@ -146,6 +150,21 @@ class Scheduler:
         """Return True while the other lane of the account of *leg* is at work."""
         with self._lock:
             return leg.account.id in (self._running if leg.quick else self._quick)
+
+    def watched(self, account: AccountId, let_go: Callable[[], None] | None) -> None:
+        """Hear that a connection watches *account*, and how it is made to end; None: it is no more."""
+        with self._lock:
+            self._watching.pop(account, None)
+            if let_go is not None:
+                self._watching[account] = let_go
+
+    def make_room(self, account: AccountId) -> bool:
+        """End the connection that watches *account*; False: there is none."""
+        with self._lock:
+            let_go = self._watching.pop(account, None)
+        if let_go is not None:
+            let_go()
+        return let_go is not None
 
     def stop_account(self, account: AccountId) -> None:
         """Cancel what runs or waits for one account."""

@@ -59,6 +59,10 @@ class Turn(Protocol):
         """Return True while the account's other lane is at work too, and when it was as this turn began."""
         ...
 
+    def make_room(self) -> bool:
+        """Let go of a connection that only watches this account; False: there was none."""
+        ...
+
     def spawn(self, name: str, work: Callable[[], None], /) -> Worker:
         """Start a thread that belongs to this run; it is joined when the provider closes."""
         ...

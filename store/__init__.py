@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     )
     from .eventlog import EventLog, LogEntry, LogId, LogItem, Recorded
     from .folders import Folder, FolderCounts, FolderState, RemoteFolderRow
+    from .handlers import HandlerRecord, Handlers
     from .mail import AccountId, Address, Envelope, FolderId, FolderPath, MessageKey, Role, Uid, UidSet, UidValidity
     from .mail.conflicts import Choice, Conflict, ConflictId, ConflictKind, NewConflict, Side, Version
     from .mail.operations import Operation, OperationId, OperationKind, OperationState
@@ -112,6 +113,7 @@ _ROOMS = {
     "UnknownMessage UnknownOperation UnknownPart UnknownSubmission WrongEpoch "
     "UnknownGroup UnknownSchedule",
     "eventlog": "EventLog LogEntry LogId LogItem Recorded",
+    "handlers": "HandlerRecord Handlers",
     "folders": "Folder FolderCounts FolderState RemoteFolderRow",
     "mail": "AccountId Address Envelope FolderId FolderPath MessageKey Role Uid UidSet UidValidity",
     "mail.conflicts": "Choice Conflict ConflictId ConflictKind NewConflict Side Version",
@@ -175,6 +177,8 @@ __all__ = [
     "FolderRemoved",
     "FolderState",
     "Group",
+    "HandlerRecord",
+    "Handlers",
     "IdentityOfRow",
     "KeyTaken",
     "Lane",

@@ -11,6 +11,7 @@ from .check import check
 from .database import Database
 from .editing import Editing
 from .eventlog import EventLog
+from .handlers import Handlers
 from .mail import AccountId
 from .outbox import Outbox
 from .purge import is_due, purge
@@ -40,6 +41,7 @@ class MailStore:
         self._clock = clock
         self._outbox = Outbox(database, self._unit, clock)
         self._eventlog = EventLog(database, self._unit)
+        self._handlers = Handlers(database, self._unit)
         self._schedules = Schedules(database, self._unit)
 
     @property
@@ -51,6 +53,11 @@ class MailStore:
     def eventlog(self) -> EventLog:
         """What went wrong, for people: one entry for as long as a thing lasts."""
         return self._eventlog
+
+    @property
+    def handlers(self) -> Handlers:
+        """What a manager remembers of handlers and their items."""
+        return self._handlers
 
     @property
     def schedules(self) -> Schedules:

@@ -14,7 +14,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LINES_MAX = 400
 
-SEAM = ("provider.sources.base", "provider.sources.legs", "provider.sources.writing")
+SEAM = (
+    "provider.sources.base",
+    "provider.sources.legs",
+    "provider.sources.parking",
+    "provider.sources.writing",
+)
 """What engine, replay and every source know of each other: the main seam and what is optional there."""
 
 LEAF = "a leaf of provider"
@@ -30,6 +35,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "provider.bridge": ("store.mail", "leaves"),
     "provider.sources.base": ("store.mail", "leaves"),
     "provider.sources.legs": ("store.mail", "leaves", "provider.sources.base"),
+    "provider.sources.parking": ("store.mail", "leaves", "provider.sources.base"),
     "provider.sources.writing": ("store.mail", "leaves", "provider.sources.base"),
     "provider.sources.registry": ("store.mail", "leaves", "provider.sources"),
     "provider.sources.memory": ("store.mail", "leaves", *SEAM),
@@ -54,8 +60,15 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *SEAM,
         "provider.bridge",
     ),
-    "provider.manager": ("store", "leaves", "provider.entry", "provider.bridge"),
-    "provider.testing": ("store.mail", "leaves", "provider.sources.memory", "provider.transport.base", *SEAM),
+    "provider.manager": ("store", "leaves", "provider.entry", "provider.bridge", "provider.sources.parking"),
+    "provider.testing": (
+        "store.mail",
+        "leaves",
+        "provider.sources.memory",
+        "provider.transport.base",
+        *SEAM,
+        "provider.manager",
+    ),
     "provider.monitor": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
     "provider.cli": ("=provider", "=store", "store.mail", "store.mime", "provider.manager", "provider.monitor"),
     "provider": ("leaves", "provider.entry", "provider.access", "provider.transport", "provider.standing"),
@@ -71,14 +84,22 @@ PURE = (
     "provider.replay.guard",
     "provider.replay.refusals",
     "provider.sources.imap.translate",
+    "provider.sources.imap.watching",
     "provider.transport.smtp.data",
     "provider.transport.smtp.envelope",
     "provider.transport.smtp.replies",
     "provider.transport.policy",
     "provider.backoff",
+    "provider.manager.book",
+    "provider.manager.conflicts",
+    "provider.manager.handler",
+    "provider.manager.masks",
+    "provider.manager.progress",
     "provider.manager.schedule",
     "provider.manager.desktop",
     "provider.manager.triggers",
+    "provider.manager.watchlist",
+    "provider.manager.views",
     "provider.phases",
 )
 IMPURE_LIBRARIES = {"asyncio", "threading", "socket", "time", "sqlmodel", "sqlalchemy", "sqlite3", "imapclient"}

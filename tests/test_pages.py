@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from provider.limits import Limits
+from provider.manager import watchlist
 from provider.phases import NEXT, Phase
 from provider.replay.guard import FREE_DELETIONS, SHARE
 from provider.replay.refusals import TRIES_MAX
+from provider.sources.imap import watching
 from store.batch import UNDO_DAYS
 from store.mail.submission import DOUBT_SECONDS, DOUBTS_MAX, Cancelled, Fate, SubmissionState
 from store.mime import MimeLimits
@@ -93,3 +95,22 @@ def test_the_two_way_page_names_the_numbers_of_the_code() -> None:
     assert f"{TRIES_MAX} times" in page
     assert f"more than max({FREE_DELETIONS}, {100 // SHARE} %)" in page
     assert f"{UNDO_DAYS:g} day" in page
+
+
+def test_the_pages_about_push_name_the_numbers_of_the_code() -> None:
+    page, limits = (" ".join((ROOT / "docs" / name).read_text("utf-8").split()) for name in ("manager.md", "limits.md"))
+    assert f"entered again after {watching.RENEW_SECONDS / 60:g} minutes" in page
+    assert f"silent for {watching.SILENCE_SECONDS / 60:g} minutes" in page
+    assert f"given up {watching.ANSWER_SECONDS:g} seconds later" in page
+    assert f"{watching.LINE_OCTETS:,} octets are the longest, {watching.FLOOD_OCTETS:,} between" in page
+    assert f"{watching.LINE_OCTETS:,} octets a line or literal, {watching.FLOOD_OCTETS:,} between" in limits
+    assert f"One line an account, {watchlist.LINES_MAX} in all" in page
+    assert f"1 an account, {watchlist.LINES_MAX} in all" in limits
+    assert f"every {watchlist.POLL_SECONDS / 60:g} minutes as a whole" in page
+    assert f"at most {watchlist.RUNS_MAX} runs at a time" in page
+    assert (
+        f"one in {watchlist.SPACING_SECONDS_MAX / 60:g} minutes" in page
+        and f"| {watchlist.EMPTY_RUNS} in a row" in limits
+    )
+    assert f"after {watchlist.LINE_BACKOFF.first_seconds:g} seconds, doubling up to" in page
+    assert watchlist.REFUSED_SECONDS == 3_600 and watchlist.CONNECTING_MAX == 4 and "four at a time" in page

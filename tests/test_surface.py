@@ -47,7 +47,8 @@ STORE = """
     LogEntry LogId LogItem Recorded
     Submission SubmissionId SubmissionState ToUpload Trouble TroubleKind Uid UidSet UidValidity UnknownAccount
     UnknownConflict UnknownFolder UnknownMessage UnknownOperation UnknownPart UnknownSubmission Version
-    Group ScheduleId ScheduleRecord Schedules UnknownGroup UnknownSchedule WriteTransaction WrongEpoch open_store
+    Group HandlerRecord Handlers ScheduleId ScheduleRecord Schedules UnknownGroup UnknownSchedule WriteTransaction
+    WrongEpoch open_store
 """
 STORE_MAIL = """
     AccountId Address BlobId Envelope FolderId FolderPath HeaderId MessageKey ModSeq Role SYSTEM_FLAGS Uid UidSet
@@ -147,7 +148,7 @@ COMMANDS = {
     "events": "--account --severity --all --limit --json",
     "events remove": "--json",
     "events retry": "--json",
-    "daemon": "--retry-minutes --desktop --battery-min --metered-headers --json",
+    "daemon": "--retry-minutes --desktop --battery-min --metered-headers --json --push",
     "groups": "--json",
     "groups add": f"--account {GROUP_OPTIONS} --json",
     "groups set": f"--account {GROUP_OPTIONS} --json",
@@ -164,6 +165,17 @@ COMMANDS = {
     "offline": "--json",
     "online": "--json",
     "monitor": "--port --open",
+    "handlers": "--items --all --json",
+    "handlers enable": "",
+    "handlers disable": "",
+    "handlers activate": "",
+    "handlers deactivate": "",
+    "handlers remove": "",
+    "handlers restore": "",
+    "handlers start": "--no-ui --json",
+    "policy": "--json",
+    "policy refuse": "--reason --item",
+    "policy allow": "--item",
     "check": "--full --json",
     "import-from": "--as --json",
     "demo": "",

@@ -12,7 +12,9 @@ from . import (
     change_commands,
     conflict_commands,
     control_commands,
+    daemon_command,
     folder_commands,
+    handler_commands,
     history_commands,
     import_command,
     manager_commands,
@@ -67,9 +69,11 @@ def application() -> typer.Typer:
     app.add_typer(conflict_commands.app, name="conflicts")
     app.command("send", epilog=EXIT_CODES_HELP)(send_command.send)
     app.add_typer(outbox_commands.app, name="outbox")
-    app.command("daemon")(manager_commands.daemon)
+    app.command("daemon")(daemon_command.daemon)
     app.add_typer(manager_commands.groups, name="groups")
     app.add_typer(manager_commands.schedule, name="schedule")
+    app.add_typer(handler_commands.handlers, name="handlers")
+    app.add_typer(handler_commands.policy, name="policy")
     app.command("running")(control_commands.running)
     app.command("stop")(control_commands.stop)
     app.command("pause")(control_commands.pause)

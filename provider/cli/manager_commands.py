@@ -1,33 +1,23 @@
-"""``maildock daemon``, ``groups``, ``schedule``: what runs by itself, and when."""
+"""``maildock groups``, ``schedule``: what runs by itself, and when."""
 
-import signal
-import threading
-from contextlib import ExitStack
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .accounts_file import AccountsFile
-from .accounts_watch import AccountsWatch
-from .beside import answering
 from .exits import ExitCode, Trouble
 from .options import Json
-from .output import hint, moment, octets, one_line, put, put_json, table
+from .output import iso, moment, octets, one_line, put, put_json, table
 from .session import chosen_accounts, home_of, opened, opened_to_read
-from .surroundings import BatteryMin, Desktop, MeteredHeaders, surroundings
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from store import Group, MailStore, ScheduleRecord
 
-    from ..manager.manager import Ran
-
-__all__ = ["daemon", "groups", "schedule"]
+__all__ = ["groups", "schedule"]
 
 ALL = "All accounts"
-WAIT_SECONDS = 1.0
 groups = typer.Typer(help="Groups of accounts that are sent and received together.", invoke_without_command=True)
 schedule = typer.Typer(help="When groups run by themselves: maildock daemon runs them.", invoke_without_command=True)
 
@@ -46,59 +36,6 @@ Send = Annotated[bool | None, typer.Option("--send/--no-send", help="Send what i
 Receive = Annotated[bool | None, typer.Option("--receive/--no-receive", help="Synchronize.")]
 OnF9 = Annotated[bool | None, typer.Option("--f9/--no-f9", help="Part of Send/Receive All.")]
 OffF9 = Annotated[bool | None, typer.Option("--f9-offline/--no-f9-offline", help="Part of it while one works offline.")]
-
-
-def daemon(
-    context: typer.Context,
-    retry_minutes: Annotated[
-        int,
-        typer.Option(
-            "--retry-minutes", metavar="N", min=1, max=1440, help="After a failure; then ever later, to a day."
-        ),
-    ] = 60,
-    desktop: Desktop = None,
-    battery_min: BatteryMin = 20,
-    metered_headers: MeteredHeaders = True,
-    json: Json = False,
-) -> None:
-    """Run the schedules, in the foreground, until Ctrl-C or SIGTERM; print a line for each run."""
-    from .. import MailStoreProvider
-    from ..manager.desk import LocalDesk
-    from ..manager.manager import SyncManager
-
-    home = home_of(context)
-    entries = chosen_accounts(AccountsFile.read(home.accounts_path), [])
-    ended = threading.Event()
-
-    def hear(_number: int, _frame: FrameType | None) -> None:
-        ended.set()
-
-    def heard(ran: "Ran") -> None:
-        _put_ran(ran, json=json)
-
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with ExitStack() as life:
-            store = life.enter_context(opened(home, create=True))
-            provider = life.enter_context(MailStoreProvider(store, [one.account() for one in entries]))
-            around = life.enter_context(
-                surroundings(desktop=desktop, battery_min=battery_min, metered_headers=metered_headers)
-            )
-            retry = 60.0 * retry_minutes
-            manager = SyncManager(store, provider, heard=heard, retry_seconds=retry, environment=around)
-            life.callback(manager.stop)
-            watch = AccountsWatch(home.accounts_path, provider, entries)
-            # It begins when nobody else answers for the store; who asks is told of the end before the runs are.
-            life.enter_context(answering(LocalDesk(provider, manager), store, watch))
-            manager.start()
-            hint(f"maildock: {len(store.schedules.all())} schedules. Ctrl-C ends.")
-            while not ended.wait(WAIT_SECONDS):
-                watch(paused=store.schedules.paused)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @groups.callback()
@@ -334,30 +271,6 @@ def _next(text: str, zone: str) -> "datetime | None":
         raise Trouble(one_line(str(error)), ExitCode.USAGE) from None
 
 
-def _iso(at: "datetime | None") -> str | None:
-    return at.isoformat() if at is not None else None
-
-
-def _put_ran(ran: "Ran", *, json: bool) -> None:
-    if json:
-        put_json(
-            {
-                "schedule": ran.schedule,
-                "group": ran.group,
-                "began": _iso(ran.began_at),
-                "ended": _iso(ran.ended_at),
-                "outcome": ran.outcome,
-                "next_run": _iso(ran.next_run),
-                "retry_at": _iso(ran.retry_at),
-            }
-        )
-        return
-    again = f", again {moment(ran.retry_at)}" if ran.retry_at is not None else ""
-    put(
-        f"{moment(ran.ended_at)} {one_line(ran.group)}: {one_line(ran.outcome)}{again}, next run {moment(ran.next_run)}"
-    )
-
-
 def _group_facts(one: "Group") -> dict[str, object]:
     return {
         "group": one.name,
@@ -380,9 +293,9 @@ def _schedule_facts(one: "ScheduleRecord") -> dict[str, object]:
         "zone": one.zone,
         "enabled": one.enabled,
         "running": one.running,
-        "next_run": _iso(one.next_run),
-        "retry_at": _iso(one.retry_at),
+        "next_run": iso(one.next_run),
+        "retry_at": iso(one.retry_at),
         "failures": one.failures,
-        "last_run": _iso(one.last_run),
+        "last_run": iso(one.last_run),
         "outcome": one.last_outcome,
     }

@@ -15,6 +15,7 @@ __all__ = [
     "column",
     "count",
     "hint",
+    "iso",
     "many_lines",
     "moment",
     "octets",
@@ -138,6 +139,11 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequenc
             column(cell, width, right=at in right) for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         put("  ".join(line).rstrip())
+
+
+def iso(at: "datetime | None") -> str | None:
+    """Return a moment as JSON has it."""
+    return at.isoformat() if at is not None else None
 
 
 def moment(at: datetime | None) -> str:

@@ -1,23 +1,110 @@
-"""WHEN and WHO: groups of accounts, schedules, and the object that starts what is due. It never speaks to a server."""
+"""WHEN and WHO: schedules of groups, and handlers with their items and sessions. It never speaks to a server."""
 
+from .book import Book, Kept, MemoryBook
+from .bound import BadHandler
+from .center import IfBusy, Refused, SyncCenter
+from .conflicts import Abilities, ConflictInfo, ConflictVersion, Feedback, KeepsConflicts, Resolution
 from .group import GroupEvents, GroupState, SyncGroup
+from .handler import (
+    AsksBefore,
+    ElsewhereCallback,
+    EventId,
+    Handler,
+    HandlerEvent,
+    HandlerId,
+    HandlerInfo,
+    HandlerKind,
+    HearsChanges,
+    Item,
+    ItemId,
+    KeepsEvents,
+    SessionCallback,
+    SessionCreator,
+    ShowsErrors,
+    WorksElsewhere,
+    trigger_of,
+)
+from .mail_handler import MailHandler
+from .mail_items import MAIL, StoreBook
 from .manager import Ran, SyncManager
+from .masks import HandlerCan, HandlerPolicy, HandlerRule, ItemCan, ItemPolicy, ItemRule, Offer, Verb
+from .notices import Notice, Notices, Subject
 from .online import ChangePending, LinkNotice, LinkPhase, LinkState, OnlineState
+from .progress import ItemProgress, Patience, SessionResult, SessionState
+from .registry import HandlerRegistry
+from .reporting import Prompter, PromptRefused
 from .schedule import BadSchedule, Schedule, next_run, parse
+from .session import Session
+from .views import HandlerView, ItemView, Standing
 
 __all__ = [
+    "MAIL",
+    "Abilities",
+    "AsksBefore",
+    "BadHandler",
     "BadSchedule",
+    "Book",
     "ChangePending",
+    "ConflictInfo",
+    "ConflictVersion",
+    "ElsewhereCallback",
+    "EventId",
+    "Feedback",
     "GroupEvents",
     "GroupState",
+    "Handler",
+    "HandlerCan",
+    "HandlerEvent",
+    "HandlerId",
+    "HandlerInfo",
+    "HandlerKind",
+    "HandlerPolicy",
+    "HandlerRegistry",
+    "HandlerRule",
+    "HandlerView",
+    "HearsChanges",
+    "IfBusy",
+    "Item",
+    "ItemCan",
+    "ItemId",
+    "ItemPolicy",
+    "ItemProgress",
+    "ItemRule",
+    "ItemView",
+    "KeepsConflicts",
+    "KeepsEvents",
+    "Kept",
     "LinkNotice",
     "LinkPhase",
     "LinkState",
+    "MailHandler",
+    "MemoryBook",
+    "Notice",
+    "Notices",
+    "Offer",
     "OnlineState",
+    "Patience",
+    "PromptRefused",
+    "Prompter",
     "Ran",
+    "Refused",
+    "Resolution",
     "Schedule",
+    "Session",
+    "SessionCallback",
+    "SessionCreator",
+    "SessionResult",
+    "SessionState",
+    "ShowsErrors",
+    "Standing",
+    "StoreBook",
+    "Subject",
+    "SyncCenter",
     "SyncGroup",
     "SyncManager",
+    "Verb",
+    "WorksElsewhere",
     "next_run",
     "parse",
+    "trigger_of",
 ]

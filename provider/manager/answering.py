@@ -17,7 +17,7 @@ from store.mail import AccountId
 
 from ..clock import Clock
 from ..entry import store_failure
-from ..errors import ErrorKind, InvalidRequest, ProtocolBroken, ProviderError, TimedOut
+from ..errors import ErrorKind, InvalidRequest, ProtocolBroken, ProviderError, TimedOut, WrongProtocol
 from ..events import ResultStatus, SyncResult, as_json
 from ..failure import frames_of
 from .online import LinkState
@@ -70,7 +70,9 @@ class Answering:
                 if asked is None:
                     return
                 if asked.get("maildock") != PROTOCOL:
-                    raise InvalidRequest(f"This daemon speaks version {PROTOCOL} of the control protocol.")
+                    raise WrongProtocol(
+                        f"The daemon speaks version {PROTOCOL} of the control protocol, and nothing else."
+                    )
                 if asked.get("ask") == "start":
                     self._run(client, lines, asked)
                 else:

@@ -8,24 +8,19 @@ import errno
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from store.mail import AccountId
 
-from ..backlog import Backlog
-from ..bridge import Bridge
-from ..callback import CancelRequest
 from ..clock import SystemClock
-from ..delivery import Delivery, inside_callback
-from ..errors import ConnectionLost, ProviderError
-from ..events import ResultStatus, SyncError, SyncProgress, SyncResult, from_json
-from ..handle import WaitInsideCallback
+from ..errors import ErrorKind, ProviderError
 from ..owner import process_is_gone
 from ..request import SyncRequest
 from .desk import Underway
 from .online import LinkState
+from .remote import DaemonGone, RemoteHandle
 from .server import peer_of
 from .wire import (
     ANSWER_OCTETS_MAX,
@@ -43,16 +38,12 @@ __all__ = ["DaemonGone", "RemoteDesk", "RemoteHandle", "daemon_of"]
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 15.0
-SILENCE_SECONDS = 45.0
-"""A daemon that says nothing for so long, not even that it is alive, is taken for gone."""
 LOOK_SECONDS = 0.05
 READ_OCTETS = 1 << 16
 
+_STRANGE = {ErrorKind.WRONG_PROTOCOL, ErrorKind.PROTOCOL, ErrorKind.LIMIT, ErrorKind.TIMED_OUT, ErrorKind.CLOSED}
+"""What only two who do not understand each other say, or one who is about to end: then it is as good as gone."""
 _NOBODY = {errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR}
-
-
-class DaemonGone(ConnectionLost):
-    """The daemon ended, or does not answer any more; what it has done is in the store."""
 
 
 def daemon_of(store: Path) -> "RemoteDesk | None":
@@ -84,8 +75,9 @@ class RemoteDesk:
 
     def running(self) -> tuple[Underway, ...]:
         """Return every request that is not over, oldest first."""
-        runs = self._ask("running")["runs"]
-        return tuple(map(underway_of, runs if isinstance(runs, list) else ()))
+        with self.connected() as (connection, lines):
+            runs = _told(connection, lines, {"ask": "running"})[0]["runs"]
+            return tuple(map(underway_of, runs if isinstance(runs, list) else ()))
 
     def start(
         self,
@@ -99,7 +91,8 @@ class RemoteDesk:
         asked = {"request": request_facts(request), "send": send, "receive": receive, "group": group}
         with self.connected() as (connection, lines):
             began, rest = _told(connection, lines, {"ask": "start", **asked})
-            return RemoteHandle(connection.dup(), lines, rest, integer_in(began, "run_id"), request)
+            run_id = integer_in(began, "run_id")
+            return RemoteHandle(connection.dup(), lines, rest, run_id, request)
 
     def cancel(self, run_id: int) -> bool:
         """Ask a run to stop."""
@@ -152,16 +145,18 @@ class RemoteDesk:
                 raise DaemonGone("Another user's process has the place of the daemon; it is not talked to.")
             try:
                 yield connection, Lines(ANSWER_OCTETS_MAX)
-            except (OSError, ValueError, KeyError) as error:
-                if isinstance(error, ProviderError):
-                    raise
+            except _Refused as refused:
+                raise refused.error from None
+            except DaemonGone:
+                raise
+            except (OSError, ValueError, KeyError, ProviderError) as error:
                 raise DaemonGone("The daemon ended, or does not answer any more.") from error
 
 
 def _told(
     connection: socket.socket, lines: Lines, asked: dict[str, object]
 ) -> tuple[dict[str, object], list[dict[str, object]]]:
-    """Ask; return the first line of the answer, and those that came with it. Raises what was refused, and OSError."""
+    """Ask; return the first line of the answer, and those that came with it. Raises _Refused, OSError and more."""
     connection.settimeout(ANSWER_SECONDS)
     with suppress(BrokenPipeError):  # turned away before it was asked: the reason waits to be read
         connection.sendall(encoded({"maildock": PROTOCOL, **asked}))
@@ -169,173 +164,14 @@ def _told(
         came = list(lines.feed(octets))
         if came:
             if came[0].get("type") == "refused":
-                raise error_of(came[0])
+                raise _Refused(error_of(came[0]))
             return came[0], came[1:]
     raise DaemonGone("The daemon ended, or does not answer any more.")
 
 
-class RemoteHandle:
-    """A request on its way in the daemon (see ``desk.DeskHandle``). Dropped, or with its process gone, it goes on."""
+class _Refused(Exception):
+    """The daemon answered, and said no."""
 
-    def __init__(
-        self,
-        connection: socket.socket,
-        lines: Lines,
-        came: list[dict[str, object]],
-        run_id: int,
-        request: SyncRequest,
-    ) -> None:
-        self.run_id = run_id
-        self.request = request
-        self.done_event = threading.Event()
-        self._connection = connection
-        self._lines = lines
-        self._result: SyncResult | None = None
-        self._gone: DaemonGone | None = None
-        self.cancelled = False
-        """True once ``cancel`` was asked for here."""
-        self._lock = threading.Lock()
-        self._journal = Backlog()
-        self._backlogs: list[Backlog] = []
-        self._items: dict[tuple[str, str | None, str], SyncProgress] = {}
-        bridge = Bridge()
-        if request.callback is not None:
-            relay = _Relay(self, request.callback)
-            delivery = Delivery(relay, deliver=request.deliver, clock=SystemClock(), answer=self._answer)
-            backlog = self.listen(delivery.ready.set)
-            bridge.spawn("delivery", lambda: delivery.run(backlog))
-        bridge.spawn("daemon", lambda: self._read(came))
-
-    @property
-    def done(self) -> bool:
-        """True when the request is over, or nobody is there any more who could tell."""
-        return self.done_event.is_set()
-
-    @property
-    def result(self) -> SyncResult | None:
-        """How it ended; None until then, and for ever when the daemon is gone."""
-        return self._result
-
-    @property
-    def items(self) -> tuple[SyncProgress, ...]:
-        """The latest step of each item that was heard of."""
-        with self._lock:
-            return tuple(self._items.values())
-
-    def cancel(self) -> None:
-        """Ask to stop; returns at once, what is committed stays."""
-        self.cancelled = True
-        self._say({"say": "cancel"})
-
-    def cancel_item(self, account: AccountId, folder: str | None = None, *, outbox: bool = False) -> None:
-        """Ask to stop one item; the others go on."""
-        self._say({"say": "cancel-item", "account": account, "folder": folder, "outbox": outbox})
-
-    def pause(self) -> None:
-        """Ask to wait at the next opportunity."""
-        self._say({"say": "pause"})
-
-    def resume(self) -> None:
-        """Go on after ``pause``."""
-        self._say({"say": "resume"})
-
-    def wait(self, timeout: float | None = None) -> SyncResult:
-        """Return the result. Raises TimeoutError; DaemonGone when nobody is there any more who could tell."""
-        if inside_callback():
-            raise WaitInsideCallback("A callback cannot wait for a synchronization: it would hold up its own events.")
-        if not self.done_event.wait(timeout):
-            raise TimeoutError("The synchronization was not over in time; it goes on.")
-        if self._result is None:
-            raise self._gone or DaemonGone("The daemon ended.")
-        return self._result
-
-    def listen(self, wake: Callable[[], None]) -> Backlog:
-        """Return the events from the first one on, to be popped; *wake* must not block."""
-        with self._lock:
-            backlog = self._journal.copy(wake)
-            self._backlogs.append(backlog)
-            return backlog
-
-    def leave(self, backlog: Backlog) -> None:
-        """Stop feeding what ``listen`` returned."""
-        with self._lock:
-            if backlog in self._backlogs:
-                self._backlogs.remove(backlog)
-
-    def _say(self, plain: dict[str, object]) -> None:
-        with suppress(OSError):  # gone: the reading side hears it
-            self._connection.sendall(encoded(plain))
-
-    def _answer(self, event: SyncProgress, answer: CancelRequest) -> None:
-        if answer is CancelRequest.ALL:
-            self.cancel()
-        else:
-            self.cancel_item(event.account, event.folder, outbox=event.item.value == "outbox")
-
-    def _read(self, came: list[dict[str, object]]) -> None:
-        """Pass on what comes, up to the end."""
-        try:
-            with self._connection:
-                self._connection.settimeout(SILENCE_SECONDS)
-                while not any(map(self._hear, came)):
-                    octets = self._connection.recv(READ_OCTETS)
-                    if not octets:
-                        raise DaemonGone("The daemon ended meanwhile.")
-                    came = list(self._lines.feed(octets))
-        except (OSError, ValueError, ProviderError) as error:
-            self._gone = error if isinstance(error, DaemonGone) else DaemonGone("The daemon does not answer any more.")
-            self.done_event.set()
-            now = SystemClock().now()
-            # Whoever listens must hear an end; nobody takes it for the run's.
-            self._put(SyncResult(run_id=self.run_id, seq=1 << 62, at=now, started_at=now, status=ResultStatus.CANCELED))
-
-    def _hear(self, plain: dict[str, object]) -> bool:
-        """Take one line. True: it was the last."""
-        match plain.get("type"):
-            case "alive":
-                return False
-            case "closing":
-                raise DaemonGone("The daemon was ended meanwhile.")
-            case "refused":
-                raise DaemonGone(str(error_of(plain)))
-        event = from_json(plain)
-        if isinstance(event, SyncResult):
-            self._result = event
-            self.done_event.set()
-        self._put(event)
-        return isinstance(event, SyncResult)
-
-    def _put(self, event: SyncProgress | SyncError | SyncResult) -> None:
-        with self._lock:
-            if isinstance(event, SyncProgress):
-                self._items[event.account, event.folder, event.item.value] = event
-            self._journal.put(event)
-            for backlog in self._backlogs:
-                backlog.put(event)
-
-    @property
-    def gone(self) -> bool:
-        """True when the daemon went away before the end."""
-        return self._gone is not None
-
-
-class _Relay:
-    """Passes events on to a callback, but for the end that only says that the daemon is gone."""
-
-    def __init__(self, handle: RemoteHandle, callback: object) -> None:
-        self._handle = handle
-        self._callback = callback
-
-    def progress(self, progress: SyncProgress) -> object:
-        method = getattr(self._callback, "progress", None)
-        return None if method is None else method(progress)
-
-    def error(self, error: SyncError) -> None:
-        method = getattr(self._callback, "error", None)
-        if method is not None:
-            method(error)
-
-    def done(self, result: SyncResult) -> None:
-        method = getattr(self._callback, "done", None)
-        if method is not None and not self._handle.gone:
-            method(result)
+    def __init__(self, error: ProviderError) -> None:
+        super().__init__(str(error))
+        self.error = DaemonGone(str(error)) if error.kind in _STRANGE else error

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from store import Group, LeaseLost, ScheduleRecord, StoreError, UnknownSchedule
+from store.mail import AccountId
 from store.mail.schedules import ALL_ACCOUNTS, ScheduleId
 
 from ..backoff import Backoff
@@ -34,8 +35,12 @@ from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
 from .environment import Environment
-from .online import LinkState, OnlineState
-from .schedule import BadSchedule, Every, next_run, parse
+from .mail_items import obey, switched_off
+from .online import LinkNotice, LinkPhase, LinkState, OnlineState
+from .planning import following, sooner
+from .push import Push
+from .pushruns import Pushed
+from .schedule import BadSchedule, parse
 from .waking import Waking
 
 if TYPE_CHECKING:
@@ -86,7 +91,9 @@ class SyncManager:
     """Runs the schedules of a store by a provider. Thread-safe; ``start`` and ``stop``, or a context manager.
 
     *retry_seconds*: after the first failure. *heard*: is told of each run that ended, on the manager's thread.
-    *callback*: hears the events of every run. *environment*: tells what happens around it. *random* is for tests.
+    *callback*: hears the events of every run. *environment*: tells what happens around it. *push*: let servers tell
+    of new mail, and poll those who do not (``push``); *pushed* is told of each run that came of it. *random* is for
+    tests.
     """
 
     def __init__(
@@ -99,6 +106,8 @@ class SyncManager:
         heard: Callable[[Ran], object] | None = None,
         callback: "ProgressCallback | None" = None,
         environment: Environment | None = None,
+        push: bool = False,
+        pushed: Callable[[Pushed], object] | None = None,
         random: Random | None = None,
     ) -> None:
         if not 1 <= retry_seconds <= RETRY_SECONDS_MAX:
@@ -125,6 +134,12 @@ class SyncManager:
         """What happens around: facts told here start what they ask for, or hold it back."""
         self.environment.advise(self._wake.set)
         self._waking = Waking(self.environment, provider, self._woken, self._rests, self._clock)
+        self.push = Push(store, provider, clock=clock, heard=pushed, callback=callback, random=random) if push else None
+        """Who watches the servers; None: nobody does."""
+        if self.push is not None:
+            self.link.advise(self._turn_push)
+            if self.link.state is LinkState.OFFLINE:
+                self.push.rest()
 
     def __enter__(self) -> Self:
         self.start()
@@ -142,6 +157,8 @@ class SyncManager:
                 raise Closed("This manager was stopped.")
             if self._thread is None:
                 self._thread = self._bridge.spawn("manager", self._loop)
+            if self.push is not None:
+                self.push.start()
 
     def stop(self) -> None:
         """Cancel what this manager runs by schedule, and start nothing any more; what was cut off stays due."""
@@ -153,6 +170,8 @@ class SyncManager:
             self._waking.stop()
         self.environment.unadvise(self._wake.set)
         self._wake.set()
+        if self.push is not None:
+            self.push.stop()
         for handle in handles:
             handle.cancel()
         for handle in handles:
@@ -194,7 +213,7 @@ class SyncManager:
         *callback* hears every one of these runs. Raises InvalidRequest when there is none, and Closed.
         """
         asked = SyncRequest(callback=callback or self._callback)
-        here = [one.id for one in self._provider.accounts]
+        here = self._here()
         offline = self.link.state is LinkState.OFFLINE
         runs = f9_runs(self._store.schedules.groups(), here, asked, offline=offline)
         return tuple(self._provider.send_and_receive(one.request, send=one.send, receive=one.receive) for one in runs)
@@ -206,6 +225,8 @@ class SyncManager:
             self._repair()
             automatic = [one for one in self._by_group.values() if one.request.trigger is not Trigger.MANUAL]
             may_start = self._waking.step(automatic)
+            if self.push is not None:
+                self._waking.mind(self.push, online=self.link.state is LinkState.ONLINE)
             while may_start and not self._stopping:
                 now = self._clock.now()
                 record = self._store.schedules.claim(now, owner=self._owner, seconds=LEASE_SECONDS, is_gone=is_gone)
@@ -213,6 +234,17 @@ class SyncManager:
                     break
                 self._begin(record, now)
         return LOOK_SECONDS
+
+    def _turn_push(self, notice: LinkNotice) -> None:
+        """Let no line stand while it is offline."""
+        if self.push is None:
+            return
+        if notice.new is LinkState.OFFLINE and notice.phase is LinkPhase.CHANGING:
+            self.push.rest()
+        elif (
+            notice.new is LinkState.ONLINE and notice.phase is LinkPhase.CHANGED and not self.environment.conduct.paused
+        ):
+            self.push.look_again()
 
     # --- how -----------------------------------------------------------------------------------------------------
 
@@ -225,6 +257,13 @@ class SyncManager:
                 seconds = LOOK_SECONDS
             self._wake.wait(seconds)
             self._wake.clear()
+
+    def _here(self) -> list[AccountId]:
+        """The accounts, less what people switched off."""
+        obey(self._store, self._provider)
+        here = [one.id for one in self._provider.accounts]
+        off = switched_off(self._store, here)
+        return [one for one in here if one not in off]
 
     def _join(self, handle: SyncHandle, callback: "ProgressCallback") -> None:
         """Let *callback* hear a run that somebody else began, from its first event on."""
@@ -250,7 +289,7 @@ class SyncManager:
         if trigger is not Trigger.MANUAL and self.environment.conduct.headers_only:
             group = replace(group, headers_only=True)
         asked = SyncRequest(flags=flags, callback=callback, trigger=trigger)
-        meant = group_run(group, [one.id for one in self._provider.accounts], asked)
+        meant = group_run(group, self._here(), asked)
         handle = self._provider.send_and_receive(meant.request, send=meant.send, receive=meant.receive)
         self._by_group[group.name] = handle
         return handle, True
@@ -309,14 +348,12 @@ class SyncManager:
         now = self._clock.now()
         # From the instant that was due, or from now when that is later: what was missed is one run, not many.
         base = max(now, record.next_run) if record.next_run is not None and record.next_run <= began else now
-        following = self._following(record, base)
+        coming = following(record, base, self._random)
         retry = None
         if failed:
             retry = now + timedelta(seconds=self._backoff.delay(record.failures + 1, self._random))
         with self._still_ours():
-            self._store.schedules.finish(
-                record.id, owner=self._owner, outcome=outcome, next_run=following, retry_at=retry
-            )
+            self._store.schedules.finish(record.id, owner=self._owner, outcome=outcome, next_run=coming, retry_at=retry)
         if self._heard is not None:
             ran = Ran(
                 schedule=record.id,
@@ -324,7 +361,7 @@ class SyncManager:
                 began_at=began,
                 ended_at=now,
                 outcome=outcome,
-                next_run=following,
+                next_run=coming,
                 retry_at=retry,
             )
             try:
@@ -332,40 +369,18 @@ class SyncManager:
             except Exception as error:  # a host's own: it costs what it heard, and no run
                 log.error("What hears of runs raised %s.\n%s", type(error).__name__, frames_of(error))
 
-    def _following(self, record: ScheduleRecord, after: datetime) -> datetime | None:
-        try:
-            return next_run(parse(record.text, record.zone), after, self._random)
-        except BadSchedule:
-            return None
-
     def _repair(self) -> None:
         """Bring forward what a clock that was ahead, and was set back, would leave waiting for too long."""
         now = self._clock.now()
         for record in self._store.schedules.all():
             if record.running or not record.enabled:
                 continue
-            sooner = self._sooner(record, now)
+            planned = sooner(record, now)
             latest = now + timedelta(seconds=self._backoff.longest(record.failures))
             retry = latest if record.retry_at is not None and record.retry_at > latest else record.retry_at
-            if (sooner, retry) != (record.next_run, record.retry_at):
+            if (planned, retry) != (record.next_run, record.retry_at):
                 with self._still_ours():
-                    self._store.schedules.reschedule(record.id, sooner, retry_at=retry)
-
-    def _sooner(self, record: ScheduleRecord, now: datetime) -> datetime | None:
-        """Return when a schedule runs next: as it was planned, if that is not further away than it can be by *now*."""
-        try:
-            schedule = parse(record.text, record.zone)
-        except BadSchedule:
-            return record.next_run
-        soon = next_run(schedule, now)
-        if record.next_run is None or soon is None or soon >= record.next_run:
-            return record.next_run
-        if isinstance(schedule.spec, Every):
-            far = record.next_run > soon + timedelta(seconds=schedule.spec.seconds)
-        else:  # a time of the day may have run before the clock was set back by less: it is not run twice
-            far = record.last_run is None
-        far = far or (record.last_run is not None and record.last_run > now + timedelta(days=1))
-        return soon if far else record.next_run
+                    self._store.schedules.reschedule(record.id, planned, retry_at=retry)
 
     def _release(self, id_: ScheduleId) -> None:
         """Give a schedule back as it was: it stays due."""

@@ -24,6 +24,7 @@ from .triggers import Answer, Fact, Happening, answer
 if TYPE_CHECKING:
     from ..entry import MailStoreProvider
     from ..handle import SyncHandle
+    from .push import Push
 
 __all__ = ["Waking"]
 
@@ -65,6 +66,7 @@ class Waking:
         self._woken: list[_Woken] = []
         self._stopped: deque[int] = deque(maxlen=STOPPED_MAX)
         self._wanted: set[int] = set()
+        self._watches = True
         self._missed = False
         """Something was to start, or was stopped, while nothing might run: it is made up for once."""
 
@@ -85,6 +87,18 @@ class Waking:
             self._tell(fact, said)
         self._stop_of(list(automatic), paused)
         return not paused
+
+    def mind(self, push: "Push", *, online: bool) -> None:
+        """Let no line to a server stand while nothing may start by itself, and its runs be as the link is."""
+        now = self._environment.conduct
+        push.headers_only = bool(now.headers_only)
+        if self._watches is not bool(now.paused):
+            return
+        self._watches = not now.paused
+        if now.paused:
+            push.rest()
+        elif online:
+            push.look_again()
 
     def wanted(self, handle: "SyncHandle") -> None:
         """A person waits for *handle* now: it goes on, whatever the surroundings are."""

@@ -78,8 +78,9 @@ class MonitorServer:
         self.url = f"http://{ADDRESS}:{self.port}/{room}/enter?token={token}"
         """The way in: a secret."""
         self.file = file
+        self._page = _FILE.format(url=escape(self.url))
         try:
-            _write(file, _FILE.format(url=escape(self.url)))
+            _write(file, self._page)
         except OSError:
             self._socket.close()
             raise
@@ -95,7 +96,8 @@ class MonitorServer:
         finally:
             self._socket.close()
             with suppress(OSError):
-                self.file.unlink()
+                if self.file.read_text("utf-8") == self._page:  # else another one serves this home by now
+                    self.file.unlink()
 
     def stop(self) -> None:
         """Ask to end; ``run`` returns soon after. Any thread."""

@@ -7,6 +7,7 @@ from .conflicts import ConflictRow
 from .cursors import CursorRow
 from .eventlog import LogRow
 from .folders import FolderRow
+from .handlers import HandlerRow
 from .headers import HeaderRow
 from .messages import MessageRow
 from .operations import OperationRow
@@ -30,6 +31,7 @@ __all__ = [
     "FolderRow",
     "FolderTombstoneRow",
     "GroupRow",
+    "HandlerRow",
     "HeaderRow",
     "LogRow",
     "ManagerRow",

@@ -28,6 +28,7 @@ from .machine import BUSY_LOAD, this_machine
 from .mail_figures import mail_figures, profile_of_first
 from .mailserver import Mailbox, fill_folders, fill_inbox, mailserver
 from .process_figures import cancel_figures, start_figures
+from .push_figures import push_figures
 from .reading import reading_figures
 from .replay_figures import replay_figures
 from .sending_figures import sending_figures
@@ -39,7 +40,7 @@ RESULTS = Path(__file__).parent / "results"
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "performance.md"
 MARK = "<!-- figures: written by `python -m tests.bench --document` -->"
 END_MARK = "<!-- end of the figures -->"
-SERVED = ("mail", "line", "folders", "large", "reset", "replay")
+SERVED = ("mail", "line", "folders", "large", "reset", "replay", "push")
 """Groups that need Dovecot."""
 GROUPS = (*SERVED, "reading", "sending", "cancel", "start")
 
@@ -136,6 +137,7 @@ def _measure(setting: Setting, only: set[str], *, profile: bool) -> tuple[list[F
     attempt("large", lambda: large_figures(setting))
     attempt("reset", lambda: reset_figures(setting))
     attempt("replay", lambda: replay_figures(setting))
+    attempt("push", lambda: push_figures(setting))
     attempt("reading", lambda: reading_figures(setting))
     attempt("sending", lambda: sending_figures(setting))
     attempt("cancel", lambda: cancel_figures(setting))

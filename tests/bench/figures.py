@@ -20,8 +20,9 @@ _SHOWN = {
     "MB": (1e-6, "MB"),
     "octets": (1.0, "octets"),
     "flights": (1.0, "flights"),
+    "threads": (1.0, "threads"),
 }
-_COUNTS = frozenset({"flights", "octets"})
+_COUNTS = frozenset({"flights", "octets", "threads"})
 """What is counted exactly: shown without decimals."""
 
 

@@ -52,6 +52,10 @@ def test_the_readme_shows_the_examples_as_they_are(name: str) -> None:
     assert f"```python\n{shown}```" in (ROOT / "README.md").read_text("utf-8")
 
 
+def test_the_example_of_a_handler_mirrors_its_folders(tmp_path: Path) -> None:
+    assert ran("mirror_handler.py", tmp_path) == ["mirror: succeeded", "letters: 2 files", "pictures: 1 files"]
+
+
 def test_the_example_of_sending_tells_what_became_of_each_recipient(tmp_path: Path) -> None:
     assert ran("send.py", tmp_path) == [
         "filed; 1 message sent",

@@ -274,3 +274,33 @@ def test_where_no_socket_can_be_a_daemon_works_without(maildock: Cli, fake_imap:
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("at", range(1, 9))
+def test_a_daemon_killed_at_any_command_leaves_a_sync_that_ends_well(
+    maildock: Cli, fake_imap: FakeImap, at: int
+) -> None:
+    reached, let_go, left = threading.Event(), threading.Event(), [at]
+
+    def hold(answer: Answer) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            reached.set()
+            let_go.wait(HANG_SECONDS)
+
+    assert maildock("sync").code == 0
+    fake_imap.faults.on("*", hold)
+    fake_imap.append("INBOX", message(11))
+    with daemon(maildock, fake_imap) as process:
+        asking = spawned(maildock.home, "sync", "--json", password=fake_imap.password)
+        while not reached.wait(0.05) and asking.poll() is None:
+            pass
+        process.kill()
+        process.wait(HANG_SECONDS)
+        let_go.set()
+        out, err = asking.communicate(timeout=HANG_SECONDS)
+    assert asking.returncode == 0, err
+    assert [row["type"] for row in map(json.loads, out.splitlines())].count("done") == 1
+    assert len(maildock("list", "INBOX", "--json").rows) == 11
+    assert maildock("check", "--full").code == 0

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import pytest
 from provider import Busy, InvalidRequest, ItemStatus, ResultStatus, SyncFlags, SyncRequest, Trigger, UnknownItem
 from provider.entry import MailStoreProvider
 from provider.errors import ProviderError
-from provider.manager import answering, server
+from provider.manager import answering, client, remote, server
 from provider.manager.client import DaemonGone, RemoteDesk, daemon_of
 from provider.manager.desk import Desk, LocalDesk
 from provider.manager.manager import SyncManager
@@ -326,3 +326,76 @@ def _asked_until_heard(desk: RemoteDesk) -> object:
             return desk.running()
         except ProviderError:
             continue
+
+
+@contextmanager
+def impostor(path: Path, octets: bytes, *, hold: bool = False) -> Iterator[RemoteDesk]:
+    """Something of ours in the daemon's place that answers every question with *octets*, and then hangs or leaves."""
+    over = threading.Event()
+    with socket.socket(socket.AF_UNIX) as listener, ExitStack() as lines:
+        listener.bind(os.fspath(place := control_path(path / "mail.db")))
+        listener.listen()
+
+        def answer() -> None:
+            while not over.is_set():
+                line = lines.enter_context(listener.accept()[0])
+                with suppress(OSError):
+                    line.recv(100_000)
+                    line.sendall(octets)
+                if not hold:
+                    line.close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            found = daemon_of(path / "mail.db")
+            assert found is not None
+            yield found
+        finally:
+            over.set()
+            with socket.socket(socket.AF_UNIX) as last:
+                last.connect(os.fspath(place))
+            thread.join(GUARD_SECONDS)
+
+
+BEGAN = b'{"type":"started","run_id":1}\n'
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"[]\n",
+        b'{"type":"started"}\n',
+        b'{"type":"started","run_id":"x"}\n',
+        b'{"type":"refused","kind":"wrong-protocol","needs":"user","text":"no"}\n',
+        b'{"type":"refused","kind":"closed"}\n',
+        BEGAN,
+        BEGAN + b"\xff\n",
+        BEGAN + b'{"type":"gossip"}\n',
+        BEGAN + b'{"type":"done","run_id":1}\n',
+        BEGAN + b'{"type":"progress","run_id":1,"status":"splendid"}\n',
+        BEGAN + b'{"type":"closing"}\n',
+    ],
+)
+def test_a_daemon_that_talks_nonsense_or_leaves_is_gone_and_no_end_is_heard(tmp_path: Path, octets: bytes) -> None:
+    host = Host()
+    with impostor(tmp_path, octets) as desk, pytest.raises(DaemonGone):
+        desk.start(SyncRequest(callback=host)).wait(GUARD_SECONDS)
+    assert host.events == []
+
+
+def test_a_daemon_that_falls_silent_is_gone_and_a_line_without_end_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(remote, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(client, "ANSWER_OCTETS_MAX", 10_000)
+    for number, octets in enumerate((b"", BEGAN, BEGAN[:10], BEGAN + b"x" * 20_000)):
+        room = tmp_path / str(number)
+        room.mkdir()
+        with impostor(room, octets, hold=True) as desk, pytest.raises(DaemonGone):
+            desk.start(SyncRequest()).wait(GUARD_SECONDS)
+    with impostor(tmp_path, b'{"type":"running","runs":[1]}\n') as desk, pytest.raises(DaemonGone):
+        desk.running()

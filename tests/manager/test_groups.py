@@ -31,7 +31,7 @@ def test_what_a_group_says_is_the_request_and_the_rest_is_the_askers() -> None:
     assert meant.request.size_octets_max == 7
     extra = SyncFlags.SYNC_ON_DEMAND | SyncFlags.SYNC_GLOBAL_HEADERS | SyncFlags.SYNC_THESE_FOLDERS
     assert meant.request.flags == SyncFlags.ALL_DIRECTIONS | extra
-    assert group_run(ALL_ACCOUNTS, [ALICE]).request.accounts is None
+    assert group_run(ALL_ACCOUNTS, [ALICE]).request.accounts == (ALICE,)
     with pytest.raises(InvalidRequest):
         group_run(group, [BOB])
 

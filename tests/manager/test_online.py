@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
-from provider import ResultStatus, SyncRequest, Trigger
+from provider import Account, ResultStatus, SyncRequest, Trigger
 from provider.entry import MailStoreProvider
 from provider.manager import (
     ChangePending,
@@ -144,3 +145,29 @@ def test_schedules_for_offline_run_offline_and_the_others_online(tmp_path: Path)
         assert outcomes() == {1: "complete", 2: "skipped: online"}
         one.link.set_state(OFFLINE, wait=GUARD_SECONDS)
         assert outcomes() == {1: "skipped: offline", 2: "complete"}
+
+
+def test_offline_nobody_watches_the_servers_and_back_online_somebody_does(tmp_path: Path) -> None:
+    asked = threading.Event()
+
+    def source_of(_account: Account) -> Any:
+        asked.set()
+
+    alice = Account(id=ALICE, host="mail.example", user="alice")
+    with open_store(tmp_path / "mail.db") as store:
+        store.schedules.set_offline(True)
+        with MailStoreProvider(store, [alice], run=Play(), source_of=source_of) as dock:
+            manager = SyncManager(store, dock, clock=ManualClock(), push=True)
+            try:
+                assert manager.push is not None
+                for _ in range(3):
+                    manager.push.step()
+                assert not asked.is_set()
+                manager.link.set_state(ONLINE, wait=GUARD_SECONDS)
+                for handle in dock.running:
+                    handle.wait(GUARD_SECONDS)
+                asked.clear()
+                manager.push.step()
+                assert asked.wait(GUARD_SECONDS), "nobody watches"
+            finally:
+                manager.stop()

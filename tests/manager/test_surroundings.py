@@ -405,3 +405,32 @@ def test_a_manager_on_its_own_thread_is_woken_by_what_is_told(tmp_path: Path) ->
         one.manager.start()
         one.environment.tell(MADE)
         assert heard.wait(GUARD_SECONDS)
+
+
+class Lines:
+    """What a manager says to its push."""
+
+    def __init__(self) -> None:
+        self.headers_only = False
+        self.heard: list[str] = []
+
+    def rest(self) -> None:
+        self.heard.append("rest")
+
+    def look_again(self) -> None:
+        self.heard.append("look again")
+
+    def stop(self) -> None:
+        self.heard.append("stop")
+
+
+def test_lines_to_servers_are_given_up_while_nothing_may_start_and_their_runs_are_as_the_link_is(
+    tmp_path: Path,
+) -> None:
+    with surrounded(tmp_path) as one:
+        lines = Lines()
+        one.manager.push = lines  # type: ignore[assignment]
+        for fact in (MADE, power(LOW), power(LOW), power(AC), Fact(what=Happening.NETWORK_LOST)):
+            one.tell(fact)
+        one.tell(Fact(what=Happening.NETWORK_MADE, link=Link(metered=True)))
+        assert lines.heard == ["rest", "look again", "rest", "look again"] and lines.headers_only

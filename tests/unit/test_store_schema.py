@@ -16,8 +16,8 @@ from store.tables import StoreTable
 from .store_kit import ACCOUNT
 
 TABLES = sorted(StoreTable.metadata.tables.values(), key=lambda table: table.name)
-NO_ACCOUNT = ("accounts", "state", "sync_groups", "schedules", "manager")
-"""What is about no single account: a group has members, and they name theirs."""
+NO_ACCOUNT = ("accounts", "state", "sync_groups", "schedules", "manager", "sync_items")
+"""What is about no single account: a group has members, and they name theirs; a handler knows no accounts."""
 Facts = dict[str, object]
 
 FIRST_SCHEMA_DATA = """

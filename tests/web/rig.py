@@ -81,11 +81,15 @@ class Site:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.server.stop()
-        self._thread.join(GUARD_SECONDS)
-        assert not self._thread.is_alive(), "the server did not end"
+        self.ended()
         self.manager.stop()
         self.provider.close()
         self.store.close()
+
+    def ended(self) -> None:
+        """Wait for the end of a server that was stopped."""
+        self._thread.join(GUARD_SECONDS)
+        assert not self._thread.is_alive(), "the server did not end"
 
     @property
     def base(self) -> str:

@@ -219,6 +219,15 @@ def test_the_way_in_is_in_a_file_for_its_owner_alone_and_goes_with_the_server(tm
     assert not site.file.exists()
 
 
+def test_the_way_in_of_another_server_of_the_same_home_is_left_alone(tmp_path: Path) -> None:
+    with Site(tmp_path, work=MemoryServer()) as first:
+        with Site(tmp_path, work=MemoryServer()) as second:
+            first.server.stop()
+            first.ended()
+            assert second.server.url.partition("token=")[2] in second.file.read_text()
+        assert not second.file.exists()
+
+
 def test_each_server_has_a_token_and_a_path_of_its_own(tmp_path: Path) -> None:
     with Site(tmp_path / "a", work=MemoryServer()) as one, Site(tmp_path / "b", work=MemoryServer()) as other:
         mine, theirs = one.entered(), other.entered()

@@ -10,10 +10,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import Popen
 
 import pytest
+
+from store import open_store
 
 from ..scenarios.cli_rig import Cli, spawned
 from ..servers.fakeimap import FakeImap
@@ -68,6 +71,19 @@ def test_it_serves_until_it_is_told_to_end_and_leaves_no_way_in_behind(home: Pat
         assert not file.exists()
         with pytest.raises(urllib.error.URLError):
             page(url)
+
+
+def test_it_runs_the_schedules_where_no_daemon_does(home: Path) -> None:
+    with open_store(home / "mail.db") as store:
+        due = datetime.now(UTC) - timedelta(minutes=1)
+        store.schedules.add("All accounts", "every 60 min", zone="UTC", next_run=due)
+        with monitor(home, "--no-open") as (process, _):
+            while not store.schedules.all()[0].last_outcome:
+                with store.read() as view:
+                    seq = view.cursor_seq()
+                store.wait_for_change(seq, 0.2)
+                assert process.poll() is None, "it ended without running what is due"
+        assert store.schedules.all()[0].last_outcome == "complete"
 
 
 def test_it_ends_while_a_page_listens(home: Path) -> None:

@@ -34,6 +34,7 @@ from ..base import (
     Summary,
 )
 from ..legs import Leg, LegEvent
+from ..parking import ParkedLine
 from ..writing import Appended, FolderWrite, Upload, WriteEvent
 from . import appending, fetching
 from .answers import Line, answers_understood
@@ -45,9 +46,11 @@ from .desk import Desk
 from .foldering import Folderer
 from .grammar import Status
 from .listing import Abilities, ask_statuses, list_folders, prepare, status_items
+from .parking import INBOX, ImapLine
 from .parts import large_body
 from .searching import existing
 from .tour import tour
+from .watching import Watch
 from .wire import Wire
 from .writing import write_folders
 
@@ -284,6 +287,17 @@ class ImapSource:
             limits=self._account.limits,
             listener=listener,
         )
+
+    def park(self, stop: Stop, listener: Listener, now: float) -> ParkedLine:
+        """Go through the door and let the server tell about INBOX."""
+        door = open_door(self._account, stop, listener)
+        try:
+            capabilities = door.capabilities if door.capabilities_fresh else None
+            watch = Watch(INBOX, capabilities, now=now, answer_seconds=self._account.limits.command_seconds)
+        except BaseException:
+            door.channel.close()
+            raise
+        return ImapLine(door.channel, watch)
 
 
 def imap_source(account: Account) -> Source:
