@@ -4,6 +4,7 @@ from .book import Book, Kept, MemoryBook
 from .bound import BadHandler
 from .center import IfBusy, Refused, SyncCenter
 from .conflicts import Abilities, ConflictInfo, ConflictVersion, Feedback, KeepsConflicts, Resolution
+from .environment import Environment
 from .group import GroupEvents, GroupState, SyncGroup
 from .handler import (
     AsksBefore,
@@ -35,6 +36,7 @@ from .registry import HandlerRegistry
 from .reporting import Prompter, PromptRefused
 from .schedule import BadSchedule, Schedule, next_run, parse
 from .session import Session
+from .triggers import Fact, Happening, Link, Power, Surroundings, SurroundingsPolicy
 from .views import HandlerView, ItemView, Standing
 
 __all__ = [
@@ -48,7 +50,9 @@ __all__ = [
     "ConflictInfo",
     "ConflictVersion",
     "ElsewhereCallback",
+    "Environment",
     "EventId",
+    "Fact",
     "Feedback",
     "GroupEvents",
     "GroupState",
@@ -62,6 +66,7 @@ __all__ = [
     "HandlerRegistry",
     "HandlerRule",
     "HandlerView",
+    "Happening",
     "HearsChanges",
     "IfBusy",
     "Item",
@@ -74,6 +79,7 @@ __all__ = [
     "KeepsConflicts",
     "KeepsEvents",
     "Kept",
+    "Link",
     "LinkNotice",
     "LinkPhase",
     "LinkState",
@@ -84,6 +90,7 @@ __all__ = [
     "Offer",
     "OnlineState",
     "Patience",
+    "Power",
     "PromptRefused",
     "Prompter",
     "Ran",
@@ -99,6 +106,8 @@ __all__ = [
     "Standing",
     "StoreBook",
     "Subject",
+    "Surroundings",
+    "SurroundingsPolicy",
     "SyncCenter",
     "SyncGroup",
     "SyncManager",
