@@ -112,7 +112,8 @@ COMMANDS = {
     "account list": "--json",
     "account remove": "--json",
     "account test": "--json",
-    "sync": "--folder --headers-only --full --upload-only --download-only --dry-run --yes --json --password-stdin",
+    "sync": "--folder --headers-only --full --upload-only --download-only --dry-run --max-age --force --yes --json"
+    " --password-stdin",
     "send-receive": "--send-only --receive-only --group --f9 --json --password-stdin",
     "send": "--account --from --to --cc --bcc --subject --attach --at --priority --key --notify --queue --json"
     " --password-stdin",
@@ -149,7 +150,7 @@ COMMANDS = {
     "events alerts": "--account --all --limit --json",
     "events remove": "--json",
     "events retry": "--json",
-    "daemon": "--retry-minutes --json --alert-command --alert-webhook --push",
+    "daemon": "--retry-minutes --desktop --battery-min --metered-headers --json --alert-command --alert-webhook --push",
     "groups": "--json",
     "groups add": f"--account {GROUP_OPTIONS} --json",
     "groups set": f"--account {GROUP_OPTIONS} --json",

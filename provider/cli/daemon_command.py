@@ -14,6 +14,7 @@ from .beside import answering
 from .options import Json
 from .output import hint, iso, moment, one_line, put, put_json
 from .session import chosen_accounts, home_of, opened
+from .surroundings import BatteryMin, Desktop, MeteredHeaders, surroundings
 
 if TYPE_CHECKING:
     from ..manager.manager import Ran
@@ -32,6 +33,9 @@ def daemon(
             "--retry-minutes", metavar="N", min=1, max=1440, help="After a failure; then ever later, to a day."
         ),
     ] = 60,
+    desktop: Desktop = None,
+    battery_min: BatteryMin = 20,
+    metered_headers: MeteredHeaders = True,
     json: Json = False,
     alert_command: Annotated[
         str | None,
@@ -74,11 +78,13 @@ def daemon(
             run_log = life.enter_context(RunLog(home.log_path))
             life.enter_context(run_log.listening())
             provider = life.enter_context(MailStoreProvider(store, [one.account() for one in entries]))
+            around = surroundings(desktop=desktop, battery_min=battery_min, metered_headers=metered_headers)
             manager = SyncManager(
                 store,
                 provider,
                 heard=heard,
                 retry_seconds=60.0 * retry_minutes,
+                environment=life.enter_context(around),
                 push=push,
                 pushed=pushed,
                 hooks=hooks,
