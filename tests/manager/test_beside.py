@@ -247,6 +247,13 @@ def test_groups_and_f9_are_sent_and_received_alone_and_beside_a_daemon(maildock:
     assert [end["downloaded"]["bodies"] for end in ends] == [0, 10]
 
 
+def test_f9_leaves_out_an_account_that_is_switched_off(maildock: Cli, fake_imap: FakeImap) -> None:
+    maildock.add(fake_imap.port, name="home")
+    assert maildock("handlers", "disable", "maildock", "account:work").code == 0
+    told = maildock("send-receive", "--f9", "--json")
+    assert {item["account"] for row in told.rows if row["type"] == "done" for item in row["items"]} == {"home"}
+
+
 def test_a_daemon_takes_up_accounts_that_are_added_changed_and_removed(maildock: Cli, fake_imap: FakeImap) -> None:
     with daemon(maildock, fake_imap, "--retry-minutes", 5) as process:
         assert process.stderr is not None
