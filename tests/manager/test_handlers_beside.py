@@ -169,3 +169,17 @@ def test_a_start_beside_a_daemon_is_its_run_and_is_stopped_there(maildock: Cli, 
         held.let_go.set()
         out, err = asking.communicate(timeout=HANG_SECONDS)
         assert (asking.returncode, '"result": "canceled"' in out) == (1, True), err
+
+
+def test_a_daemon_that_is_killed_midway_is_told_of_and_the_start_goes_on_alone(
+    maildock: Cli, fake_imap: FakeImap
+) -> None:
+    held = Held(fake_imap)
+    with daemon(maildock, fake_imap) as process:
+        asking = spawned(maildock.home, "handlers", "start", "--json", password=fake_imap.password)
+        assert held.asked.wait(HANG_SECONDS)
+        process.kill()
+        process.wait(HANG_SECONDS)
+        held.let_go.set()
+        out, err = asking.communicate(timeout=HANG_SECONDS)
+    assert (asking.returncode, "goes on alone" in err, '"result": "succeeded"' in out) == (0, True, True), err
