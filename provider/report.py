@@ -65,6 +65,8 @@ class Reporter:
         self._lock = threading.RLock()
         self._items: dict[str | None, ItemReporter] = {}
         self._told: list[SyncError] = []
+        self.heard: Callable[[SyncProgress], object] = _nobody
+        """Hears each step beside the callbacks, on the run's own threads: must not block or raise."""
 
     def item(self, folder: str | None) -> "ItemReporter":
         """Return the reporter of a folder, or of the account (None): the same one each time."""
@@ -173,11 +175,16 @@ class Reporter:
 
     def _progress(self, item: Item) -> None:
         clock = self.clock
-        self._publisher.publish(
+        told = self._publisher.publish(
             lambda run_id, seq: item.event(
                 run_id, seq, clock.now(), clock.monotonic(), account=self.account, paused=self.stop.paused
             )
         )
+        self.heard(told)
+
+
+def _nobody(_told: SyncProgress) -> None:
+    """Hear nothing: where nobody looks on."""
 
 
 class ItemReporter:

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from store import MailStore, StoreError
+from store import MailStore, RunId, StoreError
 from store.mail import MessageKey
 
 from .account import Account
 from .engine.context import RunContext, Yielded
 from .engine.ondemand import fetch_messages
 from .errors import ErrorKind, TooManyConnections
-from .events import ItemStatus, Severity
+from .events import ItemStatus, Severity, SyncProgress
 from .owner import is_gone, owning
 from .phases import Phase
 from .recording import record
@@ -18,6 +18,7 @@ from .report import Reporter
 from .request import SyncFlags, SyncRequest
 from .rounds import Rounds
 from .sources.base import Notice, Source
+from .states import StateCode, code_of_phase
 from .turn import AccountOutcome, Turn
 from .upstream import criteria_changes, upstream_of, why_full
 
@@ -25,6 +26,9 @@ __all__ = ["run_account", "run_fetch"]
 
 SETTLING_SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """For a server that takes one connection to notice that the last one has ended."""
+
+CLEAN_SECONDS = 2.0
+"""For cleaning the store before the run's end is told; what is left, the next run does, or a manager."""
 
 
 def run_account(
@@ -98,6 +102,7 @@ def _held(
     if whole is not None and (changes := criteria_changes(wanted, account)):
         _inform(context, ErrorKind.CRITERIA_CHANGED, f"What is wanted of this account changed: {'; '.join(changes)}.")
     outcome = AccountOutcome(status=ItemStatus.SUCCEEDED)
+    reporter.heard = _whereabouts(store, run)
     try:
         _settled(context, work)
         complete = all(one.status is ItemStatus.SUCCEEDED for one in reporter.results if one.folder is not None)
@@ -120,13 +125,28 @@ def _held(
             errors=context.history,
         )
         idle = not turn.quick and not outcome.yielded
-        if outcome.status is ItemStatus.SUCCEEDED and idle and store.purge_due():
-            store.purge()
+        if outcome.status is ItemStatus.SUCCEEDED and idle and store.clean_due():
+            until = context.clock.monotonic() + CLEAN_SECONDS
+            store.purge(go_on=lambda: context.clock.monotonic() < until and not context.stop.stopped)
     except StoreError as error:
         reporter.error(error)
     outcome = replace(outcome, run=run)
     record(store, reporter, outcome, whole)
     return outcome
+
+
+def _whereabouts(store: MailStore, run: RunId) -> Callable[[SyncProgress], None]:
+    """Return what tells the store where *run* is: the account's phase, and what is sent of a folder before that."""
+
+    def hear(told: SyncProgress) -> None:
+        if told.status.terminal:
+            return
+        if told.folder is None:
+            store.run_at(run, told.phase.label, done=told.messages_done, total=told.messages_total)
+        elif code_of_phase(told.phase) is StateCode.SENDING:
+            store.run_at(run, told.phase.label)
+
+    return hear
 
 
 def _everything(request: SyncRequest) -> bool:

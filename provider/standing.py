@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from .states import StateCode, code_of_label
+
 if TYPE_CHECKING:
     from store import ReadView, Run
     from store.mail import AccountId
 
 __all__ = ["BROKEN", "DEGRADED", "HEALTHY", "Standing", "failures", "stand", "standing_of"]
 
-NEVER, STARTED, SUCCESS, FAILED = (0, "never"), (6701, "running"), (6702, "success"), (6703, "failed")
-OUT_OF_STEP = (6707, "out-of-step")
-"""State codes of ConfigMgr's synchronization; a run that ended with errors or was cancelled leaves us out of step."""
+NEVER, SUCCESS, FAILED = (StateCode.NEVER, "never"), (StateCode.SUCCESS, "success"), (StateCode.FAILED, "failed")
+OUT_OF_STEP = (StateCode.OUT_OF_STEP, "out-of-step")
+"""A run that ended with errors or was cancelled leaves us out of step."""
+RUNNING = "running"
 HEALTHY, DEGRADED, BROKEN = 0, 1, 2
 """ReplicationLinkStatus."""
 _BY_STATUS = {"failed": FAILED, "disconnected": FAILED, "lost": FAILED}
@@ -31,13 +34,21 @@ class Standing:
     last_start: datetime | None = None
     last_end: datetime | None = None
     """None: it runs."""
-    state_code: int = NEVER[0]
-    """6701 running, 6702 success, 6703 failed, 6707 out of step; 0 never."""
+    state_code: int = NEVER[0].value
+    """6701 running, and by its phase 6704, 6705, 6706; 6702 success, 6703 failed, 6707 out of step; 0 never."""
     state: str = NEVER[1]
     state_at: datetime | None = None
+    phase: str | None = None
+    """Of what runs, at its last commit; None: nothing runs, or it has committed nothing yet."""
+    done: int = 0
+    """Messages, of what runs; 0 when nothing does."""
+    total: int | None = None
+    """Messages that it is about; None: nothing runs, or that is not known."""
     last_success: datetime | None = None
     last_error: str | None = None
     """Of the newest run that ended."""
+    alert_since: datetime | None = None
+    """Since when an error lasts; None: none does."""
     link_status: int = HEALTHY
     link_checked_at: datetime | None = None
     store_version: int = 0
@@ -57,10 +68,16 @@ class Standing:
     """Why the account is given one connection at a time; None: it may have a second one."""
 
 
-def standing_of(view: "ReadView", account: "AccountId", now: datetime, next_run: datetime | None = None) -> Standing:
+def standing_of(
+    view: "ReadView",
+    account: "AccountId",
+    now: datetime,
+    next_run: datetime | None = None,
+    alert_since: datetime | None = None,
+) -> Standing:
     """Return how *account* stands in one snapshot of the store; one that it does not know never ran.
 
-    *next_run*: of its schedules (``store.schedules.next_run``).
+    *next_run*: of its schedules (``store.schedules.next_run``). *alert_since*: of its open alert (``store.alerts``).
     """
     known = account in view.accounts()
     folders = view.folders(account) if known else ()
@@ -77,6 +94,7 @@ def standing_of(view: "ReadView", account: "AccountId", now: datetime, next_run:
         outbox=dict(Counter(str(one.state.value) for one in view.submissions(account))) if known else {},
         one_connection=view.one_connection(account) or None,
         next_run=next_run,
+        alert_since=alert_since,
     )
 
 
@@ -94,6 +112,7 @@ def stand(
     outbox: Mapping[str, int] | None = None,
     one_connection: str | None = None,
     next_run: datetime | None = None,
+    alert_since: datetime | None = None,
 ) -> Standing:
     """Return what the *runs* of one account, newest first, say at *now*, beside what was counted."""
     whole = [run for run in runs if run.status != "yielded"]  # a yielded run is the first half of the one after it
@@ -101,10 +120,11 @@ def stand(
     ended = next((run for run in whole if run.finished_at is not None), None)
     good = next((run for run in whole if run.finished_at is not None and not failures(run)), None)
     open_ones = [run for run in runs if run.finished_at is None and run.expires_at > now]
-    if open_ones:
-        (code, state), at = STARTED, open_ones[0].started_at
+    now_runs = next((run for run in open_ones if run.lane == "bulk"), next(iter(open_ones), None))
+    if now_runs is not None:
+        code, state, at = code_of_label(now_runs.phase), RUNNING, now_runs.started_at
     elif ended is None:
-        (code, state), at = NEVER, None
+        code, state, at = *NEVER, None
     else:
         code, state = SUCCESS if ended is good else _BY_STATUS.get(ended.status, OUT_OF_STEP)
         at = ended.finished_at
@@ -113,9 +133,12 @@ def stand(
         started_manually=last is not None and last.trigger == "manual",
         last_start=last.started_at if last else None,
         last_end=last.finished_at if last else None,
-        state_code=code,
+        state_code=code.value,
         state=state,
         state_at=at,
+        phase=(now_runs.phase or None) if now_runs else None,
+        done=now_runs.done if now_runs else 0,
+        total=now_runs.total if now_runs else None,
         last_success=good.finished_at if good else None,
         last_error=next(iter(failures(ended)), None) if ended is not None else None,
         link_status=HEALTHY if ended is good else BROKEN if ended and ended.status in _BY_STATUS else DEGRADED,
@@ -130,6 +153,7 @@ def stand(
         outbox=outbox or {},
         one_connection=one_connection,
         next_run=next_run,
+        alert_since=alert_since,
     )
 
 

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .alerts import Alert, AlertId, Alerts
     from .changes import (
         Change,
         ChangePage,
@@ -103,6 +104,7 @@ if TYPE_CHECKING:
     from .wishes import FlagWish, OnServer, ToUpload
 
 _ROOMS = {
+    "alerts": "Alert AlertId Alerts",
     "changes": "Change ChangePage FolderAdded FolderChanged FolderRemoved MessageAdded MessageChanged MessageRemoved",
     "cursors": "FolderCursor Trouble TroubleKind",
     "editing": "Editing",
@@ -138,6 +140,9 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split
 __all__ = [
     "AccountId",
     "Address",
+    "Alert",
+    "AlertId",
+    "Alerts",
     "Arrival",
     "Assumed",
     "BadMessage",

@@ -13,10 +13,11 @@ from typing import Literal, NewType
 from .database import Database
 from .mail import AccountId
 from .runs import RunError, RunId
-from .sql import accounts, eventlog
+from .sql import accounts, alerts, eventlog
+from .sql.values import storable
 from .sql.writing import Unit
 
-__all__ = ["EventLog", "LogEntry", "LogId", "LogItem", "Recorded"]
+__all__ = ["EventLog", "LogEntry", "LogId", "LogItem", "Recorded", "without_addresses"]
 
 LogId = NewType("LogId", int)
 LogItem = Literal["account", "outbox"]
@@ -83,7 +84,10 @@ class EventLog:
         not come again is cleared. *whole*: everything is in step or in *errors*: what else is
         open is about folders that are no more, and is cleared, too. *lasting*: kinds that no success clears.
         """
-        wanted = [(LEVELS.get(one.severity, 3), one.kind, one.folder or "", one.uid, _fit(one.text)) for one in errors]
+        wanted = [
+            (LEVELS.get(one.severity, 3), one.kind, one.folder or "", one.uid, without_addresses(one.text))
+            for one in errors
+        ]
         done = frozenset("" if folder is None else folder for folder in succeeded)
         if not wanted and not self._any_open(account):
             return Recorded()
@@ -97,6 +101,11 @@ class EventLog:
                     eventlog.clear(work, id_)
             eventlog.bound(work, number, ENTRIES_MAX)
             after = eventlog.open_errors(work.connection, number)
+            if after > 0 == before:
+                _, kind, folder, _, text = next(one for one in wanted if one[0] == LEVELS["error"])
+                alerts.raise_(work, number, item, kind, storable(folder), storable(text), run)
+            elif before > 0 == after:
+                alerts.clear(work, number)
         return Recorded(raised=after > 0 == before, cleared=before > 0 == after)
 
     def entries(
@@ -132,9 +141,16 @@ class EventLog:
         return {name: sum(one.severity == name for one in lasting) for name in LEVELS}
 
     def remove(self, ids: Iterable[LogId]) -> int:
-        """Forget entries; return how many there were. One that comes again begins anew."""
+        """Forget entries; return how many there were. One that comes again begins anew.
+
+        The alert of an account of which no error is left is over.
+        """
         with self._unit("forget events") as work:
-            return eventlog.remove(work, ids)
+            removed = eventlog.remove(work, ids)
+            for number in accounts.account_names(work.connection):
+                if not eventlog.open_errors(work.connection, number):
+                    alerts.clear(work, number)
+            return removed
 
     def _any_open(self, account: AccountId) -> bool:
         with self._database.reading() as connection:
@@ -148,10 +164,10 @@ def _level(severity: str) -> int:
     return LEVELS[severity]
 
 
-def _fit(text: str) -> str:
+def without_addresses(text: str) -> str:
     """Return *text* without addresses, and not too long.
 
-    >>> _fit("Nobody answers to jo@example.org.")
+    >>> without_addresses("Nobody answers to jo@example.org.")
     'Nobody answers to (an address)'
     """
     return _ADDRESS.sub("(an address)", text)[:TEXT_CHARACTERS_MAX]

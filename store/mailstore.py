@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from .alerts import Alerts
 from .changes import ChangePage
 from .check import check
 from .database import Database
@@ -14,7 +15,7 @@ from .eventlog import EventLog
 from .handlers import Handlers
 from .mail import AccountId
 from .outbox import Outbox
-from .purge import is_due, purge
+from .purge import clean_due, is_due, purge
 from .readview import ReadView
 from .reports import CheckReport, PurgeReport
 from .runs import Lane, RunError, RunId
@@ -26,6 +27,8 @@ from .transaction import WriteTransaction
 __all__ = ["MailStore"]
 
 CHANGES_MAX = 10_000
+CLEAN_HOURS = 3.0
+"""Between two cleanings that nobody asked for."""
 TOMBSTONE_DAYS = 7.0
 """How long a removed message can come back without a download."""
 
@@ -42,7 +45,10 @@ class MailStore:
         self._outbox = Outbox(database, self._unit, clock)
         self._eventlog = EventLog(database, self._unit)
         self._handlers = Handlers(database, self._unit)
+        self._alerts = Alerts(database, self._unit)
         self._schedules = Schedules(database, self._unit)
+        self._whereabouts: dict[RunId, tuple[str, int, int]] = {}
+        """Of runs of this object: what is written with their next commit."""
 
     @property
     def outbox(self) -> Outbox:
@@ -58,6 +64,11 @@ class MailStore:
     def handlers(self) -> Handlers:
         """What a manager remembers of handlers and their items."""
         return self._handlers
+
+    @property
+    def alerts(self) -> Alerts:
+        """That an account's synchronization fails: raised by its first error, cleared when the last one is over."""
+        return self._alerts
 
     @property
     def schedules(self) -> Schedules:
@@ -108,10 +119,15 @@ class MailStore:
             if run is not None:
                 runs.require(work, run)
                 work.run = run
+            before = work.connection.total_changes
             transaction = WriteTransaction(work, ReadView(work.connection, self._clock))
             try:
                 yield transaction
                 transaction._finish()
+                if run is not None and work.connection.total_changes != before:
+                    at = self._whereabouts.pop(run, None)
+                    if at is not None:
+                        runs.note(work, run, *at)
             finally:
                 transaction._end()
 
@@ -201,10 +217,15 @@ class MailStore:
         with self._unit("renew run") as work:
             runs.require(work, run, renew=True)
 
+    def run_at(self, run: RunId, phase: str, *, done: int = 0, total: int | None = None) -> None:
+        """Tell where *run* is, for who looks on. Written with what it commits next: it costs no commit of its own."""
+        self._whereabouts[run] = (phase, done, total or 0)
+
     def finish_run(
         self, run: RunId, *, status: str, counts: Mapping[str, int], errors: Sequence[RunError] = ()
     ) -> bool:
         """End *run*, which gives its lease back, and keep how it went; False when it was taken over meanwhile."""
+        self._whereabouts.pop(run, None)
         with self._unit("finish run") as work:
             return runs.finish(work, run, status, counts, errors)
 
@@ -219,9 +240,26 @@ class MailStore:
         with self._database.reading() as connection:
             return is_due(connection, self._micros_ago(tombstones_older_than_days), self._micros_ago(0))
 
-    def purge(self, *, tombstones_older_than_days: float = TOMBSTONE_DAYS) -> PurgeReport:
-        """Remove for good what nobody needs any more, in short steps between which others may write."""
-        return purge(self._database, self._unit, self._micros_ago(tombstones_older_than_days))
+    def clean_due(
+        self, *, tombstones_older_than_days: float = TOMBSTONE_DAYS, every_hours: float = CLEAN_HOURS
+    ) -> bool:
+        """Tell whether the last purge is so long ago, and another one would find something. Cheap; writes nothing.
+
+        One that was cut off counts for nothing: it is due again.
+        """
+        before, now = self._micros_ago(tombstones_older_than_days), self._micros_ago(0)
+        with self._database.reading() as connection:
+            return clean_due(connection, before, now, int(every_hours * 3_600_000_000))
+
+    def purge(
+        self, *, tombstones_older_than_days: float = TOMBSTONE_DAYS, go_on: Callable[[], bool] = lambda: True
+    ) -> PurgeReport:
+        """Remove for good what nobody needs any more, in short steps between which others may write.
+
+        What is in a folder, waits to be sent, or may be undone stays. *go_on* is asked before each step: the rest is
+        left to the next purge once it says no.
+        """
+        return purge(self._database, self._unit, self._micros_ago(tombstones_older_than_days), go_on)
 
     def _micros_ago(self, days: float) -> int:
         if days < 0:

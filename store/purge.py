@@ -1,7 +1,11 @@
 """Removing for good: old tombstones, then what nothing points at any more, then free pages. In short steps.
 
 Each step is a unit of work of its own with a bound on its rows, so that others may read and write between; a process
-that is killed leaves the rest for the next purge. References are asked for and not counted: a counter can be wrong.
+that is killed leaves the rest for the next purge, and one that is cut off says where that one goes on. References are
+asked for and not counted: a counter can be wrong.
+
+Invariant: no row of ``messages`` is touched, whatever its flags and marks, and nothing that a row, a pending operation,
+or mail that is not sent and filed points at.
 """
 
 import sqlite3
@@ -30,7 +34,7 @@ from .tables import (
     table,
 )
 
-__all__ = ["is_due", "purge"]
+__all__ = ["clean_due", "is_due", "purge"]
 
 TOMBSTONES_A_STEP = 2_000
 IDS_A_STEP = 5_000
@@ -108,24 +112,48 @@ _filed = (_outbox.c.finished_at <= p("before"), _outbox.c.state == literal_colum
 FILED = sql(delete(_outbox).where(*_filed), "before")
 ANY_FILED = sql(select(_outbox.c.id).where(*_filed).limit(p("rows")), "before rows")
 
+CLEANED = sql(select(_state.c.cleaned_at, _state.c.next_blob, _state.c.next_header))
+_PLACES = "next_blob next_header"
+SAVE_CLEANED = sql(update(_state).values(**names(f"cleaned_at {_PLACES}")), f"cleaned_at {_PLACES}")
+
 Unit = Callable[[str], AbstractContextManager[Writing]]
 
 
-def purge(database: Database, unit: Unit, before: int) -> PurgeReport:
-    """Purge tombstones of *before* (microseconds) and older ones and all that follows from it."""
-    tombstones = 0
-    while step := _forget_tombstones(unit, before):
+def purge(database: Database, unit: Unit, before: int, go_on: Callable[[], bool] = lambda: True) -> PurgeReport:
+    """Purge tombstones of *before* (microseconds) and older ones and all that follows from it.
+
+    *go_on* is asked before each step; once it says no, the rest is left to the next purge.
+    """
+    with database.reading() as connection:
+        _, blob, header = connection.execute(CLEANED).fetchone()
+    tombstones = partials = operations = submissions = 0
+    while go_on() and (step := _forget_tombstones(unit, before)):
         tombstones += step
-    partials = _drop_partials(unit)
+    if go_on():
+        partials, operations, submissions = _drop_partials(unit), _forget_operations(unit), _forget_filed(unit)
+    blobs, blob = _sweep(unit, "purge blobs", LAST_BLOB, FREE_BLOBS, blob, go_on)
+    headers, header = _sweep(unit, "purge headers", LAST_HEADER, FREE_HEADERS, header, go_on)
+    pages = _give_pages_back(database, go_on)
+    finished = go_on()
+    with unit("cleaned") as work:
+        (cleaned_at, *_) = work.connection.execute(CLEANED).fetchone()
+        work.connection.execute(SAVE_CLEANED, (work.now, 0, 0) if finished else (cleaned_at, blob, header))
     return PurgeReport(
         tombstones=tombstones,
-        operations=_forget_operations(unit),
-        submissions=_forget_filed(unit),
+        operations=operations,
+        submissions=submissions,
         partials=partials,
-        blobs=_sweep(unit, "purge blobs", LAST_BLOB, FREE_BLOBS),
-        headers=_sweep(unit, "purge headers", LAST_HEADER, FREE_HEADERS),
-        pages=_give_pages_back(database),
+        blobs=blobs,
+        headers=headers,
+        pages=pages,
+        finished=finished,
     )
+
+
+def clean_due(connection: sqlite3.Connection, before: int, now: int, every: int) -> bool:
+    """Tell whether the last purge is *every* microseconds ago, and there is something to do, or left by one cut off."""
+    cleaned_at, blob, _ = connection.execute(CLEANED).fetchone()
+    return not 0 <= now - cleaned_at < every and (blob > 0 or is_due(connection, before, now))
 
 
 def is_due(connection: sqlite3.Connection, before: int, now: int) -> bool:
@@ -169,22 +197,24 @@ def _drop_partials(unit: Unit) -> int:
         return sum(work.connection.execute(DROP_PARTIALS, (account,)).rowcount for account in sorted(idle))
 
 
-def _sweep(unit: Unit, name: str, last: str, free: str) -> int:
-    """Delete what is not pointed at, window by window of ids; return how many."""
-    low, high, freed = 1, IDS_A_STEP, 0
-    while True:
+def _sweep(unit: Unit, name: str, last: str, free: str, first: int, go_on: Callable[[], bool]) -> tuple[int, int]:
+    """Delete what is not pointed at, window by window of ids from *first* on; return how many, and where to go on."""
+    low, freed = max(first, 1), 0
+    while go_on():
+        high = low + IDS_A_STEP - 1
         with unit(name) as work:
             (end,) = work.connection.execute(last).fetchone()
             if low > end:
-                return freed
+                break
             freed += work.connection.execute(free, (low, high)).rowcount
-        low, high = high + 1, high + IDS_A_STEP
+        low = high + 1
+    return freed, low
 
 
-def _give_pages_back(database: Database) -> int:
+def _give_pages_back(database: Database, go_on: Callable[[], bool]) -> int:
     """Shorten the file by its free pages, some at a time; return how many."""
     given: int = 0
-    while True:
+    while go_on():
         with database.maintaining("give pages back") as connection:
             (free,) = connection.execute("PRAGMA freelist_count").fetchone()
             if not free:
@@ -194,4 +224,5 @@ def _give_pages_back(database: Database) -> int:
             (left,) = connection.execute("PRAGMA freelist_count").fetchone()
         given += free - left
         if left >= free:
-            return given
+            break
+    return given

@@ -49,3 +49,5 @@ class PurgeReport:
     """Messages that were sent and filed long ago."""
     pages: int = 0
     """Pages of 16 kB given back to the file system."""
+    finished: bool = True
+    """False: it was cut off, and goes on where it was next time."""

@@ -43,3 +43,9 @@ class Run:
     lane: Lane = "bulk"
     counts: Mapping[str, int] = field(default_factory=dict)
     errors: tuple[RunError, ...] = ()
+    phase: str = ""
+    """Label of the phase at its last commit; empty: it began."""
+    done: int = 0
+    """Messages, by then."""
+    total: int | None = None
+    """None: not known then."""

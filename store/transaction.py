@@ -19,6 +19,7 @@ from .settling import Settling
 from .sql import (
     accounts,
     adoption,
+    alerts,
     blobs,
     conflicts,
     cursors,
@@ -102,6 +103,7 @@ class WriteTransaction:
         conflicts.forget_account(self._w, number)
         outbox.forget_account(self._w, number)
         eventlog.forget_account(self._w, number)
+        alerts.forget_account(self._w, number)
         schedules.forget_account(self._w, number)
         for folder in self.view.folders(account, hidden=True):
             rows.bury(self._w, rows.keys_of_folder(self._w, folder.id))

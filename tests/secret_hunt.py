@@ -128,11 +128,11 @@ class SecretHunt:
             self.secrets[secret] = None
 
     def look_below(self, directory: Path) -> None:
-        """Search the files of every store below *directory* too."""
+        """Search the files of every store below *directory*, and the logs, too."""
         for folder, _, names in os.walk(directory):
             files = [Path(folder) / name for name in names if stat.S_ISREG((Path(folder) / name).lstat().st_mode)]
-            stores = tuple(file.name for file in files if _is_sqlite(file))
-            self._files += [file for file in files if file.name.startswith(stores)]  # -wal, -shm, .lock
+            ours = ("maildock.log", *(file.name for file in files if _is_sqlite(file)))
+            self._files += [file for file in files if file.name.startswith(ours)]  # -wal, -shm, .lock; .1
 
     def take(self) -> list[Leak]:
         """Return what was found so far, and forget it: for tests that plant a secret."""

@@ -95,12 +95,14 @@ PURE = (
     "provider.manager.handler",
     "provider.manager.masks",
     "provider.manager.progress",
+    "provider.manager.loglines",
     "provider.manager.schedule",
     "provider.manager.desktop",
     "provider.manager.triggers",
     "provider.manager.watchlist",
     "provider.manager.views",
     "provider.phases",
+    "provider.states",
 )
 IMPURE_LIBRARIES = {"asyncio", "threading", "socket", "time", "sqlmodel", "sqlalchemy", "sqlite3", "imapclient"}
 

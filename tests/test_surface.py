@@ -34,6 +34,7 @@ PROVIDER = """
     sign_in_with_browser try_way_out
 """
 STORE = """
+    Alert AlertId Alerts
     AccountId Address Arrival Assumed BadMessage BodiesStored BodyEncoder BodyNeed BodyNotHere BodyState
     Cancelled Change ChangePage CheckReport Choice Conflict ConflictId ConflictKind CursorTooOld Editing
     EventLog
@@ -146,9 +147,10 @@ COMMANDS = {
     "status": "--json --watch",
     "history": "--account --limit --errors --json",
     "events": "--account --severity --all --limit --json",
+    "events alerts": "--account --all --limit --json",
     "events remove": "--json",
     "events retry": "--json",
-    "daemon": "--retry-minutes --desktop --battery-min --metered-headers --json --push",
+    "daemon": "--retry-minutes --desktop --battery-min --metered-headers --json --alert-command --alert-webhook --push",
     "groups": "--json",
     "groups add": f"--account {GROUP_OPTIONS} --json",
     "groups set": f"--account {GROUP_OPTIONS} --json",

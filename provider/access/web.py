@@ -97,6 +97,19 @@ class HttpClient:
         self, url: str, form: Mapping[str, str] | None = None, *, seconds: float = SECONDS, octets_max: int = OCTETS_MAX
     ) -> HttpAnswer:
         """GET *url*, or POST *form* to it, within *seconds*. Raises InvalidRequest, and as ``Http`` says."""
+        body = None if form is None else urlencode(form).encode("ascii")
+        return self._ask(url, body, "application/x-www-form-urlencoded", seconds, octets_max)
+
+    @staticmethod
+    def checked(url: str) -> str:
+        """Return *url* if secrets may be sent to it: https, or http to this machine. Raises InvalidRequest."""
+        return checked_url(url)
+
+    def post_json(self, url: str, body: bytes, *, seconds: float = SECONDS) -> HttpAnswer:
+        """POST *body*, which is JSON, within *seconds*. Raises as a call does."""
+        return self._ask(url, body, "application/json", seconds, OCTETS_MAX)
+
+    def _ask(self, url: str, body: bytes | None, kind: str, seconds: float, octets_max: int) -> HttpAnswer:
         try:
             import httpx2
         except ImportError:
@@ -108,15 +121,15 @@ class HttpClient:
             context = self._context = self._context or tls_context(self._ca_file)
         try:
             request = httpx2.Request(
-                "GET" if form is None else "POST",
+                "GET" if body is None else "POST",
                 url,
                 headers={
                     "Accept": "application/json, */*;q=0.5",
                     "User-Agent": "maildock",
                     "Accept-Encoding": "identity",
                 }
-                | ({} if form is None else {"Content-Type": "application/x-www-form-urlencoded"}),
-                content=None if form is None else urlencode(form).encode("ascii"),
+                | ({} if body is None else {"Content-Type": kind}),
+                content=body,
                 extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), seconds)},
             )
             # The transport and not a client: a client logs each address at INFO, and those may name a person.

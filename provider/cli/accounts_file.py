@@ -19,6 +19,9 @@
     provider = "google"                    # or authorization_url, token_url, device_url and scopes
     client_id = "yours"
 
+    [alerts]                               # who is told that an account fails, and that it works again
+    command = "notify-send Mail"           # and webhook, or webhook_env, which names a variable
+
     [imports.old]                          # what `import-from --as old` read
     kind = "maildir"
     path = "/home/jo/Maildir"
@@ -36,6 +39,7 @@ from store.mail import AccountId
 
 from .. import Account
 from .account_entry import AccountEntry, tables_in, text_in
+from .alert_entry import AlertEntry
 from .exits import ExitCode, Trouble
 from .output import hint
 
@@ -61,6 +65,7 @@ class AccountsFile:
 
     accounts: tuple[AccountEntry, ...] = ()
     imports: tuple[ImportEntry, ...] = ()
+    alerts: AlertEntry = AlertEntry()
 
     @classmethod
     def read(cls, path: Path) -> "AccountsFile":
@@ -79,6 +84,7 @@ class AccountsFile:
                     ImportEntry(name=name, kind=text_in(table, "kind"), path=text_in(table, "path"))
                     for name, table in tables_in(said, "imports")
                 ),
+                alerts=AlertEntry.of(said.get("alerts", {})),
             )
         except FileNotFoundError:
             return cls()
@@ -98,6 +104,8 @@ class AccountsFile:
             said["accounts"] = {entry.name: entry.as_toml() for entry in self.accounts}
         if self.imports:
             said["imports"] = {entry.name: {"kind": entry.kind, "path": entry.path} for entry in self.imports}
+        if alerts := self.alerts.as_toml():
+            said["alerts"] = alerts
         aside = path.with_name(f"{path.name}.{os.getpid()}.new")
         try:
             try:
@@ -139,7 +147,8 @@ class AccountsFile:
 
     def without(self, name: str) -> "AccountsFile":
         """Return the file without the account or import *name*."""
-        return AccountsFile(
+        return replace(
+            self,
             accounts=tuple(entry for entry in self.accounts if entry.name != name),
             imports=tuple(entry for entry in self.imports if entry.name != name),
         )

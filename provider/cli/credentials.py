@@ -140,14 +140,14 @@ def vault_in(home: Path, kind: str) -> "Vault":
             raise ValueError("no such vault")
 
 
-def split_command(text: str) -> tuple[str, ...]:
+def split_command(text: str, named: str = "--password-command") -> tuple[str, ...]:
     """Return the words of a command line, quoted like in a shell; nothing in it is expanded. Raises Trouble."""
     try:
         words = tuple(shlex.split(text))
     except ValueError:
-        raise Trouble("The quotes in --password-command do not match.", ExitCode.USAGE) from None
+        raise Trouble(f"The quotes in {named} do not match.", ExitCode.USAGE) from None
     if not words:
-        raise Trouble("--password-command needs a program to run.", ExitCode.USAGE)
+        raise Trouble(f"{named[:1].upper()}{named[1:]} needs a program to run.", ExitCode.USAGE)
     return words
 
 

@@ -37,15 +37,24 @@ def daemon(
     battery_min: BatteryMin = 20,
     metered_headers: MeteredHeaders = True,
     json: Json = False,
+    alert_command: Annotated[
+        str | None,
+        typer.Option("--alert-command", metavar="CMD", help="Is run when an account fails, and when it works again."),
+    ] = None,
+    alert_webhook: Annotated[
+        str | None, typer.Option("--alert-webhook", metavar="URL", help="Is posted the same as JSON.")
+    ] = None,
     push: Annotated[bool, typer.Option("--push/--no-push", help="Let servers tell of new mail; poll the rest.")] = True,
 ) -> None:
     """Run the schedules and hear of new mail, in the foreground, until Ctrl-C or SIGTERM; print a line for each run."""
     from .. import MailStoreProvider
+    from ..manager import RunLog
     from ..manager.desk import LocalDesk
     from ..manager.manager import SyncManager
 
     home = home_of(context)
-    entries = chosen_accounts(AccountsFile.read(home.accounts_path), [])
+    file = AccountsFile.read(home.accounts_path)
+    entries, hooks = chosen_accounts(file, []), file.alerts.hooks(alert_command, alert_webhook)
     ended = threading.Event()
 
     def hear(_number: int, _frame: FrameType | None) -> None:
@@ -63,6 +72,8 @@ def daemon(
     try:
         with ExitStack() as life:
             store = life.enter_context(opened(home, create=True))
+            run_log = life.enter_context(RunLog(home.log_path))
+            life.enter_context(run_log.listening())
             provider = life.enter_context(MailStoreProvider(store, [one.account() for one in entries]))
             around = surroundings(desktop=desktop, battery_min=battery_min, metered_headers=metered_headers)
             manager = SyncManager(
@@ -73,6 +84,8 @@ def daemon(
                 environment=life.enter_context(around),
                 push=push,
                 pushed=pushed,
+                hooks=hooks,
+                log_to=run_log,
             )
             life.callback(manager.stop)
             watch = AccountsWatch(home.accounts_path, provider, entries)

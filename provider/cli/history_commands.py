@@ -67,18 +67,58 @@ def events(
     """List what is wrong now, the newest first."""
     if context.invoked_subcommand is not None:
         return
+    from ..manager.alerts import alert_text
+
     with opened_to_read(home_of(context)) as store:
         with store.read() as view:
             chosen = known_accounts(view, account)
         entries = store.eventlog.entries(chosen, severity=severity, open=not everything, limit=limit)
+        alerts = store.alerts.entries(chosen, open=True, limit=limit)
     if json:
         for entry in entries:
             put_json(_event_facts(entry))
-    elif entries:
+        return
+    for alert in alerts:
+        put(f"Alert: {one_line(alert_text(alert))}")
+    if entries:
         heads = ("id", "account", "severity", "first", "last", "times", "over", "about", "text")
         table(heads, [_event_row(entry) for entry in entries], right=[0, 5])
     else:
         put("Nothing is wrong.")
+
+
+@app.command()
+def alerts(
+    context: typer.Context,
+    account: Of = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    limit: Limit = 100,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, one alert a line.")] = False,
+) -> None:
+    """List the alerts: accounts that fail, since when, and who was told."""
+    from ..manager.alerts import alert_facts, alert_text
+
+    with opened_to_read(home_of(context)) as store:
+        with store.read() as view:
+            chosen = known_accounts(view, account)
+        found = store.alerts.entries(chosen, open=not everything, limit=limit)
+    if json:
+        for one in found:
+            put_json({**alert_facts(one), "told": sorted(one.told)})
+    elif found:
+        rows = [
+            (
+                one_line(one.account),
+                moment(one.raised_at),
+                moment(one.cleared_at),
+                one_line(", ".join(sorted(one.told))) or "-",
+                one_line(alert_text(one)),
+            )
+            for one in found
+        ]
+        table(("account", "raised", "over", "told", "text"), rows)
+    else:
+        put("There is no alert.")
 
 
 @app.command()
@@ -103,7 +143,7 @@ def retry(context: typer.Context, ids: Ids, json: Json = False) -> int:
 
     home = home_of(context)
     file = AccountsFile.read(home.accounts_path)
-    worst = ExitCode.COMPLETE
+    worst, hooks = ExitCode.COMPLETE, file.alerts.hooks()
     with opened(home) as store:
         entries = _chosen(store, ids)
         for name in dict.fromkeys(entry.account for entry in entries):
@@ -115,7 +155,7 @@ def retry(context: typer.Context, ids: Ids, json: Json = False) -> int:
             if folders and all(entry.folder is not None for entry in of_account):
                 request = replace(request, flags=request.flags | SyncFlags.SYNC_THESE_FOLDERS, folders=folders)
             send = any(entry.item == "outbox" for entry in mine)
-            code = run_request(store, [value], request, json=json, send=send, receive=bool(of_account))
+            code = run_request(store, [value], request, json=json, send=send, receive=bool(of_account), hooks=hooks)
             worst = worst if code is ExitCode.COMPLETE else code
     return worst
 

@@ -1,4 +1,4 @@
-"""Where the command keeps its things: one directory, 0700, with ``mail.db`` and ``accounts.toml`` in it."""
+"""Where the command keeps its things: one directory, 0700, with the store, the accounts and the log in it."""
 
 import os
 import stat
@@ -10,7 +10,7 @@ from .exits import ExitCode, Trouble
 __all__ = ["Home"]
 
 # Later rooms of this directory are named already, so that it still counts as ours when they are there.
-OUR_NAMES = ("mail.db", "accounts.toml", "logs", "vault", "socket", "monitor")
+OUR_NAMES = ("mail.db", "accounts.toml", "maildock.log", "vault", "socket", "monitor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,11 @@ class Home:
     def accounts_path(self) -> Path:
         """The accounts' file."""
         return self.path / "accounts.toml"
+
+    @property
+    def log_path(self) -> Path:
+        """The log's file; what was put aside lies beside it."""
+        return self.path / "maildock.log"
 
     def prepare(self) -> None:
         """Make the directory, for its owner alone. Raises Trouble when that cannot be.

@@ -137,7 +137,8 @@ def send_receive(
     if send_only and receive_only:
         raise Trouble("--send-only and --receive-only exclude each other.", ExitCode.USAGE)
     home = home_of(context)
-    chosen = chosen_accounts(AccountsFile.read(home.accounts_path), accounts or [])
+    file = AccountsFile.read(home.accounts_path)
+    chosen, hooks = chosen_accounts(file, accounts or []), file.alerts.hooks()
     if password_stdin and len(chosen) > 1:
         raise Trouble("--password-stdin is one password: name one account.", ExitCode.USAGE)
     if bool(accounts) + (group is not None) + f9 > 1:
@@ -157,7 +158,14 @@ def send_receive(
             send, receive = one.send and not receive_only, one.receive and not send_only
             if send or receive:
                 ended = run_request(
-                    store, values, one.request, json=json, send=send, receive=receive, alone=password_stdin
+                    store,
+                    values,
+                    one.request,
+                    json=json,
+                    send=send,
+                    receive=receive,
+                    alone=password_stdin,
+                    hooks=hooks,
                 )
                 code = code if ended is ExitCode.COMPLETE else ended
                 if ended is ExitCode.CANCELED:

@@ -59,8 +59,10 @@ def _rows(store: "MailStore", servers: "dict[str, str | None]", kinds: dict[str,
     with store.read() as view:
         names = dict.fromkeys([*servers, *view.accounts()])
         rows = []
+        alerts = {alert.account: alert.raised_at for alert in store.alerts.entries(open=True, limit=len(names) or 1)}
         for name in names:
-            standing = standing_of(view, AccountId(name), now, store.schedules.next_run(AccountId(name)))
+            id_ = AccountId(name)
+            standing = standing_of(view, id_, now, store.schedules.next_run(id_), alerts.get(id_))
             rows.append(_facts(standing, name, kinds.get(name), servers.get(name)))
         return rows
 
@@ -73,8 +75,12 @@ def _facts(one: Standing, name: str, kind: str | None, server: str | None) -> di
         "state_code": one.state_code,
         "state": one.state,
         "state_at": _iso(one.state_at),
+        "phase": one.phase,
+        "done": one.done,
+        "total": one.total,
         "last_success": _iso(one.last_success),
         "last_error": one.last_error,
+        "alert_since": _iso(one.alert_since),
         "link_status": one.link_status,
         "link_checked_at": _iso(one.link_checked_at),
         "one_connection": one.one_connection,

@@ -10,6 +10,7 @@ from .accounts_file import AccountsFile
 from .beside import desk_of, run_beside
 from .credentials import stdin_password
 from .exits import ExitCode, Trouble, exit_of_result
+from .home import Home
 from .output import count, hint, moment, one_line, put
 from .running import wait_for
 from .session import chosen_accounts, home_of, opened
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from store.mail import AccountId
 
     from .. import Account, SyncRequest
+    from ..manager import AlertHook
     from .sync_display import ErrorsToStderr
 
 __all__ = ["display_for", "run_request", "sync"]
@@ -73,7 +75,8 @@ def sync(
         raise Trouble("--yes approves what is held, and --dry-run does nothing: choose one.", ExitCode.USAGE)
 
     home = home_of(context)
-    chosen = chosen_accounts(AccountsFile.read(home.accounts_path), accounts or [])
+    file = AccountsFile.read(home.accounts_path)
+    chosen, hooks = chosen_accounts(file, accounts or []), file.alerts.hooks()
     given = None
     if password_stdin:
         if len(chosen) > 1:
@@ -104,7 +107,7 @@ def sync(
             if not values:
                 return ExitCode.COMPLETE
             request = replace(request, accounts=tuple(value.id for value in values))
-        return run_request(store, values, request, json=json, alone=given is not None)
+        return run_request(store, values, request, json=json, alone=given is not None, hooks=hooks)
 
 
 def _fresh(store: "MailStore", account: "Account", minutes: float) -> bool:
@@ -152,30 +155,40 @@ def run_request(
     send: bool = False,
     receive: bool = True,
     alone: bool = False,
+    hooks: "Sequence[AlertHook]" = (),
 ) -> ExitCode:
     """Run *request* in the foreground, with the *display* that fits or is given, and return the exit code.
 
     *send*, *receive*: which halves of Send/Receive are wanted. A daemon of this store does it, where there is one,
     unless *alone* says that it could not (a password that it does not have, an account that is not in its list).
+    *hooks* are told of the alert that it raised or ended.
     """
     from dataclasses import replace
 
     from .. import MailStoreProvider
+    from ..manager import AlertTeller, RunLog
 
     display = display_for(json=json) if display is None else display
-    request = replace(request, callback=display)
+    asked = replace(request, callback=display)
     result = None
     if not alone and (desk := desk_of(store)) is not None:
-        result = run_beside(desk, request, send=send, receive=receive)
+        result = run_beside(desk, asked, send=send, receive=receive)
     if result is not None:
         display.close(result)
     else:
-        with MailStoreProvider(store, accounts) as provider:
-            result = wait_for(provider.send_and_receive(request, send=send, receive=receive))
+        with (
+            RunLog(Home(store.path.parent).log_path) as log,
+            log.listening(),
+            MailStoreProvider(store, accounts) as provider,
+        ):
+            asked = replace(request, callback=log.follow(trigger=request.trigger.value, then=display))
+            result = wait_for(provider.send_and_receive(asked, send=send, receive=receive))
             display.close(result)  # before the provider goes: what is still to be told comes from its threads
     if request.dry_run and not json:
         put("A dry run: this is what would be done.")
     _say_what_waits(store, [account.id for account in accounts])
+    if hooks:
+        AlertTeller(store, hooks).tell()
     return exit_of_result(result)
 
 

@@ -35,7 +35,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
     """Return the cells of an account's facts under ``HEADS``, made harmless."""
     return (
         one_line(str(row["account"])),
-        str(row["state"]),
+        f"{_state(row)}, alert" if row["alert_since"] else _state(row),
         _moment(row["state_at"]),
         _moment(row["last_success"]),
         f"{row['messages']:,}",
@@ -99,6 +99,13 @@ def _drawn(rows: Sequence[Row]) -> "Table":
 
 def _own(row: Row) -> Row:
     return {name: value for name, value in row.items() if name != "store_version"}
+
+
+def _state(row: Row) -> str:
+    """Return the state, and of what runs its phase and how far it is."""
+    if not row["phase"]:
+        return str(row["state"])
+    return f"{row['state']}: {row['phase']}" + (f", {row['done']:,} of {row['total']:,}" if row["total"] else "")
 
 
 def _moment(text: object) -> str:

@@ -1,5 +1,6 @@
 """WHEN and WHO: schedules of groups, and handlers with their items and sessions. It never speaks to a server."""
 
+from .alerts import AlertHook, AlertTeller, CommandHook, HookFailed, WebHook
 from .book import Book, Kept, MemoryBook
 from .bound import BadHandler
 from .center import IfBusy, Refused, SyncCenter
@@ -34,6 +35,7 @@ from .online import ChangePending, LinkNotice, LinkPhase, LinkState, OnlineState
 from .progress import ItemProgress, Patience, SessionResult, SessionState
 from .registry import HandlerRegistry
 from .reporting import Prompter, PromptRefused
+from .runlog import RunLog
 from .schedule import BadSchedule, Schedule, next_run, parse
 from .session import Session
 from .triggers import Fact, Happening, Link, Power, Surroundings, SurroundingsPolicy
@@ -42,11 +44,14 @@ from .views import HandlerView, ItemView, Standing
 __all__ = [
     "MAIL",
     "Abilities",
+    "AlertHook",
+    "AlertTeller",
     "AsksBefore",
     "BadHandler",
     "BadSchedule",
     "Book",
     "ChangePending",
+    "CommandHook",
     "ConflictInfo",
     "ConflictVersion",
     "ElsewhereCallback",
@@ -68,6 +73,7 @@ __all__ = [
     "HandlerView",
     "Happening",
     "HearsChanges",
+    "HookFailed",
     "IfBusy",
     "Item",
     "ItemCan",
@@ -96,6 +102,7 @@ __all__ = [
     "Ran",
     "Refused",
     "Resolution",
+    "RunLog",
     "Schedule",
     "Session",
     "SessionCallback",
@@ -112,6 +119,7 @@ __all__ = [
     "SyncGroup",
     "SyncManager",
     "Verb",
+    "WebHook",
     "WorksElsewhere",
     "next_run",
     "parse",

@@ -6,7 +6,7 @@ daemon. A page, a command or a host needs to know no other.
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from store.mail import AccountId
@@ -165,7 +165,8 @@ class LocalDesk:
         """Send and receive as *request* says, or as *group* does: of the request its callback counts then."""
         if group is not None:
             return self._manager.run_now(group, callback=request.callback)
-        return self._provider.send_and_receive(request, send=send, receive=receive)
+        heard = replace(request, callback=self._manager.logged(request.callback, request.trigger))
+        return self._provider.send_and_receive(heard, send=send, receive=receive)
 
     def cancel(self, run_id: int) -> bool:
         """Ask a run to stop."""

@@ -36,6 +36,7 @@ __all__ = [
     "obey",
     "outbox_item",
     "switched_off",
+    "wanted",
 ]
 
 MAIL = HandlerId("maildock")
@@ -214,6 +215,14 @@ def obey(store: "MailStore", provider: "MailStoreProvider") -> None:
     off = _off_items(store)
     if off or any(one[1] == OFF for account in provider.accounts for one in account.policies):
         keep_nothing_of(provider, MailItems(store, provider.accounts), off)
+
+
+def wanted(store: "MailStore", provider: "MailStoreProvider") -> tuple[AccountId, ...]:
+    """Return the accounts of *provider* that may be started, and let it obey what people chose of their folders."""
+    obey(store, provider)
+    here = [one.id for one in provider.accounts]
+    off = switched_off(store, here)
+    return tuple(one for one in here if one not in off)
 
 
 def switched_off(store: "MailStore", accounts: Iterable[AccountId]) -> frozenset[AccountId]:

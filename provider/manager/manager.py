@@ -10,10 +10,11 @@ Any number of managers on one store: ``store.schedules.claim`` gives each due sc
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -24,22 +25,24 @@ from store.mail.schedules import ALL_ACCOUNTS, ScheduleId
 
 from ..backoff import Backoff
 from ..bridge import Bridge
-from ..callback import CancelRequest
 from ..clock import Clock, SystemClock
-from ..delivery import Delivery
 from ..errors import Closed, InvalidRequest, ProviderError
-from ..events import ItemKind, ResultStatus, SyncProgress
+from ..events import ResultStatus
 from ..failure import frames_of
 from ..grouping import f9_runs, group_run
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
+from .alerts import AlertHook
+from .chores import Chores
 from .environment import Environment
-from .mail_items import obey, switched_off
-from .online import LinkNotice, LinkPhase, LinkState, OnlineState
+from .joining import join
+from .mail_items import wanted
+from .online import LinkState, OnlineState
 from .planning import following, sooner
 from .push import Push
 from .pushruns import Pushed
+from .runlog import RunLog
 from .schedule import BadSchedule, parse
 from .waking import Waking
 
@@ -92,8 +95,8 @@ class SyncManager:
 
     *retry_seconds*: after the first failure. *heard*: is told of each run that ended, on the manager's thread.
     *callback*: hears the events of every run. *environment*: tells what happens around it. *push*: let servers tell
-    of new mail, and poll those who do not (``push``); *pushed* is told of each run that came of it. *random* is for
-    tests.
+    of new mail, and poll those who do not (``push``); *pushed* is told of each run that came of it. *hooks*: are told
+    of alerts, whoever's run raised them. *log_to*: has a line for whatever happens. *random* is for tests.
     """
 
     def __init__(
@@ -108,6 +111,8 @@ class SyncManager:
         environment: Environment | None = None,
         push: bool = False,
         pushed: Callable[[Pushed], object] | None = None,
+        hooks: Sequence[AlertHook] = (),
+        log_to: RunLog | None = None,
         random: Random | None = None,
     ) -> None:
         if not 1 <= retry_seconds <= RETRY_SECONDS_MAX:
@@ -118,6 +123,7 @@ class SyncManager:
         self._backoff = Backoff(first_seconds=retry_seconds, last_seconds=RETRY_SECONDS_MAX)
         self._heard = heard
         self._callback = callback
+        self._log = log_to
         self._random = random if random is not None else Random()
         self._running: dict[ScheduleId, _Running] = {}
         self._by_group: dict[str, SyncHandle] = {}
@@ -125,19 +131,23 @@ class SyncManager:
         self._wake = threading.Event()
         self._stopping = False
         self._bridge = Bridge()
+        self._chores = Chores(store, provider, hooks, spawn=self._bridge.spawn, clock=self._clock, random=self._random)
         self._life = ExitStack()
         self._owner = self._life.enter_context(owning())
         self._thread: threading.Thread | None = None
-        self.link = OnlineState(provider, store.schedules, clock=self._clock)
+        self.link = OnlineState(provider, store.schedules, clock=self._clock, accounts=self._here)
         """Online or offline, for what starts by itself; kept."""
         self.environment = environment if environment is not None else Environment()
         """What happens around: facts told here start what they ask for, or hold it back."""
         self.environment.advise(self._wake.set)
         self._waking = Waking(self.environment, provider, self._woken, self._rests, self._clock)
-        self.push = Push(store, provider, clock=clock, heard=pushed, callback=callback, random=random) if push else None
+        self.push: Push | None = None
         """Who watches the servers; None: nobody does."""
-        if self.push is not None:
-            self.link.advise(self._turn_push)
+        if push:
+            self.push = Push(
+                store, provider, clock=clock, heard=pushed, callback=callback, log_to=log_to, random=random
+            )
+            self.link.advise(partial(self._waking.follow, self.push))
             if self.link.state is LinkState.OFFLINE:
                 self.push.rest()
 
@@ -166,6 +176,7 @@ class SyncManager:
             if self._stopping:
                 return
             self._stopping = True
+            self._chores.stop()
             handles = [one.handle for one in self._running.values()]
             self._waking.stop()
         self.environment.unadvise(self._wake.set)
@@ -204,7 +215,7 @@ class SyncManager:
             handle, new = self._start(chosen, Trigger.MANUAL, callback or self._callback)
             self._waking.wanted(handle)
         if callback is not None and not new:
-            self._join(handle, callback)
+            join(handle, callback, clock=self._clock, spawn=self._bridge.spawn)
         return handle
 
     def run_f9(self, *, callback: "ProgressCallback | None" = None) -> tuple[SyncHandle, ...]:
@@ -212,11 +223,20 @@ class SyncManager:
 
         *callback* hears every one of these runs. Raises InvalidRequest when there is none, and Closed.
         """
-        asked = SyncRequest(callback=callback or self._callback)
-        here = self._here()
         offline = self.link.state is LinkState.OFFLINE
-        runs = f9_runs(self._store.schedules.groups(), here, asked, offline=offline)
-        return tuple(self._provider.send_and_receive(one.request, send=one.send, receive=one.receive) for one in runs)
+        runs = f9_runs(self._store.schedules.groups(), self._here(), offline=offline)
+        hears = callback or self._callback
+        requests = [replace(one.request, callback=self.logged(hears, Trigger.MANUAL, one.group)) for one in runs]
+        return tuple(
+            self._provider.send_and_receive(request, send=one.send, receive=one.receive)
+            for request, one in zip(requests, runs, strict=True)
+        )
+
+    def logged(
+        self, callback: "ProgressCallback | None", trigger: Trigger, group: str | None = None
+    ) -> "ProgressCallback | None":
+        """Return what hears one request for *callback* and for the log."""
+        return self._log.follow(trigger=trigger.value, group=group, then=callback) if self._log else callback
 
     def step(self) -> float:
         """Do what is to do at this moment; return after how many seconds to look again. For hosts without a thread."""
@@ -233,18 +253,9 @@ class SyncManager:
                 if record is None:
                     break
                 self._begin(record, now)
+            if not self._stopping:
+                self._chores.step()
         return LOOK_SECONDS
-
-    def _turn_push(self, notice: LinkNotice) -> None:
-        """Let no line stand while it is offline."""
-        if self.push is None:
-            return
-        if notice.new is LinkState.OFFLINE and notice.phase is LinkPhase.CHANGING:
-            self.push.rest()
-        elif (
-            notice.new is LinkState.ONLINE and notice.phase is LinkPhase.CHANGED and not self.environment.conduct.paused
-        ):
-            self.push.look_again()
 
     # --- how -----------------------------------------------------------------------------------------------------
 
@@ -260,23 +271,7 @@ class SyncManager:
 
     def _here(self) -> list[AccountId]:
         """The accounts, less what people switched off."""
-        obey(self._store, self._provider)
-        here = [one.id for one in self._provider.accounts]
-        off = switched_off(self._store, here)
-        return [one for one in here if one not in off]
-
-    def _join(self, handle: SyncHandle, callback: "ProgressCallback") -> None:
-        """Let *callback* hear a run that somebody else began, from its first event on."""
-
-        def answer(event: SyncProgress, said: CancelRequest) -> None:
-            if said is CancelRequest.ALL:
-                handle.cancel()
-            else:
-                handle.cancel_item(event.account, event.folder, outbox=event.item is ItemKind.OUTBOX)
-
-        delivery = Delivery(callback, deliver=None, clock=self._clock, answer=answer)
-        backlog = handle.listen(delivery.ready.set)
-        self._bridge.spawn("delivery", lambda: delivery.run(backlog))
+        return list(wanted(self._store, self._provider))
 
     def _start(self, group: Group, trigger: Trigger, callback: "ProgressCallback | None") -> tuple[SyncHandle, bool]:
         """Return the handle of a run of *group*, and whether it is a new one."""
@@ -286,6 +281,7 @@ class SyncManager:
         flags = SyncFlags.ALL_DIRECTIONS
         if trigger is Trigger.SCHEDULED:
             flags |= SyncFlags.SYNC_BACKGROUND
+        callback = self.logged(callback, trigger, group.name)
         if trigger is not Trigger.MANUAL and self.environment.conduct.headers_only:
             group = replace(group, headers_only=True)
         asked = SyncRequest(flags=flags, callback=callback, trigger=trigger)
@@ -354,16 +350,18 @@ class SyncManager:
             retry = now + timedelta(seconds=self._backoff.delay(record.failures + 1, self._random))
         with self._still_ours():
             self._store.schedules.finish(record.id, owner=self._owner, outcome=outcome, next_run=coming, retry_at=retry)
+        ran = Ran(
+            schedule=record.id,
+            group=record.group,
+            began_at=began,
+            ended_at=now,
+            outcome=outcome,
+            next_run=coming,
+            retry_at=retry,
+        )
+        if self._log is not None:
+            self._log.ran(ran)
         if self._heard is not None:
-            ran = Ran(
-                schedule=record.id,
-                group=record.group,
-                began_at=began,
-                ended_at=now,
-                outcome=outcome,
-                next_run=coming,
-                retry_at=retry,
-            )
             try:
                 self._heard(ran)
             except Exception as error:  # a host's own: it costs what it heard, and no run
@@ -375,9 +373,8 @@ class SyncManager:
         for record in self._store.schedules.all():
             if record.running or not record.enabled:
                 continue
-            planned = sooner(record, now)
             latest = now + timedelta(seconds=self._backoff.longest(record.failures))
-            retry = latest if record.retry_at is not None and record.retry_at > latest else record.retry_at
+            planned, retry = sooner(record, now), None if record.retry_at is None else min(record.retry_at, latest)
             if (planned, retry) != (record.next_run, record.retry_at):
                 with self._still_ours():
                     self._store.schedules.reschedule(record.id, planned, retry_at=retry)

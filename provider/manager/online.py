@@ -8,13 +8,14 @@ long as the runs need to stop; whoever asks for another one meanwhile is told th
 import itertools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from store import StoreError
+from store.mail import AccountId
 
 from ..bridge import Bridge
 from ..clock import Clock, SystemClock
@@ -65,7 +66,10 @@ class ChangePending(Busy):
 
 
 class OnlineState:
-    """Whether the runs of *provider* start by themselves. Thread-safe. It begins as *kept* says, and is kept there."""
+    """Whether the runs of *provider* start by themselves. Thread-safe. It begins as *kept* says, and is kept there.
+
+    *accounts*: which may be started by themselves; None: all.
+    """
 
     def __init__(
         self,
@@ -73,9 +77,11 @@ class OnlineState:
         kept: "Schedules",
         *,
         clock: Clock | None = None,
+        accounts: Callable[[], Sequence[AccountId]] | None = None,
     ) -> None:
         self._provider = provider
         self._kept = kept
+        self._accounts = accounts
         self._clock = clock if clock is not None else SystemClock()
         self._lock = threading.Lock()
         self._state = LinkState.OFFLINE if kept.offline else LinkState.ONLINE
@@ -154,7 +160,10 @@ class OnlineState:
         try:
             if not self._kept.paused:
                 flags = SyncFlags.ALL_DIRECTIONS | SyncFlags.SYNC_BACKGROUND
-                self._provider.send_and_receive(SyncRequest(flags=flags, trigger=Trigger.CONNECT))
+                accounts = None if self._accounts is None else tuple(self._accounts())
+                if accounts is None or accounts:
+                    request = SyncRequest(flags=flags, accounts=accounts, trigger=Trigger.CONNECT)
+                    self._provider.send_and_receive(request)
         except Closed:
             log.info("The provider was closed while it went online.")
         except ProviderError as error:

@@ -28,7 +28,10 @@ from ..clock import Clock, SystemClock
 from ..errors import Closed, CommandRefused, ProviderError, TooManyConnections
 from ..failure import frames_of
 from ..sources.parking import ParkedLine, WatchableSource
+from .mail_items import wanted
+from .online import LinkNotice, LinkPhase, LinkState
 from .pushruns import Pushed, PushRuns
+from .runlog import RunLog
 from .watchlist import LINES_MAX, POLL_SECONDS, Standing, Watchlist
 
 if TYPE_CHECKING:
@@ -61,7 +64,8 @@ class Push:
     """Watches the accounts of a provider. ``start`` and ``stop``, or ``step`` for who has a thread of his own.
 
     *lines_max*: connections that are kept for watching, one an account. *poll_seconds*: how often the others are asked.
-    *heard*: is told of each run that ended, on this thread. *callback*: hears the events of every run.
+    *heard*: is told of each run that ended, on this thread. *callback*: hears the events of every run; *log_to* has a
+    line for them.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Push:
         poll_seconds: float = POLL_SECONDS,
         heard: Callable[[Pushed], object] | None = None,
         callback: "ProgressCallback | None" = None,
+        log_to: RunLog | None = None,
         random: Random | None = None,
     ) -> None:
         self._store, self._provider = store, provider
@@ -84,7 +89,7 @@ class Push:
         self._stops: dict[AccountId, Stop] = {}
         self.headers_only = False
         """Whether the runs bring no bodies: the link is metered, or slow."""
-        self._runs = PushRuns(provider, self._clock, heard=heard, callback=callback)
+        self._runs = PushRuns(provider, self._clock, heard=heard, callback=callback, log_to=log_to)
         self._come: queue.SimpleQueue[tuple[AccountId, Stop, ParkedLine | Exception]] = queue.SimpleQueue()
         self._bridge = Bridge()
         self._selector = selectors.DefaultSelector()
@@ -138,6 +143,13 @@ class Push:
         """
         self._resting = True
         self._wake()
+
+    def follow(self, notice: LinkNotice) -> None:
+        """Let no line stand while one works offline (``OnlineState.advise``)."""
+        if notice.new is LinkState.OFFLINE and notice.phase is LinkPhase.CHANGING:
+            self.rest()
+        elif notice.new is LinkState.ONLINE and notice.phase is LinkPhase.CHANGED:
+            self.look_again()
 
     def step(self, seconds: float = 0.0) -> None:
         """Do what is to do, and wait for servers *seconds* at most."""
@@ -250,8 +262,12 @@ class Push:
         if self._list.due(now) != now:
             return
         self._paused = self._store.schedules.paused
-        for account, whole in () if self._paused else self._list.to_run(now):
-            if not self._runs.start(account, whole=whole, headers_only=self.headers_only):
+        runs = [] if self._paused else self._list.to_run(now)
+        here = wanted(self._store, self._provider) if runs else ()
+        for account, whole in runs:
+            if account not in here:  # people switched it off: it is looked at again when it is due again
+                self._list.ran(account, ok=True, empty=True, now=now)
+            elif not self._runs.start(account, whole=whole, headers_only=self.headers_only):
                 self._list.ran(account, ok=False, empty=True, now=now)
 
     def _connect(self, account: AccountId, stop: Stop, now: float) -> None:

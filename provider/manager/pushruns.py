@@ -15,6 +15,7 @@ from ..events import Counts, ResultStatus
 from ..failure import frames_of
 from ..handle import SyncHandle
 from ..request import SyncFlags, SyncRequest, Trigger
+from .runlog import RunLog
 
 if TYPE_CHECKING:
     from ..callback import ProgressCallback
@@ -60,7 +61,7 @@ class _Run:
 
 
 class PushRuns:
-    """Starts runs and looks for their ends; one thread's. *heard*, *callback*: see ``push``."""
+    """Starts runs and looks for their ends; one thread's. *heard*, *callback*, *log_to*: see ``push``."""
 
     def __init__(
         self,
@@ -69,9 +70,10 @@ class PushRuns:
         *,
         heard: Callable[[Pushed], object] | None,
         callback: "ProgressCallback | None",
+        log_to: RunLog | None,
     ) -> None:
         self._provider, self._clock = provider, clock
-        self._heard, self._callback = heard, callback
+        self._heard, self._callback, self._log = heard, callback, log_to
         self._runs: dict[AccountId, _Run] = {}
 
     def __len__(self) -> int:
@@ -82,12 +84,16 @@ class PushRuns:
         more = SyncFlags.SYNC_BACKGROUND if whole else SyncFlags.SYNC_THESE_FOLDERS
         if headers_only:
             more |= SyncFlags.SYNC_GLOBAL_HEADERS
+        trigger = Trigger.SCHEDULED if whole else Trigger.PUSH
+        callback = self._callback
+        if self._log is not None:
+            callback = self._log.follow(trigger=trigger.value, then=callback)
         request = SyncRequest(
             flags=SyncFlags.ALL_DIRECTIONS | more,
             accounts=(account,),
             folders=() if whole else (INBOX,),
-            trigger=Trigger.SCHEDULED if whole else Trigger.PUSH,
-            callback=self._callback,
+            trigger=trigger,
+            callback=callback,
         )
         try:
             handle = self._provider.SynchronizeInBackground(request)

@@ -257,6 +257,8 @@ class Session:
             if step < before.step or step < 0 or (top is not None and step > top):
                 self.fault("The progress of an item ran backwards, or past its end.")
             step = max(before.step, step)
+            if top is not None and top < before.step:
+                top = before.step  # a total that is known late, and is less than what was done
             if top is not None:
                 step = min(step, top)
             if status is ItemStatus.SUCCEEDED and top is not None:
@@ -313,6 +315,8 @@ class Session:
 
     def _close(self, item: ItemId, status: ItemStatus) -> None:
         before = self._items[item].progress
+        if before.status.terminal:
+            return
         self._items[item].progress = ItemProgress(
             item=item, status=status, text=before.text, step=before.step, steps=before.steps
         )

@@ -19,6 +19,7 @@ from ..errors import InvalidRequest, ProviderError
 from ..failure import frames_of
 from ..request import Trigger
 from .environment import Environment
+from .online import LinkNotice, LinkState
 from .triggers import Answer, Fact, Happening, answer
 
 if TYPE_CHECKING:
@@ -99,6 +100,11 @@ class Waking:
             push.rest()
         elif online:
             push.look_again()
+
+    def follow(self, push: "Push", notice: LinkNotice) -> None:
+        """Let *push* go online and offline, unless the surroundings hold it back anyhow."""
+        if notice.new is LinkState.OFFLINE or not self._environment.conduct.paused:
+            push.follow(notice)
 
     def wanted(self, handle: "SyncHandle") -> None:
         """A person waits for *handle* now: it goes on, whatever the surroundings are."""

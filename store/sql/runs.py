@@ -22,12 +22,13 @@ from .statements import names, p, sql
 from .values import storable
 from .writing import Writing
 
-__all__ = ["finish", "open_accounts", "recent", "require", "start"]
+__all__ = ["finish", "note", "open_accounts", "recent", "require", "start"]
 
 _t = table(RunRow)
 _COLUMNS = "id account_id trigger flags owner started_at expires_at finished_at status counts errors lane"
+_AT = "phase done total"
 _NEW = "account_id trigger flags owner started_at expires_at lease_seconds lane"
-_read = select(*(_t.c[name] for name in _COLUMNS.split()))
+_read = select(*(_t.c[name] for name in f"{_COLUMNS} {_AT}".split()))
 _SECOND = 1_000_000
 
 RECENT = sql(_read.order_by(_t.c.id.desc()).limit(p("rows")), "rows")
@@ -45,6 +46,7 @@ LEASE = sql(
 )
 START = sql(insert(_t).values(**names(_NEW)), _NEW)
 RENEW = sql(update(_t).where(_t.c.id == p("run")).values(**names("expires_at")), "expires_at run")
+NOTE = sql(update(_t).where(_t.c.id == p("run")).values(**names(_AT)), f"{_AT} run")
 FINISH = sql(
     update(_t).where(_t.c.id == p("run")).values(**names("finished_at status counts errors")),
     "finished_at status counts errors run",
@@ -105,6 +107,11 @@ def require(work: Writing, run: RunId, *, renew: bool = False) -> int:
     return int(account)
 
 
+def note(work: Writing, run: RunId, phase: str, done: int, total: int) -> None:
+    """Write where a run is, beside what else is written."""
+    work.connection.execute(NOTE, (storable(phase), done, total, run))
+
+
 def finish(work: Writing, run: RunId, status: str, counts: Mapping[str, int], errors: Sequence[RunError]) -> bool:
     """Close a run, which gives the lease back; False when it was closed already."""
     if work.connection.execute(LEASE, (run,)).fetchone() is None:
@@ -120,7 +127,8 @@ def open_accounts(connection: sqlite3.Connection) -> set[int]:
 
 
 def _run(row: tuple[Any, ...], accounts: dict[int, AccountId]) -> Run:
-    id_, account, trigger, flags, owner, started_at, expires_at, finished_at, status, counts, errors, lane = row
+    id_, account, trigger, flags, owner, started_at, expires_at, finished_at, status, counts, errors, lane, *at = row
+    phase, done, total = at
     return Run(
         id=RunId(id_),
         account=accounts[account],
@@ -134,6 +142,9 @@ def _run(row: tuple[Any, ...], accounts: dict[int, AccountId]) -> Run:
         lane=lane,
         counts=json.loads(counts),
         errors=tuple(RunError(**error) for error in json.loads(errors)),
+        phase=phase,
+        done=done,
+        total=total or None,
     )
 
 

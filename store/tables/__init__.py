@@ -1,6 +1,7 @@
 """The schema, declared once: SQLModel classes, one concept a file, no queries. See ``base`` for the rules."""
 
 from .accounts import AccountRow
+from .alerts import AlertRow
 from .base import ASSUMED, DATELESS, OWN, REFUTED, StoreTable, table
 from .blobs import BlobRow, ChunkRow, PartialRow
 from .conflicts import ConflictRow
@@ -24,6 +25,7 @@ __all__ = [
     "OWN",
     "REFUTED",
     "AccountRow",
+    "AlertRow",
     "BlobRow",
     "ChunkRow",
     "ConflictRow",

@@ -30,3 +30,6 @@ class RunRow(StoreTable, table=True):
     counts: str = words("JSON object of counts", "{}")
     errors: str = words("JSON list of errors", "[]")
     lane: str = words("bulk: a synchronization; quick: single messages beside it", "bulk")
+    phase: str = words("label of the phase it was in at its last commit; empty: it began")
+    done: int = integer("messages done by then")
+    total: int = integer("messages it was about by then; 0: not known")

@@ -50,10 +50,10 @@ class Desk:
 
 
 @contextmanager
-def desk(path: Path, play: Play | None = None, clock: ManualClock | None = None) -> Iterator[Desk]:
+def desk(path: Path, play: Play | None = None, clock: ManualClock | None = None, **more: Any) -> Iterator[Desk]:
     play, clock, ran = play or Play(), clock or ManualClock(), list[Ran]()
     with open_store(path / "mail.db") as store, provider(play, ALICE, BOB, store=store) as dock:
-        manager = SyncManager(store, dock, clock=clock, heard=ran.append, random=Random(1))
+        manager = SyncManager(store, dock, clock=clock, heard=ran.append, random=Random(1), **more)
         try:
             yield Desk(store, clock, manager, play, ran)
         finally:

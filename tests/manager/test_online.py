@@ -23,6 +23,8 @@ from provider.manager import (
     next_run,
     parse,
 )
+from provider.manager.book import Kept
+from provider.manager.mail_items import MAIL, StoreBook, account_item
 from provider.testing import ManualClock
 from provider.turn import AccountOutcome
 from store import MailStore, open_store
@@ -102,6 +104,17 @@ def test_a_second_request_meanwhile_is_pending_and_a_sink_that_raises_costs_noth
         let_go.set()
         assert change.wait(GUARD_SECONDS)
         assert (one.link.changing, one.link.state, phases) == (False, OFFLINE, PHASES)
+
+
+def test_coming_back_leaves_out_an_account_that_people_switched_off(tmp_path: Path) -> None:
+    play = Play()
+    with house(tmp_path, play) as one:
+        StoreBook(one.store).keep(MAIL, account_item(ALICE), Kept(enabled=False))
+        one.link.set_state(OFFLINE, wait=GUARD_SECONDS)
+        one.link.set_state(ONLINE, wait=GUARD_SECONDS)
+        for handle in one.dock.running:
+            handle.wait(GUARD_SECONDS)
+        assert play.runs == ["bob"]
 
 
 def test_going_offline_cancels_what_runs_and_coming_back_does_everything_once(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ import pytest
 from provider import Account, MailStoreProvider, Password, Security
 from provider.errors import LimitExceeded
 from provider.events import ItemStatus
+from provider.manager.book import Kept
+from provider.manager.mail_items import MAIL, StoreBook, account_item
 from provider.manager.push import Push
 from provider.manager.pushruns import Pushed
 from provider.manager.watchlist import POLL_FIRST_SECONDS, POLL_SECONDS, REFUSED_SECONDS
@@ -266,6 +268,16 @@ def test_a_run_that_is_under_way_is_followed_by_one_more(tmp_path: Path) -> None
         one.settle(1)
         one.after(1)
         one.settle(2)
+
+
+def test_an_account_that_people_switched_off_is_not_started(tmp_path: Path) -> None:
+    with served(PARKED) as server, scene(tmp_path) as one:
+        StoreBook(one.store).keep(MAIL, account_item(A), Kept(enabled=False))
+        one.add(server)
+        one.until(lambda: one.push._list.all and one.push._list.all[A].failures)
+        one.after(POLL_FIRST_SECONDS * 2)
+        one.until(lambda: not one.push._list.all[A].running)
+        assert one.play.runs == []
 
 
 def test_a_run_that_needs_the_place_gets_it(tmp_path: Path) -> None:

@@ -245,19 +245,19 @@ def keys_of(store: MailStore, path: str, account: AccountId = ME) -> list[int]:
 def rows_outside_runs(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """Dump every row of every table of the store's file, but for how runs went and the cursors' time of the last look.
 
-    How they went: `runs`, and `eventlog`, where a run that meets nothing any more clears what was told before.
+    How they went: `runs`, and `eventlog` and `alerts`, where a run that meets nothing any more clears what was told.
     """
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         dump: dict[str, list[tuple[object, ...]]] = {}
-        for table in sorted(set(tables) - {"runs", "eventlog"}):
+        for table in sorted(set(tables) - {"runs", "eventlog", "alerts"}):
             told = connection.execute(f'SELECT rowid AS "row", * FROM "{table}" ORDER BY rowid')  # noqa: S608
             columns = [column[0] for column in told.description]
             rows = [dict(zip(columns, row, strict=True)) for row in told]
             if table == "cursors":
                 rows = [{name: value for name, value in row.items() if name != "checked_at"} for row in rows]
             if table == "sqlite_sequence":  # SQLite's own: the last id of each table, that of runs included
-                rows = [row for row in rows if row["name"] not in ("runs", "eventlog")]
+                rows = [row for row in rows if row["name"] not in ("runs", "eventlog", "alerts")]
             dump[table] = [tuple(row.values()) for row in rows]
         return dump
 

@@ -79,4 +79,13 @@ def test_a_run_purges_what_was_removed_a_week_ago_and_nothing_younger(tmp_path: 
         now[0] += 0.2 * 86_400
         synchronize(dock)
         assert tombstones() == 0
+        server.expunge("INBOX", server.messages("INBOX")[0].uid)
+        synchronize(dock)
+        now[0] += 1.9 * 3_600
+        server.expunge("INBOX", server.messages("INBOX")[0].uid)
+        synchronize(dock)
+        for hours, left in ((7 * 24 - 1.8, 1), (1.9, 1), (1.2, 0)):  # three hours after the last time, and not before
+            now[0] += hours * 3_600
+            synchronize(dock)
+            assert tombstones() == left
         assert store.check(full=True).ok

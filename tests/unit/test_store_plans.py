@@ -28,7 +28,7 @@ from store.mail import FolderId, FolderPath, Uid
 from .store_kit import ACCOUNT, EPOCH, Inbox, listed, new, raw_mail
 
 LARGE_TABLES = ("messages", "headers", "blobs", "chunks", "tombstones", "partials", "troubles", "operations")
-LARGE_TABLES += ("submissions", "recipients", "eventlog")
+LARGE_TABLES += ("submissions", "recipients", "eventlog", "alerts")
 INBOX = FolderId(1)
 LETTER = b"From: me@example.org\nTo: you@example.org\n\nHi\n"
 PAGE = PageKey(10**15, 10**6)
@@ -197,6 +197,7 @@ def test_changing_and_settling_scan_no_table(store: MailStore) -> None:
         tx.settle.refuse(ids, "no")
         tx.add_folder(ACCOUNT, listed("New"))
         tx.update_folder(INBOX, listed("INBOX"))
+    store.clean_due()
     store.purge()
     assert len(seen) > 50
     assert scans(store, [one for one in seen if "DISTINCT partials" not in one]) == []  # as many as runs had half
@@ -288,9 +289,13 @@ def test_the_event_log_scans_no_table(store: MailStore) -> None:
     error = RunError(kind="login-refused", text="no")
     store.eventlog.record(ACCOUNT, [error])
     store.eventlog.record(ACCOUNT, [error])
+    claimed = store.alerts.claim(datetime.now(UTC), {"command"}, seconds=9)
+    assert claimed is not None
+    store.alerts.told(claimed[0], {"command"}, again_at=None)
     store.eventlog.record(ACCOUNT, [], succeeded=[None], whole=True)
     store.eventlog.entries()
     store.eventlog.counts(ACCOUNT)
     store.eventlog.remove([LogId(1)])
+    store.alerts.entries(open=True)
     # Its rows of one account are at most 500: what is over goes first is a sort of those.
     assert scans(store, [one for one in seen if "ORDER BY eventlog.cleared_at IS NULL" not in one]) == []
