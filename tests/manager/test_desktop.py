@@ -1,5 +1,6 @@
 """NetworkManager, UPower and logind, on a real bus: what they say becomes facts, and nobody else's word counts."""
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,9 @@ from provider.manager.triggers import Fact, Happening, Link, Power
 from provider.request import SyncFlags, Trigger
 from store import open_store
 from tests.contract.playing import ALICE, Play, provider, walk
+from tests.scenarios.cli_rig import Cli, message, spawned
 from tests.servers.desktop_bus import LOGIN, NETWORK, POWER, DesktopBus, until
+from tests.servers.fakeimap import FakeImap
 from tests.servers.require import require_desktop_bus
 
 NM = ("/org/freedesktop/NetworkManager", NETWORK, "org.freedesktop.NetworkManager")
@@ -82,7 +85,10 @@ def test_what_nobody_knows_any_more_is_held_against_nobody() -> None:
 NAMES = ("State", "Connectivity", "Metered", "PrimaryConnectionType", "OnBattery", "Percentage", "IsPresent", "Type")
 VALUES = st.dictionaries(
     st.sampled_from((*NAMES, "IdleHint", "LockedHint", "PreparingForSleep")),
-    st.none() | st.booleans() | st.integers(-1, 100) | st.floats() | st.text(max_size=3) | st.lists(st.booleans()),
+    st.sampled_from(
+        (None, True, False, -1, 0, 1, 2, 3, 4, 20, 60, 70, 2**64, 50.0, math.nan, math.inf, "", "gsm", [1])
+    ),
+    max_size=6,
 )
 LOOKS = st.builds(
     Look, network=VALUES, power=VALUES, battery=VALUES, login=VALUES, session=VALUES, sessions=st.none() | st.just(1)
@@ -275,3 +281,24 @@ def test_a_desktop_wakes_the_manager_and_a_metered_link_brings_headers(bus: Desk
     ):
         until(lambda: asked)
     assert asked == [(Trigger.CONNECT, True)]
+
+
+def test_a_daemon_listens_to_the_desktop(
+    bus: DesktopBus,
+    fake_imap: FakeImap,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bus.start(NETWORK)
+    fake_imap.append("INBOX", message(1))
+    maildock = Cli(tmp_path / "home", capsys, monkeypatch, fake_imap.password)
+    maildock.add(fake_imap.port)
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
+    process = spawned(maildock.home, "daemon", "--desktop", "--no-push", password=fake_imap.password)
+    try:
+        until(lambda: any(row["ended"] for row in maildock("history", "--json").rows))
+    finally:
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, [row["trigger"] for row in maildock("history", "--json").rows]) == (0, ["connect"]), err

@@ -305,3 +305,19 @@ def test_a_mark_that_others_made_too_on_what_they_moved_is_done(world: World) ->
         world.move_here(0, 0, 1)
         world.mark_there(0, 2, True)
         world.come_to_rest()
+
+
+@on(Profile.BARE)
+def test_what_looks_for_its_place_is_not_another_one_of_the_same_message_id(world: World) -> None:
+    with world:
+        world.append_there(0, 0, 0)
+        world.append_there(1, 1, 1)
+        world.append_there(2, 2, 2)
+        world.sync(1)
+        world.append_here(0, 1, 2, 5)
+        world.copy_here(1, 2, 1)
+        world.sync(1)
+        world.renumber(7)
+        world.sync_killed(0, 1324, False)
+        world.move_here(0, 6, 6)
+        world.come_to_rest()
