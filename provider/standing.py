@@ -157,7 +157,10 @@ def stand(
     )
 
 
+_ENDED = {"canceled": "It was stopped before its end.", "lost": "Its process ended before it did."}
+
+
 def failures(run: "Run") -> list[str]:
     """Return what went wrong in *run*, the first first; empty when it did what it was asked for."""
     told = [error.text for error in run.errors if error.severity == "error"]
-    return told or ([f"The run ended as {run.status}."] if run.status != "succeeded" else [])
+    return told or ([_ENDED.get(run.status, f"The run ended as {run.status}.")] if run.status != "succeeded" else [])

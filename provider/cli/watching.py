@@ -11,7 +11,7 @@ from .output import moment, one_line, put, put_json
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["HEADS", "RIGHT", "cells_of", "changed", "watching"]
+__all__ = ["HEADS", "RIGHT", "cells_of", "changed", "drawn", "watching"]
 
 Row = dict[str, object]
 LOOK_SECONDS = 1.0
@@ -80,21 +80,24 @@ def _live(rows: Callable[[], list[Row]]) -> None:
 
     with Live(auto_refresh=False) as live:
         while True:
-            live.update(_drawn(rows()), refresh=True)
+            live.update(drawn(rows()), refresh=True)
             time.sleep(LOOK_SECONDS)
 
 
-def _drawn(rows: Sequence[Row]) -> "Table":
+def drawn(rows: Sequence[Row]) -> "Table":
+    """Return the table of *rows* for a terminal."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False)
     for at, head in enumerate(HEADS):
-        drawn.add_column(head, justify="right" if at in RIGHT else "left", overflow="ellipsis", no_wrap=True)
+        # The last one, an error's text, gives way before a figure does: only what may wrap is made narrower first.
+        last = at == len(HEADS) - 1
+        shown.add_column(head, justify="right" if at in RIGHT else "left", overflow="ellipsis", no_wrap=not last)
     for row in rows:
-        drawn.add_row(*map(Text, cells_of(row)))
-    return drawn
+        shown.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells_of(row)))
+    return shown
 
 
 def _own(row: Row) -> Row:

@@ -53,6 +53,11 @@ def test_each_end_of_a_run_has_its_code() -> None:
     assert codes(run(2, "succeeded", REFUSED), run(1)) == (6707, DEGRADED)
 
 
+def test_a_run_that_was_cut_off_says_how_in_words() -> None:
+    assert stand([run(1, "canceled")], LATER).last_error == "It was stopped before its end."
+    assert stand([run(1, "lost")], LATER).last_error == "Its process ended before it did."
+
+
 def test_what_runs_is_running_as_long_as_its_lease_holds() -> None:
     assert codes(run(2, ""), run(1), now=BEGIN + timedelta(minutes=2)) == (6701, HEALTHY)
     assert codes(run(2, ""), run(1)) == (6702, HEALTHY)
