@@ -177,12 +177,17 @@ class SyncManager:
             self.push.stop()
         for handle in handles:
             handle.cancel()
+        deadline = self._clock.monotonic() + STOP_SECONDS
         for handle in handles:
-            handle.done_event.wait(STOP_SECONDS)
+            handle.done_event.wait(max(0.0, deadline - self._clock.monotonic()))
         self._bridge.join(STOP_SECONDS)
         with self._lock:
-            for id_ in list(self._running):
-                self._release(id_)
+            try:
+                self._collect()  # what ended at the last moment did run
+                for id_ in list(self._running):
+                    self._release(id_)
+            except StoreError as error:
+                log.warning("A schedule could not be given back (%s); whoever is next takes it over.", error.kind.value)
             self._running.clear()
         self._life.close()
 
@@ -317,12 +322,17 @@ class SyncManager:
         for id_, one in list(self._running.items()):
             result = one.handle.result
             if result is not None:
-                del self._running[id_]
+                if self._running.pop(id_, None) is None:
+                    continue  # who heard of the one before it stopped us
                 if result.status is ResultStatus.CANCELED and self._stopping:
                     self._release(id_)
                     continue
                 failed = result.status in (ResultStatus.FAILED, ResultStatus.COMPLETE_WITH_ERRORS)
-                self._finish(one.record, one.began_at, result.status.value, failed=failed)
+                try:
+                    self._finish(one.record, one.began_at, result.status.value, failed=failed)
+                except StoreError:
+                    self._running[id_] = one  # it did run: that is written down at the next look
+                    raise
             elif self._clock.monotonic() - one.renewed >= RENEW_SECONDS:
                 one.renewed = self._clock.monotonic()
                 with self._still_ours():
