@@ -237,6 +237,7 @@ class SyncManager:
     def step(self) -> float:
         """Do what is to do at this moment; return after how many seconds to look again. For hosts without a thread."""
         with self._lock:
+            self.link.look()
             self._collect()
             self._repair()
             while not self._stopping:
@@ -255,8 +256,8 @@ class SyncManager:
         while not self._stopping:
             try:
                 seconds = self.step()
-            except StoreError as error:
-                log.warning("The manager could not read or write its schedules (%s); it tries again.", error.kind.value)
+            except Exception as error:  # the store, or what nobody foresaw: one that only looks alive would be worse
+                log.warning("The manager met %s, and tries again.\n%s", type(error).__name__, frames_of(error))
                 seconds = LOOK_SECONDS
             self._wake.wait(seconds)
             self._wake.clear()

@@ -1,5 +1,6 @@
 """A manager in trouble: a store that fails for a moment, an end at a bad moment: nothing lost, nothing doubled."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,25 @@ def test_a_store_that_is_busy_at_the_end_of_a_run_does_not_make_it_run_again(
             one.manager.step()
         one.after(5 * MINUTE)
         assert ([ran.outcome for ran in one.ran], sorted(one.play.runs)) == (["complete"], [ALICE, BOB])
+
+
+def test_what_nobody_foresaw_does_not_end_the_managers_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    met = threading.Event()
+    with desk(tmp_path) as one:
+        one.add("every 15 min jitter 0 min")
+        claim = one.store.schedules.claim
+
+        def fails_once(*args: Any, **named: Any) -> Any:
+            if not met.is_set():
+                met.set()
+                raise RuntimeError("can't start new thread")
+            return claim(*args, **named)
+
+        one.clock.advance(15 * MINUTE)
+        monkeypatch.setattr(one.store.schedules, "claim", fails_once)
+        one.manager.start()
+        for _ in range(100):
+            if one.ran:
+                break
+            threading.Event().wait(0.05)
+        assert met.is_set() and [ran.outcome for ran in one.ran] == ["complete"]
