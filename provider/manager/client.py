@@ -34,7 +34,7 @@ from .wire import (
     underway_of,
 )
 
-__all__ = ["DaemonGone", "RemoteDesk", "RemoteHandle", "daemon_of"]
+__all__ = ["DaemonGone", "RemoteDesk", "RemoteHandle", "asked", "daemon_of"]
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 15.0
@@ -76,7 +76,7 @@ class RemoteDesk:
     def running(self) -> tuple[Underway, ...]:
         """Return every request that is not over, oldest first."""
         with self.connected() as (connection, lines):
-            runs = _told(connection, lines, {"ask": "running"})[0]["runs"]
+            runs = asked(connection, lines, {"ask": "running"})[0]["runs"]
             return tuple(map(underway_of, runs if isinstance(runs, list) else ()))
 
     def start(
@@ -88,36 +88,36 @@ class RemoteDesk:
         group: str | None = None,
     ) -> "RemoteHandle":
         """Let the daemon send and receive; ``request.callback`` is called here, ``request.resolver`` does not count."""
-        asked = {"request": request_facts(request), "send": send, "receive": receive, "group": group}
+        wanted = {"request": request_facts(request), "send": send, "receive": receive, "group": group}
         with self.connected() as (connection, lines):
-            began, rest = _told(connection, lines, {"ask": "start", **asked})
+            began, rest = asked(connection, lines, {"ask": "start", **wanted})
             run_id = integer_in(began, "run_id")
             return RemoteHandle(connection.dup(), lines, rest, run_id, request)
 
     def cancel(self, run_id: int) -> bool:
         """Ask a run to stop."""
-        return self._ask("cancel", run_id=run_id)["found"] is True
+        return self.ask("cancel", run_id=run_id)["found"] is True
 
     def cancel_item(self, run_id: int, account: AccountId, folder: str | None = None, *, outbox: bool = False) -> bool:
         """Ask one item of a run to stop; the others go on."""
-        said = self._ask("cancel-item", run_id=run_id, account=account, folder=folder, outbox=outbox)
+        said = self.ask("cancel-item", run_id=run_id, account=account, folder=folder, outbox=outbox)
         return said["found"] is True
 
     def pause(self, run_id: int | None = None) -> bool:
         """Let a run wait; without a number: let nothing start by itself until ``resume``."""
-        return self._ask("pause", run_id=run_id)["found"] is True
+        return self.ask("pause", run_id=run_id)["found"] is True
 
     def resume(self, run_id: int | None = None) -> bool:
         """Take ``pause`` back."""
-        return self._ask("resume", run_id=run_id)["found"] is True
+        return self.ask("resume", run_id=run_id)["found"] is True
 
     def link(self) -> LinkState:
         """Return whether what starts by itself works online."""
-        return LinkState[str(self._ask("link")["state"])]
+        return LinkState[str(self.ask("link")["state"])]
 
     def set_link(self, new: LinkState) -> None:
         """Go online or offline, and wait ten seconds at most for the end. Raises Busy while another change goes on."""
-        self._ask("set-link", state=new.name)
+        self.ask("set-link", state=new.name)
 
     def wait_gone(self, timeout: float) -> None:
         """Wait at most *timeout* seconds until the process that answered is over: then it holds no account any more."""
@@ -126,9 +126,10 @@ class RemoteDesk:
         while self.pid is not None and not process_is_gone(self.pid) and SystemClock().monotonic() < deadline:
             pause.wait(LOOK_SECONDS)
 
-    def _ask(self, what: str, **facts: object) -> dict[str, object]:
+    def ask(self, what: str, **facts: object) -> dict[str, object]:
+        """Ask a question that has an answer of one line."""
         with self.connected() as (connection, lines):
-            return _told(connection, lines, {"ask": what, **facts})[0]
+            return asked(connection, lines, {"ask": what, **facts})[0]
 
     @contextmanager
     def connected(self) -> Iterator[tuple[socket.socket, Lines]]:
@@ -153,13 +154,13 @@ class RemoteDesk:
                 raise DaemonGone("The daemon ended, or does not answer any more.") from error
 
 
-def _told(
-    connection: socket.socket, lines: Lines, asked: dict[str, object]
+def asked(
+    connection: socket.socket, lines: Lines, question: dict[str, object]
 ) -> tuple[dict[str, object], list[dict[str, object]]]:
     """Ask; return the first line of the answer, and those that came with it. Raises _Refused, OSError and more."""
     connection.settimeout(ANSWER_SECONDS)
     with suppress(BrokenPipeError):  # turned away before it was asked: the reason waits to be read
-        connection.sendall(encoded({"maildock": PROTOCOL, **asked}))
+        connection.sendall(encoded({"maildock": PROTOCOL, **question}))
     while octets := connection.recv(READ_OCTETS):
         came = list(lines.feed(octets))
         if came:
