@@ -12,6 +12,8 @@ from .exits import Trouble
 from .output import hint, one_line
 
 if TYPE_CHECKING:
+    from store import MailStore
+
     from .. import MailStoreProvider
 
 __all__ = ["AccountsWatch"]
@@ -23,18 +25,22 @@ class AccountsWatch:
     """Called now and then, it keeps *provider* as the file *path* says; *entries* is what it was made with.
 
     Thread-safe. A file that cannot be understood changes nothing, and is said once. What is new or was changed is
-    synchronized at once (trigger: settings), unless the schedules are paused.
+    synchronized at once (trigger: settings), where things start by themselves: not while *store* says that they are
+    paused, that one works offline, or that people switched the account off.
     """
 
-    def __init__(self, path: Path, provider: "MailStoreProvider", entries: tuple[AccountEntry, ...]) -> None:
+    def __init__(
+        self, path: Path, store: "MailStore", provider: "MailStoreProvider", entries: tuple[AccountEntry, ...]
+    ) -> None:
         self._path = path
+        self._store = store
         self._provider = provider
         self._entries = {entry.name: entry for entry in entries}
         self._lock = threading.Lock()
         self._seen: _Signature = None
 
-    def __call__(self, *, paused: bool = True) -> None:
-        """Look, and take up what is different. *paused*: without a synchronization of it."""
+    def __call__(self, *, starts: bool = False) -> None:
+        """Look, and take up what is different. *starts*: synchronize it, too."""
         with self._lock:
             signature = self._signature()
             if signature == self._seen:
@@ -55,12 +61,24 @@ class AccountsWatch:
                 self._provider.add_account(accounts[name])
         if gone or other:
             hint(f"maildock: accounts changed: {one_line(', '.join(gone + other))}.")
-        if other and not paused:
-            from .. import SyncFlags, SyncRequest, Trigger
+        if other and starts:
+            self._start(other)
 
-            flags = SyncFlags.ALL_DIRECTIONS | SyncFlags.SYNC_BACKGROUND
-            ids = tuple(map(AccountId, other))
-            self._provider.send_and_receive(SyncRequest(flags=flags, accounts=ids, trigger=Trigger.SETTINGS))
+    def _start(self, names: list[str]) -> None:
+        from store import StoreError
+
+        from .. import ProviderError, SyncFlags, SyncRequest, Trigger
+        from ..manager.mail_items import wanted
+
+        flags = SyncFlags.ALL_DIRECTIONS | SyncFlags.SYNC_BACKGROUND
+        try:
+            if self._store.schedules.paused or self._store.schedules.offline:
+                return
+            ids = tuple(one for one in wanted(self._store, self._provider) if one in names)
+            if ids:
+                self._provider.send_and_receive(SyncRequest(flags=flags, accounts=ids, trigger=Trigger.SETTINGS))
+        except (StoreError, ProviderError) as error:  # they are here all the same: a schedule brings them
+            hint(f"maildock: what changed could not be synchronized at once ({error.kind.value}).")
 
     def _signature(self) -> _Signature:
         try:

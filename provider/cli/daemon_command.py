@@ -18,8 +18,8 @@ from .session import chosen_accounts, home_of, opened
 from .surroundings import BatteryMin, Desktop, MeteredHeaders, surroundings
 
 if TYPE_CHECKING:
-    from ..manager.manager import Ran
     from ..manager.pushruns import Pushed
+    from ..manager.ran import Ran
 
 __all__ = ["daemon"]
 
@@ -93,14 +93,14 @@ def daemon(
                 log_to=run_log,
             )
             life.callback(manager.stop)
-            watch = AccountsWatch(home.accounts_path, provider, entries)
+            watch = AccountsWatch(home.accounts_path, store, provider, entries)
             # It begins when nobody else answers for the store; who asks is told of the end before the runs are.
             handlers = LocalHandlers(life.enter_context(center_of(store, provider)))
             life.enter_context(answering(LocalDesk(provider, manager), store, watch, handlers))
             manager.start()
             hint(f"maildock: {len(store.schedules.all())} schedules{', and push' if push else ''}. Ctrl-C ends.")
             while not ended.wait(WAIT_SECONDS):
-                watch(paused=store.schedules.paused or store.schedules.offline)
+                watch(starts=True)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

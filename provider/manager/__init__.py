@@ -28,11 +28,12 @@ from .handler import (
 )
 from .mail_handler import MailHandler
 from .mail_items import MAIL, StoreBook
-from .manager import Ran, SyncManager
+from .manager import SyncManager
 from .masks import HandlerCan, HandlerPolicy, HandlerRule, ItemCan, ItemPolicy, ItemRule, Offer, Verb
 from .notices import Notice, Notices, Subject
 from .online import ChangePending, LinkNotice, LinkPhase, LinkState, OnlineState
 from .progress import ItemProgress, Patience, SessionResult, SessionState
+from .ran import Ran
 from .registry import HandlerRegistry
 from .reporting import Prompter, PromptRefused
 from .runlog import RunLog

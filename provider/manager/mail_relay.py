@@ -45,7 +45,9 @@ class Relay:
         self.over = False
         self._session, self._look, self._items = session, look, look()
         self._open = set(mine)
-        places = [self._items.places[one] for one in self._open if one in self._items.places]
+        self._places = dict(self._items.places)
+        """Where each item is or, when its account or its folder went meanwhile, was."""
+        places = [self._places[one] for one in self._open if one in self._places]
         self._whole = {one.account for one in places if one == Place(account=one.account)}
         self._missing: set[tuple[AccountId, str | None, bool]] = set()
         self._ended: set[ItemId] = set()
@@ -95,7 +97,9 @@ class Relay:
             self._stop(item)
 
     def _stop(self, item: ItemId) -> None:
-        place = self._items.places[item]
+        place = self._places.get(item)
+        if place is None:
+            return
         folder = None if place.folder is None else str(place.folder)
         self.handle.cancel_item(place.account, folder, outbox=place.outbox)
         if any((one.account, one.folder) == (place.account, folder) for one in self.handle.items):
@@ -106,6 +110,7 @@ class Relay:
         found = self._items.id_of(*place)
         if found is None and place not in self._missing:
             self._items = self._look()
+            self._places |= self._items.places
             found = self._items.id_of(*place)
             if found is None:
                 self._missing.add(place)
@@ -130,12 +135,13 @@ class Relay:
         self.over = True
         ends = {(one.account, one.folder, one.item is ItemKind.OUTBOX): one.status for one in result.items}
         for item in self._open:
-            place = self._items.places[item]
-            folder = None if place.folder is None else str(place.folder)
-            status = ends.get((place.account, folder, place.outbox))
-            if status is None and not place.outbox:
-                # A folder in which nothing can have changed is not visited: it stands as its account does.
-                status = ends.get((place.account, None, False))
+            status = None
+            if (place := self._places.get(item)) is not None:
+                folder = None if place.folder is None else str(place.folder)
+                status = ends.get((place.account, folder, place.outbox))
+                if status is None and not place.outbox:
+                    # A folder in which nothing can have changed is not visited: it stands as its account does.
+                    status = ends.get((place.account, None, False))
             if status is None or not status.terminal:
                 status = _ENDS[result.status]
             self._session.progress(item, status)

@@ -42,6 +42,7 @@ from .online import LinkState, OnlineState
 from .planning import following, sooner
 from .push import Push
 from .pushruns import Pushed
+from .ran import Ran
 from .runlog import RunLog
 from .schedule import BadSchedule, parse
 from .waking import Waking
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from ..callback import ProgressCallback
     from ..entry import MailStoreProvider
 
-__all__ = ["Ran", "SyncManager"]
+__all__ = ["SyncManager"]
 
 log = logging.getLogger(__name__)
 
@@ -66,20 +67,6 @@ LOOK_SECONDS = 1.0
 STOP_SECONDS = 3.0
 BUSY, NOBODY, BAD = "skipped: it runs already", "skipped: none of its accounts is here", "not started: "
 OTHER_LINK = {LinkState.OFFLINE: "skipped: offline", LinkState.ONLINE: "skipped: online"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
-    """One run of a schedule that is over, or was not started."""
-
-    schedule: ScheduleId
-    group: str
-    began_at: datetime
-    ended_at: datetime
-    outcome: str
-    """ResultStatus value, or why nothing was started."""
-    next_run: datetime | None
-    retry_at: datetime | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -185,12 +172,17 @@ class SyncManager:
             self.push.stop()
         for handle in handles:
             handle.cancel()
+        deadline = self._clock.monotonic() + STOP_SECONDS
         for handle in handles:
-            handle.done_event.wait(STOP_SECONDS)
+            handle.done_event.wait(max(0.0, deadline - self._clock.monotonic()))
         self._bridge.join(STOP_SECONDS)
         with self._lock:
-            for id_ in list(self._running):
-                self._release(id_)
+            try:
+                self._collect()  # what ended at the last moment did run
+                for id_ in list(self._running):
+                    self._release(id_)
+            except StoreError as error:
+                log.warning("A schedule could not be given back (%s); whoever is next takes it over.", error.kind.value)
             self._running.clear()
         self._life.close()
 
@@ -241,6 +233,7 @@ class SyncManager:
     def step(self) -> float:
         """Do what is to do at this moment; return after how many seconds to look again. For hosts without a thread."""
         with self._lock:
+            self.link.look()
             self._collect()
             self._repair()
             automatic = [one for one in self._by_group.values() if one.request.trigger is not Trigger.MANUAL]
@@ -263,8 +256,8 @@ class SyncManager:
         while not self._stopping:
             try:
                 seconds = self.step()
-            except StoreError as error:
-                log.warning("The manager could not read or write its schedules (%s); it tries again.", error.kind.value)
+            except Exception as error:  # the store, or what nobody foresaw: one that only looks alive would be worse
+                log.warning("The manager met %s, and tries again.\n%s", type(error).__name__, frames_of(error))
                 seconds = LOOK_SECONDS
             self._wake.wait(seconds)
             self._wake.clear()
@@ -328,13 +321,18 @@ class SyncManager:
         for id_, one in list(self._running.items()):
             result = one.handle.result
             if result is not None:
-                del self._running[id_]
+                if self._running.pop(id_, None) is None:
+                    continue  # who heard of the one before it stopped us
                 cut_off = self._stopping or self._waking.stopped(one.handle)
                 if result.status is ResultStatus.CANCELED and cut_off:
                     self._release(id_)
                     continue
                 failed = result.status in (ResultStatus.FAILED, ResultStatus.COMPLETE_WITH_ERRORS)
-                self._finish(one.record, one.began_at, result.status.value, failed=failed)
+                try:
+                    self._finish(one.record, one.began_at, result.status.value, failed=failed)
+                except StoreError:
+                    self._running[id_] = one  # it did run: that is written down at the next look
+                    raise
             elif self._clock.monotonic() - one.renewed >= RENEW_SECONDS:
                 one.renewed = self._clock.monotonic()
                 with self._still_ours():

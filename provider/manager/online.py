@@ -2,7 +2,8 @@
 
 Offline nothing starts by itself but schedules that are meant for it, and what runs is cancelled; what a person asks
 for is done all the same. Back online, everything is synchronized once and the outboxes are sent. A change takes as
-long as the runs need to stop; whoever asks for another one meanwhile is told that it is pending.
+long as the runs need to stop; whoever asks for another one meanwhile is told that it is pending. What another process
+wrote down is a change here, too, with the same notices: ``look`` sees it.
 """
 
 import itertools
@@ -122,13 +123,26 @@ class OnlineState:
                 raise ChangePending("It goes online or offline at this moment: ask again when that is done.")
             if new is self._state:
                 return
-            change = self._change = threading.Event()
+            change = self._begin(new)
+        change.wait(wait)
+
+    def look(self) -> None:
+        """Follow what is written down, when another process changed it. Returns at once. Raises StoreError."""
+        with self._lock:  # so that no change of our own is written down meanwhile
+            if self._change is None:
+                kept = LinkState.OFFLINE if self._kept.offline else LinkState.ONLINE
+                if kept is not self._state:
+                    self._begin(kept)
+
+    def _begin(self, new: LinkState) -> threading.Event:
+        """Begin a change; within the lock."""
+        change = self._change = threading.Event()
         try:
             self._bridge.spawn("online", lambda: self._go(new, change))
         except RuntimeError:
             self._change = None
             raise
-        change.wait(wait)
+        return change
 
     def _go(self, new: LinkState, change: threading.Event) -> None:
         old = self._state
@@ -139,6 +153,8 @@ class OnlineState:
             self._tell(LinkPhase.CHANGING, old, new)
             self._kept.set_offline(new is LinkState.OFFLINE)
             self._state = new
+            if new is LinkState.OFFLINE:
+                self._stop_runs()  # what was due while the others stopped
             if new is LinkState.ONLINE:
                 self._catch_up()
         except StoreError as error:

@@ -262,11 +262,14 @@ class Push:
         if self._list.due(now) != now:
             return
         self._paused = self._store.schedules.paused
-        runs = [] if self._paused else self._list.to_run(now)
-        here = wanted(self._store, self._provider) if runs else ()
-        for account, whole in runs:
-            if account not in here:  # people switched it off: it is looked at again when it is due again
+        if self._paused:
+            return
+        here = wanted(self._store, self._provider)  # may raise: whoever is to run is not yet taken for running
+        for account, whole in self._list.to_run(now):
+            if account not in here:  # people switched it off: what was told waits until it is on again
                 self._list.ran(account, ok=True, empty=True, now=now)
+                if not whole:
+                    self._list.changed(account)
             elif not self._runs.start(account, whole=whole, headers_only=self.headers_only):
                 self._list.ran(account, ok=False, empty=True, now=now)
 

@@ -20,10 +20,13 @@ from provider.manager.mail_items import MAIL, StoreBook, account_item, folder_it
 from provider.manager.manager import SyncManager
 from provider.manager.registry import HandlerRegistry
 from provider.manager.session import Session
+from provider.phases import Phase
+from provider.report import Reporter
 from provider.request import Trigger
 from provider.testing import MemoryServer, MemoryTransport
+from provider.turn import AccountOutcome, Turn
 from store import AccountId, MailStore, open_store
-from tests.contract.playing import Gate, Play, account
+from tests.contract.playing import DONE, Gate, Play, account
 
 GUARD_SECONDS = 10.0
 MAIL_BYTES = b"From: a@example.org\r\nSubject: hi\r\n\r\nx\r\n"
@@ -248,3 +251,36 @@ def until(look: Any) -> Any:
             return found
         threading.Event().wait(0.01)
     raise AssertionError("it never came")
+
+
+def test_an_account_that_is_removed_in_the_midst_ends_its_session_and_harms_nobody_else(tmp_path: Path) -> None:
+    removed = threading.Event()
+
+    def goes_on(reporter: Reporter, turn: Turn, request: SyncRequest) -> AccountOutcome:
+        reporter.item(None).start(Phase.SYNC)
+        gate.reached.set()
+        assert removed.wait(GUARD_SECONDS)
+        reporter.item("INBOX").start(Phase.DOWNLOAD_TABLE)  # nobody knows the folder, and who looks finds no account
+        reporter.stop.checkpoint()
+        return DONE
+
+    gate = Gate()
+    with house(tmp_path, play=Play(alice=goes_on)) as one:
+        for begun_here in (True, False):
+            gate.reached.clear()
+            removed.clear()
+            known = len(one.center.sessions(over=True))
+            if begun_here:
+                one.center.sync(MAIL, [account_item(AccountId("alice"))])
+            else:
+                one.provider.add_account(account("alice"))
+                one.center.refresh(MAIL)
+                one.provider.send_and_receive(SyncRequest(accounts=(AccountId("alice"),)))
+            gate.wait_reached()
+            session = until(lambda known=known: one.center.sessions(over=True)[known:])[0]
+            until(lambda: session.items[0].status is ItemStatus.STARTED)  # noqa: B023
+            one.provider.remove_account(AccountId("alice"))
+            removed.set()
+            assert session.wait(GUARD_SECONDS).items[0].status is ItemStatus.CANCELED
+        assert one.center.events() == ()
+        one.provider.send_and_receive(SyncRequest(accounts=(AccountId("bob"),)))

@@ -184,3 +184,50 @@ def test_offline_nobody_watches_the_servers_and_back_online_somebody_does(tmp_pa
                 assert asked.wait(GUARD_SECONDS), "nobody watches"
             finally:
                 manager.stop()
+
+
+def test_what_another_process_wrote_down_is_heard_with_its_notices(tmp_path: Path) -> None:
+    gate, connected = Gate(), []
+
+    def tells(reporter: object, turn: object, request: SyncRequest) -> AccountOutcome:
+        connected.append(request.trigger)
+        return DONE
+
+    with house(tmp_path, Play(alice=gate, bob=tells)) as one:
+        phases, ended = [], threading.Event()
+
+        def hears(notice: LinkNotice) -> None:
+            phases.append((notice.new, notice.phase))
+            if notice.phase is LinkPhase.CHANGED:
+                ended.set()
+
+        one.link.advise(hears)
+        handle = one.dock.send_and_receive(SyncRequest(accounts=(ALICE,)))
+        gate.wait_reached()
+        for state in (OFFLINE, ONLINE):
+            with open_store(tmp_path / "mail.db") as other:
+                other.schedules.set_offline(state is OFFLINE)
+            ended.clear()
+            one.manager.step()
+            assert ended.wait(GUARD_SECONDS)
+            assert one.link._change is None or one.link._change.wait(GUARD_SECONDS)
+            assert one.link.state is state
+            one.manager.step()
+        assert handle.wait(GUARD_SECONDS).status is ResultStatus.CANCELED
+        assert phases == [(state, phase) for state in (OFFLINE, ONLINE) for phase in PHASES]
+        one.dock.close()
+        assert connected == [Trigger.CONNECT]
+
+
+def test_what_falls_due_while_it_goes_offline_does_not_go_on_offline(tmp_path: Path) -> None:
+    gate = Gate()
+    with house(tmp_path, Play(bob=gate)) as one:
+
+        def is_late(notice: LinkNotice) -> None:
+            if notice.phase is LinkPhase.CHANGING:
+                one.dock.send_and_receive(SyncRequest(accounts=(BOB,), trigger=Trigger.SCHEDULED))
+                gate.wait_reached()
+
+        one.link.advise(is_late)
+        one.link.set_state(OFFLINE, wait=GUARD_SECONDS)
+        assert one.dock.running == ()
