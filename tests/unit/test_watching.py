@@ -30,4 +30,4 @@ def test_an_errors_text_gives_way_before_any_figure_does() -> None:
     for whole in ("failed", "30,020", "1,234", "30,019", "78447", "127.0.0.1 refuses"):
         assert whole in shown
     assert shown.count("2026-11-24 ") == 2 and "\u2026" in shown
-    assert len(shown.rstrip().splitlines()) == 3
+    assert len(shown.rstrip().splitlines()) == 4  # a blank one, heads, a rule, and one line for the account
