@@ -320,11 +320,21 @@ def test_everything_can_be_reached_and_pressed_by_keyboard(site: Site, pages: Pa
     assert page.evaluate("() => document.activeElement.textContent") == "To the content"
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    assert page.evaluate("() => document.activeElement.id") == "sync-all"
+    assert page.evaluate("() => document.activeElement.id") == "sync-f9"
     assert page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Enter")
     expect(page.get_by_role("status").first).to_have_text("Started.")
     expect(page.locator("li.card", has_text="work")).to_contain_text("in step")
+
+
+def test_the_key_f9_sends_and_receives_all(site: Site, pages: Pages) -> None:
+    page = pages(site.server.url)
+    page.keyboard.press("F9")
+    expect(page.get_by_role("status").first).to_have_text("Started.")
+    for handle in site.provider.running:
+        handle.wait(GUARD_SECONDS)
+    with site.store.read() as view:
+        assert {str(run.account) for run in view.runs()} == set(site.servers)
 
 
 def test_the_line_to_the_server_is_told_when_it_is_lost(site: Site, pages: Pages) -> None:

@@ -47,6 +47,12 @@
 
   const where = document.body.dataset.live;
   if (!where || !window.EventSource) return;
+  addEventListener("keydown", (event) => {
+    const all = event.key === "F9" && !event.repeat && document.getElementById("sync-f9");
+    if (!all) return;
+    event.preventDefault();
+    all.click();
+  });
   const line = document.getElementById("line");
   const source = new EventSource(where);
   source.addEventListener("part", (event) => {
