@@ -256,6 +256,10 @@ class World:
             paths, new = _paths(plain), str(_path(name))
             old = _pick([path for path in paths if path not in ("INBOX", "Trash")], where)
             if old is not None and new not in paths and not new.startswith(old + "/"):
+                doubt = set(self._in_doubt())
+                for one in self.everything(plain):
+                    if one.folder == old and one.number in doubt:  # it is not where it is looked for
+                        self.ledger.moved_in_doubt(one.number)
                 with contextlib.suppress(AssertionError):  # a name above that is no folder
                     plain.rename(old, new)
 
