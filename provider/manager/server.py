@@ -56,7 +56,7 @@ class ControlServer:
         uid: int | None = None,
     ) -> None:
         self.path = control_path(store)
-        self._beside = self.path.name.startswith(store.name)
+        self._beside = os.fspath(self.path.parent) == os.path.dirname(os.path.realpath(store))
         self._uid = os.geteuid() if uid is None else uid
         self._answering = Answering(desk, refresh=refresh, clock=clock if clock is not None else SystemClock())
         self._bridge = Bridge()
