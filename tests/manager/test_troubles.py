@@ -10,6 +10,8 @@ from provider.manager.book import Kept
 from provider.manager.mail_items import MAIL, StoreBook, account_item
 from store import StoreBusy
 from tests.contract.playing import ALICE, BOB, GUARD_SECONDS
+from tests.manager.handlers import Gate, Good
+from tests.manager.test_center import center, ends
 from tests.manager.test_manager import MINUTE, desk
 from tests.manager.test_push import LEFT, PARKED, A, scene
 
@@ -110,3 +112,20 @@ def test_what_nobody_foresaw_does_not_end_the_managers_thread(tmp_path: Path, mo
                 break
             threading.Event().wait(0.05)
         assert met.is_set() and [ran.outcome for ran in one.ran] == ["complete"]
+
+
+def test_what_was_taken_back_while_it_waited_and_is_asked_for_again_is_done() -> None:
+    gate = Gate()
+    good = Good(names=("a", "b", "c"), work=gate)
+    with center(good) as one:
+        (first,) = one.sync("good", ["a"])
+        gate.wait_reached()
+        (waiting,) = one.sync("good", ["b", "c"])
+        one.cancel("good", ["b"])
+        (again,) = one.sync("good", ["b"])
+        gate.open()
+        assert [ends(session) for session in (first, waiting, again)] == [
+            {"a": "succeeded"},
+            {"b": "canceled", "c": "succeeded"},
+            {"b": "succeeded"},
+        ]
