@@ -412,3 +412,17 @@ def test_a_store_whose_name_begins_like_its_socket_elsewhere_has_a_room_that_is_
             control = ControlServer(LocalDesk(dock, None), store)  # type: ignore[arg-type]
             with control:
                 assert stat.S_IMODE(control.path.parent.stat().st_mode) == 0o700
+
+
+def test_an_answer_that_does_not_answer_is_as_good_as_none(tmp_path: Path) -> None:
+    with impostor(tmp_path, b'{"type":"answer","state":"SIDEWAYS"}\n') as desk:
+        for ask in (
+            lambda: desk.cancel(1),
+            lambda: desk.cancel_item(1, ALICE),
+            desk.pause,
+            desk.resume,
+            desk.link,
+            desk.running,
+        ):
+            with pytest.raises(DaemonGone):
+                ask()
