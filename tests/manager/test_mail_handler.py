@@ -16,7 +16,7 @@ from provider.manager.book import Kept
 from provider.manager.center import Refused, SyncCenter
 from provider.manager.handler import ItemId
 from provider.manager.mail_handler import MailHandler
-from provider.manager.mail_items import MAIL, StoreBook, account_item, folder_item
+from provider.manager.mail_items import MAIL, MailItems, StoreBook, account_item, folder_item, keep_nothing_of
 from provider.manager.manager import SyncManager
 from provider.manager.registry import HandlerRegistry
 from provider.manager.session import Session
@@ -284,3 +284,25 @@ def test_an_account_that_is_removed_in_the_midst_ends_its_session_and_harms_nobo
             assert session.wait(GUARD_SECONDS).items[0].status is ItemStatus.CANCELED
         assert one.center.events() == ()
         one.provider.send_and_receive(SyncRequest(accounts=(AccountId("bob"),)))
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_an_account_that_is_set_anew_while_people_are_obeyed_keeps_its_new_facts(tmp_path: Path, gone: bool) -> None:
+    with house(tmp_path) as one:
+        one.run()
+        places = MailItems(one.store, one.provider.accounts).places
+        work = one.provider.accounts[0]
+        off = {ItemId(one.names()["work: Archive"])}
+
+        class Late:
+            """Looked at, it is overtaken by somebody who changes the account."""
+
+            @property
+            def places(self) -> Any:
+                one.provider.remove_account(work.id)
+                if not gone:
+                    one.provider.add_account(replace(work, user="another"))
+                return places
+
+        keep_nothing_of(one.provider, Late(), off)  # type: ignore[arg-type]
+        assert [account.user for account in one.provider.accounts] == ([] if gone else ["another"])
