@@ -11,12 +11,21 @@ import pytest
 
 from provider import MailStoreProvider, Smtp, SyncRequest
 from provider.errors import InvalidRequest
-from provider.events import ItemStatus
+from provider.events import ItemStatus, ResultStatus
+from provider.handle import SyncHandle
 from provider.manager.book import Kept
 from provider.manager.center import Refused, SyncCenter
 from provider.manager.handler import ItemId
 from provider.manager.mail_handler import MailHandler
-from provider.manager.mail_items import MAIL, MailItems, StoreBook, account_item, folder_item, keep_nothing_of
+from provider.manager.mail_items import (
+    MAIL,
+    MailItems,
+    StoreBook,
+    account_item,
+    folder_item,
+    keep_nothing_of,
+    outbox_item,
+)
 from provider.manager.manager import SyncManager
 from provider.manager.registry import HandlerRegistry
 from provider.manager.session import Session
@@ -306,3 +315,24 @@ def test_an_account_that_is_set_anew_while_people_are_obeyed_keeps_its_new_facts
 
         keep_nothing_of(one.provider, Late(), off)  # type: ignore[arg-type]
         assert [account.user for account in one.provider.accounts] == ([] if gone else ["another"])
+
+
+def test_a_session_of_which_a_part_cannot_be_begun_stops_the_other_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    with house(tmp_path, play=Play(alice=gate)) as one:
+        one.provider.replace_account(replace(account("bob"), smtp=Smtp(host="smtp.example.org")))
+        one.center.refresh(MAIL)
+        begin, handles = one.provider.SynchronizeInBackground, list[SyncHandle]()
+
+        def goes_just_then(request: SyncRequest) -> Any:
+            handles.append(handle := begin(request))
+            gate.wait_reached()
+            one.provider.remove_account(AccountId("bob"))
+            return handle
+
+        monkeypatch.setattr(one.provider, "SynchronizeInBackground", goes_just_then)
+        (session,) = one.center.sync(MAIL, [account_item(AccountId("alice")), outbox_item(AccountId("bob"))])
+        assert session.wait(GUARD_SECONDS).status is ItemStatus.FAILED
+        assert handles[0].wait(GUARD_SECONDS).status is ResultStatus.CANCELED
