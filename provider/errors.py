@@ -122,6 +122,8 @@ class ErrorKind(Enum):
     MASS_DELETION = "mass-deletion"
     UIDVALIDITY_CHANGED = "uidvalidity-changed"
     SERVER_DEMOTED = "server-demoted"
+    FULL_RUN = "full-run"
+    CRITERIA_CHANGED = "criteria-changed"
     MESSAGE_QUARANTINED = "message-quarantined"
     MESSAGE_MISSING = "message-missing"
     MESSAGE_MISTAKEN = "message-mistaken"

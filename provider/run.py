@@ -15,11 +15,12 @@ from .owner import is_gone, owning
 from .phases import Phase
 from .recording import record
 from .report import Reporter
-from .request import SyncRequest
+from .request import SyncFlags, SyncRequest
 from .rounds import Rounds
 from .sources.base import Notice, Source
 from .states import StateCode, code_of_phase
 from .turn import AccountOutcome, Turn
+from .upstream import criteria_changes, upstream_of, why_full
 
 __all__ = ["run_account", "run_fetch"]
 
@@ -82,6 +83,10 @@ def _held(
         )
     except Exception as error:
         return AccountOutcome(status=reporter.fail(error))
+    before, wanted = ("", "") if whole is None or whole.dry_run else store.upstream(account.id)
+    reason = why_full(before, account)
+    if reason:
+        request = replace(request, full=True)
     context = RunContext(
         store=store,
         run=run,
@@ -92,10 +97,18 @@ def _held(
         turn=turn,
         clock=reporter.clock,
     )
+    if reason:
+        _inform(context, ErrorKind.FULL_RUN, f"Everything of this account is compared: {reason}.")
+    if whole is not None and (changes := criteria_changes(wanted, account)):
+        _inform(context, ErrorKind.CRITERIA_CHANGED, f"What is wanted of this account changed: {'; '.join(changes)}.")
     outcome = AccountOutcome(status=ItemStatus.SUCCEEDED)
     reporter.heard = _whereabouts(store, run)
     try:
         _settled(context, work)
+        complete = all(one.status is ItemStatus.SUCCEEDED for one in reporter.results if one.folder is not None)
+        if whole is not None and complete and _everything(whole) and (before, wanted) != upstream_of(account):
+            with store.write("upstream", run=run) as tx:
+                tx.set_upstream(account.id, *upstream_of(account))
         reporter.close(ItemStatus.SUCCEEDED)
     except Yielded:
         outcome = AccountOutcome(status=ItemStatus.SUCCEEDED, yielded=True)
@@ -134,6 +147,17 @@ def _whereabouts(store: MailStore, run: RunId) -> Callable[[SyncProgress], None]
             store.run_at(run, told.phase.label)
 
     return hear
+
+
+def _everything(request: SyncRequest) -> bool:
+    """Tell whether what the server has in all folders is known after *request*."""
+    wanted = SyncFlags.SYNC_DOWNLOAD_HIERARCHY | SyncFlags.SYNC_DOWNLOAD_CONTENTS
+    return request.flags & (wanted | SyncFlags.SYNC_THESE_FOLDERS) == wanted and not request.dry_run
+
+
+def _inform(context: RunContext, kind: ErrorKind, text: str) -> None:
+    """Tell the callback and the history what is no trouble."""
+    context.tell(Notice(kind=kind.value, text=text), severity=Severity.INFORMATION)
 
 
 class _Crowded(Exception):

@@ -55,9 +55,11 @@ class FileLock:
             return False
         if self._is_the_file():
             return True
-        # Somebody removed the lock file: what we hold excludes nobody. Take the new one, at the next try.
+        # Somebody removed the lock file: what we hold excludes nobody. Take the new one, at the next try. Opened first:
+        # where that fails, the number of a closed file would soon be that of another one.
+        opened = self._opened()
         self.close()
-        self._descriptor = self._opened()
+        self._descriptor = opened
         return False
 
     def _is_the_file(self) -> bool:

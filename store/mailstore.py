@@ -207,6 +207,11 @@ class MailStore:
             blobs.drop_left_partials(work, number)
             return run
 
+    def upstream(self, account: AccountId) -> tuple[str, str]:
+        """Return where the mail of *account* came from last, and what was wanted of it; empty: nothing yet."""
+        with self._database.reading() as connection:
+            return accounts.upstream(connection, account)
+
     def renew_run(self, run: RunId) -> None:
         """Renew the lease of *run*. Raises LeaseLost when it was taken over."""
         with self._unit("renew run") as work:

@@ -82,6 +82,13 @@ class WriteTransaction:
         """Make *account* known; nothing when it is. Raises ValueError for an empty name."""
         accounts.ensure_account(self._w, account)
 
+    def set_upstream(self, account: AccountId, identity: str, criteria: str) -> None:
+        """Keep where the mail of *account* comes from, and what is wanted of it, as the provider words it.
+
+        Raises UnknownAccount.
+        """
+        accounts.set_upstream(self._w, account, identity, criteria)
+
     def set_one_connection(self, account: AccountId, why: str) -> bool:
         """Give *account* one connection at a time from now on, for the reason *why*; empty: it may have a second one.
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sees to the real programs that the tests start for themselves: Dovecot, Exim, the openssl command, mbsync,
-# a keyring on a bus of its own, and Chromium.
+# a keyring and a desktop's services on buses of their own, and Chromium.
 # As root on Debian or Ubuntu it installs what is missing; elsewhere it says what to install. Never fails: tests that
 # lack their server skip loudly, and fail where CI=true.
 missing=""
@@ -11,6 +11,7 @@ command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 command -v mbsync >/dev/null 2>&1 || missing="$missing isync"
 command -v gnome-keyring-daemon >/dev/null 2>&1 || missing="$missing gnome-keyring"
 command -v dbus-run-session >/dev/null 2>&1 || missing="$missing dbus"
+[ -d /usr/lib/python3/dist-packages/dbusmock ] || missing="$missing python3-dbusmock"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 [ -z "$missing" ] && exit 0
 

@@ -130,10 +130,23 @@ def remove(context: typer.Context, name: Name, json: Json = False) -> None:
     file.without(name).write(home.accounts_path)
     if entry is not None:
         forget(entry)
+    _clear(home, AccountId(name))
     if json:
         put_json({"account": name, "removed": True})
     else:
         put(f"Removed {name}. Its mail stays in {home.store_path}, to be read.")
+
+
+def _clear(home: "Home", account: AccountId) -> None:
+    """Forget what is wrong with an account that is no more: no success would ever clear it.
+
+    What its outbox could not deliver stays: that is a person's to clear.
+    """
+    from store import StoreMissing
+
+    with suppress(StoreMissing), opened(home) as store:
+        lasting = store.eventlog.entries(account=account, open=True, limit=10_000)
+        store.eventlog.remove([one.id for one in lasting if one.item != "outbox"])
 
 
 @app.command("test")

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from .. import SyncRequest, SyncResult
     from ..manager.client import RemoteDesk
     from ..manager.desk import Desk
+    from ..manager.handler_desk import LocalHandlers
 
-__all__ = ["answering", "desk_of", "run_beside"]
+__all__ = ["ALONE", "GONE_SECONDS", "answering", "desk_of", "run_beside"]
 
 ALONE = "This goes on alone."
 GONE_SECONDS = 5.0
@@ -62,7 +63,9 @@ def run_beside(desk: "RemoteDesk", request: "SyncRequest", *, send: bool, receiv
 
 
 @contextmanager
-def answering(desk: "Desk", store: "MailStore", refresh: Callable[[], None]) -> Iterator[None]:
+def answering(
+    desk: "Desk", store: "MailStore", refresh: Callable[[], None], handlers: "LocalHandlers"
+) -> Iterator[None]:
     """Answer on the control socket, where there can be one; a second daemon of one store is refused."""
     if not hasattr(socket, "AF_UNIX"):
         yield
@@ -70,7 +73,7 @@ def answering(desk: "Desk", store: "MailStore", refresh: Callable[[], None]) -> 
     from .. import Busy, InvalidRequest
     from ..manager.server import ControlServer
 
-    server = ControlServer(desk, store.path, refresh=refresh)
+    server = ControlServer(desk, store.path, refresh=refresh, handlers=handlers)
     try:
         server.start()
     except Busy:

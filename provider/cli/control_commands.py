@@ -9,6 +9,7 @@ from .exits import ExitCode, Trouble
 from .options import Json
 from .output import count, hint, octets, one_line, put, put_json, table
 from .session import home_of, opened, opened_to_read
+from .state_commands import held_back
 
 if TYPE_CHECKING:
     from store.mail import AccountId
@@ -25,11 +26,13 @@ NO_DAEMON = "There is no daemon: maildock daemon"
 def running(context: typer.Context, json: Json = False) -> None:
     """List what the daemon does at this moment: each run, its accounts and the folders at work."""
     with opened_to_read(home_of(context)) as store:
-        desk = desk_of(store)
+        desk, held = desk_of(store), held_back(store)
     if desk is None:
         hint(NO_DAEMON)
         return
     found = desk.running()
+    for line in held:
+        hint(line)
     if json:
         from ..manager.wire import underway_facts
 

@@ -11,13 +11,15 @@ import typer
 from .accounts_file import AccountsFile
 from .accounts_watch import AccountsWatch
 from .beside import answering
+from .handler_commands import center_of
 from .options import Json
 from .output import hint, iso, moment, one_line, put, put_json
 from .session import chosen_accounts, home_of, opened
+from .surroundings import BatteryMin, Desktop, MeteredHeaders, surroundings
 
 if TYPE_CHECKING:
-    from ..manager.manager import Ran
     from ..manager.pushruns import Pushed
+    from ..manager.ran import Ran
 
 __all__ = ["daemon"]
 
@@ -32,6 +34,9 @@ def daemon(
             "--retry-minutes", metavar="N", min=1, max=1440, help="After a failure; then ever later, to a day."
         ),
     ] = 60,
+    desktop: Desktop = None,
+    battery_min: BatteryMin = 20,
+    metered_headers: MeteredHeaders = True,
     json: Json = False,
     alert_command: Annotated[
         str | None,
@@ -42,10 +47,14 @@ def daemon(
     ] = None,
     push: Annotated[bool, typer.Option("--push/--no-push", help="Let servers tell of new mail; poll the rest.")] = True,
 ) -> None:
-    """Run the schedules and hear of new mail, in the foreground, until Ctrl-C or SIGTERM; print a line for each run."""
+    """Run the schedules and hear of new mail, in the foreground, until Ctrl-C or SIGTERM.
+
+    A line for each run that a schedule or a server began; maildock history has all of them.
+    """
     from .. import MailStoreProvider
     from ..manager import RunLog
     from ..manager.desk import LocalDesk
+    from ..manager.handler_desk import LocalHandlers
     from ..manager.manager import SyncManager
 
     home = home_of(context)
@@ -71,11 +80,13 @@ def daemon(
             run_log = life.enter_context(RunLog(home.log_path))
             life.enter_context(run_log.listening())
             provider = life.enter_context(MailStoreProvider(store, [one.account() for one in entries]))
+            around = surroundings(desktop=desktop, battery_min=battery_min, metered_headers=metered_headers)
             manager = SyncManager(
                 store,
                 provider,
                 heard=heard,
                 retry_seconds=60.0 * retry_minutes,
+                environment=life.enter_context(around),
                 push=push,
                 pushed=pushed,
                 hooks=hooks,
@@ -84,7 +95,8 @@ def daemon(
             life.callback(manager.stop)
             watch = AccountsWatch(home.accounts_path, store, provider, entries)
             # It begins when nobody else answers for the store; who asks is told of the end before the runs are.
-            life.enter_context(answering(LocalDesk(provider, manager), store, watch))
+            handlers = LocalHandlers(life.enter_context(center_of(store, provider)))
+            life.enter_context(answering(LocalDesk(provider, manager), store, watch, handlers))
             manager.start()
             hint(f"maildock: {len(store.schedules.all())} schedules{', and push' if push else ''}. Ctrl-C ends.")
             while not ended.wait(WAIT_SECONDS):

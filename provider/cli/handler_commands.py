@@ -1,23 +1,33 @@
-"""``maildock handlers`` and ``maildock policy``: what is kept in step, mail and plug-ins, and what may not be done."""
+"""``maildock handlers`` and ``maildock policy``: what is kept in step, mail and plug-ins, and what may not be done.
+
+Beside a daemon its handlers are asked; else those of this process.
+"""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from .accounts_file import AccountsFile
+from .beside import ALONE, GONE_SECONDS, desk_of
 from .exits import ExitCode, Trouble
 from .home import Home
 from .options import Json
-from .output import moment, one_line, put, put_json, table
+from .output import hint, moment, one_line, put, put_json, table
 from .session import home_of, opened
 
 if TYPE_CHECKING:
-    from ..manager import HandlerView, ItemView, Session, SyncCenter
+    from store import MailStore
 
-__all__ = ["handlers", "policy"]
+    from .. import MailStoreProvider
+    from ..manager import SyncCenter
+    from ..manager.handler_desk import Facts, HandlerDesk, HandlerRun
+    from ..manager.reporting import Prompter
+
+__all__ = ["center_of", "handlers", "policy"]
 
 handlers = typer.Typer(help="What is kept in step: mail, and what plug-ins add.", invoke_without_command=True)
 policy = typer.Typer(help="What people may not do with handlers and items, and why.", invoke_without_command=True)
@@ -31,22 +41,52 @@ ItemArgument = Annotated[
 Item = Annotated[
     str, typer.Argument(metavar="ITEM", help="An item, by the id that `maildock handlers --items` prints.")
 ]
+SomeHandler = Annotated[str | None, typer.Argument(metavar="[HANDLER]", help="Which one; without it, all.")]
+SomeItems = Annotated[
+    list[str] | None, typer.Argument(metavar="[ITEM]...", help="Only these items of it; without them, all.")
+]
 OfItem = Annotated[str | None, typer.Option("--item", metavar="ITEM", help="For this item of it only.")]
+T = TypeVar("T")
 WELL = ("succeeded", "skipped", "removed")
 
 
-@contextmanager
-def _center(home: Home) -> "Iterator[SyncCenter]":
-    """Open the store, and make a center of its accounts and of the plug-ins that are installed."""
-    from .. import MailStoreProvider
+def center_of(store: "MailStore", provider: "MailStoreProvider", prompter: "Prompter | None" = None) -> "SyncCenter":
+    """Return a center of mail and of the plug-ins that are installed. *prompter* None: nobody can be asked."""
     from ..manager import MAIL, HandlerRegistry, MailHandler, StoreBook, SyncCenter
 
+    registry = HandlerRegistry()
+    registry.register(MAIL, lambda: MailHandler(store, provider))
+    return SyncCenter(registry, book=StoreBook(store), prompter=prompter)
+
+
+def _governed(home: Home, act: "Callable[[HandlerDesk], T]") -> T:
+    """Do *act* with the handlers of the daemon, where there is one; else with ours, and our accounts."""
+    from .. import UnknownItem
+
+    try:
+        return _beside_or_alone(home, act)
+    except UnknownItem as error:
+        raise Trouble(str(error), ExitCode.USAGE, "maildock handlers --items --all shows what there is.") from None
+
+
+def _beside_or_alone(home: Home, act: "Callable[[HandlerDesk], T]") -> T:
+    from .. import MailStoreProvider
+    from ..manager.client import DaemonGone
+    from ..manager.handler_desk import LocalHandlers
+    from ..manager.remote_handlers import RemoteHandlers
+
     accounts = [one.account() for one in AccountsFile.read(home.accounts_path).accounts]
-    with opened(home, create=True) as store, MailStoreProvider(store, accounts) as provider:
-        registry = HandlerRegistry()
-        registry.register(MAIL, lambda: MailHandler(store, provider))
-        with SyncCenter(registry, book=StoreBook(store), prompter=_ask) as center:
-            yield center
+    with opened(home, create=True) as store:
+        desk = desk_of(store)
+        if desk is not None:
+            with suppress(FileNotFoundError):  # it ended between two of our questions
+                try:
+                    return act(RemoteHandlers(desk))
+                except DaemonGone as error:
+                    hint(f"maildock: {error} {ALONE}")
+                    desk.wait_gone(GONE_SECONDS)
+        with MailStoreProvider(store, accounts) as provider, center_of(store, provider, _ask) as center:
+            return act(LocalHandlers(center))
 
 
 def _ask(question: str, secret: bool) -> str | None:
@@ -65,130 +105,131 @@ def list_handlers(
     """List the handlers, and how they stand."""
     if context.invoked_subcommand is not None:
         return
-    with _center(home_of(context)) as center:
-        views = center.handlers(hidden=everything)
+    found = _governed(home_of(context), lambda desk: desk.handlers())
     rows: list[tuple[str, str, str, str, str]] = []
-    for view in views:
-        shown = [one for one in view.items if everything or not one.hidden]
-        if json:
-            put_json(_facts(view, shown if items else ()))
+    for one in found:
+        if one["hidden"] and not everything:
             continue
-        rows.append((view.id, one_line(view.info.name), view.standing.value, moment(view.last_sync), _about(view)))
-        for one in shown if items else ():
-            comment = one_line(one.item.comment)
-            rows.append((f"  {one.id}", one_line(one.item.name), one.standing.value, moment(one.last_sync), comment))
+        shown = [item for item in _list(one["items"]) if everything or not item["hidden"]] if items else []
+        if json:
+            put_json({**one, "items": shown} if items else {key: one[key] for key in one if key != "items"})
+            continue
+        rows.append((str(one["handler"]), *_row(one)))
+        rows += [(f"  {item['item']}", *_row(item)) for item in shown]
     if not json:
         table(("id", "name", "state", "in step", "about"), rows)
 
 
-def _about(view: "HandlerView") -> str:
-    return one_line(view.fault or view.info.comment)
+def _row(one: "Facts") -> tuple[str, str, str, str]:
+    at = one["last_sync"]
+    since = moment(None if at is None else datetime.fromisoformat(str(at)))
+    return one_line(str(one["name"])), str(one["state"]), since, one_line(str(one.get("fault") or one["comment"]))
+
+
+def _list(value: object) -> "list[Facts]":
+    return value if isinstance(value, list) else []
+
+
+def _tell(context: typer.Context, verb: str, handler: str | None, items: Sequence[str], said: str, json: bool) -> None:
+    _governed(home_of(context), lambda desk: desk.tell(verb, handler, items))
+    if json:
+        put_json({"verb": verb, "handler": handler, "items": list(items)})
+    else:
+        put(said.format(one_line(", ".join(items) or handler or "all")))
+
+
+def _items(item: str | None) -> tuple[str, ...]:
+    return () if item is None else (item,)
 
 
 @handlers.command("enable")
-def enable(context: typer.Context, handler: Handler, item: ItemArgument = None) -> None:
+def enable(context: typer.Context, handler: Handler, item: ItemArgument = None, json: Json = False) -> None:
     """Let a handler, or an item of it, be synchronized."""
-    with _center(home_of(context)) as center:
-        center.enable(handler, True, item)
-    put(f"Enabled: {one_line(item or handler)}.")
+    _tell(context, "enable", handler, _items(item), "Enabled: {}.", json)
 
 
 @handlers.command("disable")
-def disable(context: typer.Context, handler: Handler, item: ItemArgument = None) -> None:
+def disable(context: typer.Context, handler: Handler, item: ItemArgument = None, json: Json = False) -> None:
     """Keep it in sight, and synchronize it no more."""
-    with _center(home_of(context)) as center:
-        center.enable(handler, False, item)
-    put(f"Disabled: {one_line(item or handler)}.")
+    _tell(context, "disable", handler, _items(item), "Disabled: {}.", json)
 
 
 @handlers.command("activate")
-def activate(context: typer.Context, handler: Handler) -> None:
+def activate(context: typer.Context, handler: Handler, json: Json = False) -> None:
     """Set a handler up here."""
-    with _center(home_of(context)) as center:
-        center.activate(handler, True)
-    put(f"Active: {one_line(handler)}.")
+    _tell(context, "activate", handler, (), "Active: {}.", json)
 
 
 @handlers.command("deactivate")
-def deactivate(context: typer.Context, handler: Handler) -> None:
+def deactivate(context: typer.Context, handler: Handler, json: Json = False) -> None:
     """Let a handler be as if it were not installed."""
-    with _center(home_of(context)) as center:
-        center.activate(handler, False)
-    put(f"Not active: {one_line(handler)}.")
+    _tell(context, "deactivate", handler, (), "Not active: {}.", json)
 
 
 @handlers.command("remove")
-def remove(context: typer.Context, handler: Handler, item: Item) -> None:
+def remove(context: typer.Context, handler: Handler, item: Item, json: Json = False) -> None:
     """Let an item leave the sync set; what is here of it stays."""
-    with _center(home_of(context)) as center:
-        center.remove(handler, item)
-    put(f"Removed: {one_line(item)}; maildock handlers restore takes it back.")
+    _tell(context, "remove", handler, (item,), "Removed: {}; maildock handlers restore takes it back.", json)
 
 
 @handlers.command("restore")
-def restore(context: typer.Context, handler: Handler, item: Item) -> None:
+def restore(context: typer.Context, handler: Handler, item: Item, json: Json = False) -> None:
     """Take an item back into the sync set."""
-    with _center(home_of(context)) as center:
-        center.restore(handler, item)
-    put(f"Restored: {one_line(item)}.")
+    _tell(context, "restore", handler, (item,), "Restored: {}.", json)
+
+
+@handlers.command("refresh")
+def refresh(context: typer.Context, handler: SomeHandler = None, json: Json = False) -> None:
+    """Let handlers say anew what they are and have."""
+    _tell(context, "refresh", handler, (), "Refreshed: {}.", json)
+
+
+@handlers.command("stop")
+def stop(context: typer.Context, handler: SomeHandler = None, items: SomeItems = None, json: Json = False) -> None:
+    """Stop sessions of the daemon; what has arrived is kept."""
+    with opened(home_of(context), create=True) as store:
+        if desk_of(store) is None:
+            raise Trouble("There is no daemon to be told.", ExitCode.ERRORS, "A start in a terminal ends by Ctrl-C.")
+    _tell(context, "stop", handler, tuple(items or ()), "Asked to stop: {}.", json)
 
 
 @handlers.command("start")
 def start(
     context: typer.Context,
-    handler: Annotated[str | None, typer.Argument(metavar="[HANDLER]", help="Which one; without it, all.")] = None,
-    items: Annotated[
-        list[str] | None, typer.Argument(metavar="[ITEM]...", help="Only these items of it; without them, all.")
-    ] = None,
+    handler: SomeHandler = None,
+    items: SomeItems = None,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="Ask nothing; what needs an answer fails.")] = False,
     json: Json = False,
 ) -> None:
-    """Synchronize handlers or items, and wait for it."""
-    with _center(home_of(context)) as center:
-        sessions = center.sync(handler, items or None, no_ui=no_ui)
-        for session in sessions:
-            _wait(session)
-        bad = any(session.result is None or session.result.status.value not in WELL for session in sessions)
-        for session in sessions:
-            _put_session(center, session, json=json)
+    """Synchronize handlers or items, and wait for it. Beside a daemon nothing is asked."""
+    sessions = _governed(home_of(context), lambda desk: _waited(desk.start(handler, tuple(items or ()), no_ui=no_ui)))
+    for session in sessions:
+        _put_session(session, json=json)
     if not sessions:
         put("There is nothing to do.")
-    if bad:
+    if any(session["result"] not in WELL for session in sessions):
         raise typer.Exit(ExitCode.ERRORS)
 
 
-def _wait(session: "Session") -> None:
+def _waited(run: "HandlerRun") -> "list[Facts]":
     try:
-        session.wait()
+        return run.wait()
     except KeyboardInterrupt:
-        session.cancel()
-        session.wait()
+        run.cancel()
+        return run.wait()
 
 
-def _put_session(center: "SyncCenter", session: "Session", *, json: bool) -> None:
-    from .. import Severity
-
-    result = session.result
-    assert result is not None, "it was waited for"
+def _put_session(session: "Facts", *, json: bool) -> None:
     if json:
-        put_json(
-            {
-                "handler": session.handler,
-                "result": result.status.value,
-                "errors": result.errors,
-                "conflicts": result.conflicts,
-                "text": result.text,
-                "items": [{"item": one.item, "status": one.status.value, "text": one.text} for one in result.items],
-            }
-        )
+        put_json({key: session[key] for key in session if key not in ("name", "names", "told")})
         return
-    view = center.handler(session.handler)
-    names = {one.id: one.item.name for one in view.items}
-    put(f"{one_line(view.info.name)}: {result.status.value}{' - ' + one_line(result.text) if result.text else ''}")
-    table(("item", "result"), [(one_line(names.get(one.item, one.item)), one.status.value) for one in result.items])
-    if result.errors:
-        for event in center.events(session.handler, level=Severity.ERROR):
-            put(f"error: {one_line(event.name)}: {one_line(event.description)}")
+    names, text = session["names"], str(session["text"])
+    assert isinstance(names, dict), "it was made by us, on the one side or the other"
+    put(f"{one_line(str(session['name']))}: {session['result']}{' - ' + one_line(text) if text else ''}")
+    rows = [(one_line(str(names.get(one["item"], one["item"]))), str(one["status"])) for one in _list(session["items"])]
+    table(("item", "result"), rows)
+    for event in _list(session["told"]):
+        put(f"error: {one_line(str(event['name']))}: {one_line(str(event['text']))}")
 
 
 @policy.callback()
@@ -196,22 +237,16 @@ def list_policies(context: typer.Context, json: Json = False) -> None:
     """List what may not be done, and why."""
     if context.invoked_subcommand is not None:
         return
-    from ..manager import Verb
-
-    with _center(home_of(context)) as center:
-        views = center.handlers(hidden=True)
     rows = []
-    for view in views:
-        for item in (None, *view.items):
-            for verb in Verb:
-                offer = view.offer(verb, item)
-                own = (view.rules if item is None else item.rules) and not offer.allowed
-                if not own:
-                    continue
+    for view in _governed(home_of(context), lambda desk: desk.handlers()):
+        for one in (view, *_list(view["items"])):
+            refused = one["refused"]
+            for verb, reason in refused.items() if isinstance(refused, dict) else ():
+                item = one.get("item")
                 if json:
-                    put_json(_refusal(view, item, verb.value, offer.reason))
+                    put_json({"handler": view["handler"], "item": item, "refused": verb, "reason": reason})
                 else:
-                    rows.append((view.id, "-" if item is None else item.id, verb.value, one_line(offer.reason)))
+                    rows.append((str(view["handler"]), str(item or "-"), str(verb), one_line(str(reason))))
     if not json:
         table(("handler", "item", "refused", "why"), rows)
 
@@ -223,6 +258,7 @@ def refuse(
     verbs: Annotated[list[str], typer.Argument(metavar="VERB...", help="start, stop, enable, disable, delete ...")],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why: people are told.")],
     item: OfItem = None,
+    json: Json = False,
 ) -> None:
     """Refuse people something, in place of what was refused before; schedules and triggers go on."""
     from ..manager import Verb
@@ -235,17 +271,25 @@ def refuse(
         if bits is None:
             raise Trouble(f"There is no policy against {word!r} here.", ExitCode.USAGE, f"Verbs: {_verbs(item)}.")
         mask |= bits
-    with _center(home_of(context)) as center:
-        center.set_policy(handler, mask, reason, item)
-    put(f"Refused for {one_line(item or handler)}: {', '.join(verbs)}.")
+    _govern(context, handler, mask, reason, item)
+    if json:
+        put_json({"verb": "refuse", "handler": handler, "item": item, "refused": verbs, "reason": reason})
+    else:
+        put(f"Refused for {one_line(item or handler)}: {', '.join(verbs)}.")
 
 
 @policy.command("allow")
-def allow(context: typer.Context, handler: Handler, item: OfItem = None) -> None:
+def allow(context: typer.Context, handler: Handler, item: OfItem = None, json: Json = False) -> None:
     """Take back what `maildock policy refuse` said; what the handler itself refuses stays."""
-    with _center(home_of(context)) as center:
-        center.set_policy(handler, 0, item=item)
-    put(f"Allowed: {one_line(item or handler)}.")
+    _govern(context, handler, 0, "", item)
+    if json:
+        put_json({"verb": "allow", "handler": handler, "item": item})
+    else:
+        put(f"Allowed: {one_line(item or handler)}.")
+
+
+def _govern(context: typer.Context, handler: str, mask: int, reason: str, item: str | None) -> None:
+    _governed(home_of(context), lambda desk: desk.set_policy(handler, int(mask), reason, item))
 
 
 def _verbs(item: str | None) -> str:
@@ -253,36 +297,3 @@ def _verbs(item: str | None) -> str:
     from ..manager.masks import policy_bits
 
     return ", ".join(one.value for one in Verb if policy_bits(one, item=item is not None) is not None)
-
-
-def _refusal(view: "HandlerView", item: "ItemView | None", verb: str, reason: str) -> dict[str, object]:
-    return {"handler": view.id, "item": None if item is None else item.id, "refused": verb, "reason": reason}
-
-
-def _facts(view: "HandlerView", items: "list[ItemView] | tuple[ItemView, ...]") -> dict[str, object]:
-    facts: dict[str, object] = {
-        "handler": view.id,
-        "name": view.info.name,
-        "type": view.info.kind.name.lower(),
-        "state": view.standing.value,
-        "active": view.active,
-        "enabled": view.enabled,
-        "connected": view.info.connected,
-        "last_sync": None if view.last_sync is None else view.last_sync.isoformat(),
-        "comment": view.info.comment,
-        "fault": view.fault,
-    }
-    if items:
-        facts["items"] = [
-            {
-                "item": one.id,
-                "name": one.item.name,
-                "type": one.item.type_label,
-                "state": one.standing.value,
-                "enabled": one.enabled,
-                "last_sync": None if one.last_sync is None else one.last_sync.isoformat(),
-                "comment": one.item.comment,
-            }
-            for one in items
-        ]
-    return facts

@@ -35,6 +35,8 @@ Size = Annotated[
 Send = Annotated[bool | None, typer.Option("--send/--no-send", help="Send what is due.")]
 Receive = Annotated[bool | None, typer.Option("--receive/--no-receive", help="Synchronize.")]
 OnF9 = Annotated[bool | None, typer.Option("--f9/--no-f9", help="Part of Send/Receive All.")]
+F9 = {(True, True): "yes", (True, False): "online", (False, True): "offline", (False, False): "no"}
+"""When a group is part of Send/Receive All: by whether it is online, and offline."""
 OffF9 = Annotated[bool | None, typer.Option("--f9-offline/--no-f9-offline", help="Part of it while one works offline.")]
 
 
@@ -56,7 +58,7 @@ def list_groups(context: typer.Context, json: Json = False) -> None:
             "both" if one.send and one.receive else "send" if one.send else "receive",
             one_line(", ".join(map(str, one.folders)), 40) or "(all)",
             "headers" if one.headers_only else octets(one.size_octets_max),
-            "yes" if one.on_f9 else "no",
+            F9[one.on_f9, one.on_f9_offline],
         )
         for one in found
     ]

@@ -32,13 +32,21 @@ def monitor(
 ) -> None:
     """Show Sync Center in a browser, and run the schedules, until Ctrl-C or SIGTERM."""
     from .. import MailStoreProvider
+    from ..manager import RunLog
     from ..manager.desk import LocalDesk
     from ..manager.manager import SyncManager
 
     home = home_of(context)
-    accounts = [one.account() for one in AccountsFile.read(home.accounts_path).accounts]
-    with opened(home, create=True) as store, MailStoreProvider(store, accounts) as provider, ExitStack() as life:
-        manager = SyncManager(store, provider)
+    file = AccountsFile.read(home.accounts_path)
+    accounts, hooks = [one.account() for one in file.accounts], file.alerts.hooks()
+    with (
+        opened(home, create=True) as store,
+        RunLog(home.log_path) as log,
+        log.listening(),
+        MailStoreProvider(store, accounts) as provider,
+        ExitStack() as life,
+    ):
+        manager = SyncManager(store, provider, hooks=hooks, log_to=log)
         life.callback(manager.stop)
         try:
             from ..monitor.beside import BesideDesk

@@ -133,6 +133,7 @@ def send_receive(
     """Send what is due in the outbox, then synchronize. Either half goes on when the other fails."""
     from .. import SyncRequest
     from ..manager.group import GroupRun, f9_runs, group_run
+    from ..manager.mail_items import switched_off
 
     if send_only and receive_only:
         raise Trouble("--send-only and --receive-only exclude each other.", ExitCode.USAGE)
@@ -147,6 +148,9 @@ def send_receive(
     here = [value.id for value in values]
     everything = SyncRequest(accounts=tuple(here))
     with opened(home, create=True) as store:
+        if group is not None or f9:
+            off = switched_off(store, here)
+            here = [one for one in here if one not in off]
         if group is not None:
             runs: tuple[GroupRun, ...] = (group_run(store.schedules.group(group), here),)
         elif f9:

@@ -18,7 +18,7 @@ from .watching import HEADS, RIGHT, cells_of, watching
 if TYPE_CHECKING:
     from store import MailStore
 
-__all__ = ["check", "status"]
+__all__ = ["check", "held_back", "status"]
 
 
 def status(
@@ -42,15 +42,27 @@ def status(
                 watching(lambda: _rows(store, servers, kinds), json=json)
                 return
             rows = _rows(store, servers, kinds)
+            held = held_back(store)
     except StoreMissing:
         if not servers:
             raise
         rows = [_facts(Standing(), name, kinds[name], server) for name, server in servers.items()]
+        held = ()
     if json:
         for row in rows:
             put_json(row)
         return
     table(HEADS, [cells_of(row) for row in rows], right=RIGHT)
+    for line in held:
+        hint(line)
+
+
+def held_back(store: "MailStore") -> tuple[str, ...]:
+    """Return why nothing starts by itself, a line for each reason and what ends it; a pause is easily forgotten."""
+    schedules = store.schedules
+    paused = ("maildock: paused, nothing starts by itself: maildock resume",) if schedules.paused else ()
+    offline = ("maildock: offline, schedules and push rest: maildock online",) if schedules.offline else ()
+    return paused + offline
 
 
 def _rows(store: "MailStore", servers: "dict[str, str | None]", kinds: dict[str, str]) -> list[dict[str, object]]:
@@ -62,7 +74,8 @@ def _rows(store: "MailStore", servers: "dict[str, str | None]", kinds: dict[str,
         alerts = {alert.account: alert.raised_at for alert in store.alerts.entries(open=True, limit=len(names) or 1)}
         for name in names:
             id_ = AccountId(name)
-            standing = standing_of(view, id_, now, store.schedules.next_run(id_), alerts.get(id_))
+            due = store.schedules.next_run(id_) if name in servers else None
+            standing = standing_of(view, id_, now, due, alerts.get(id_))
             rows.append(_facts(standing, name, kinds.get(name), servers.get(name)))
         return rows
 

@@ -11,7 +11,7 @@ from .beside import desk_of, run_beside
 from .credentials import stdin_password
 from .exits import ExitCode, Trouble, exit_of_result
 from .home import Home
-from .output import count, hint, put
+from .output import count, hint, moment, one_line, put
 from .running import wait_for
 from .session import chosen_accounts, home_of, opened
 
@@ -49,6 +49,11 @@ def sync(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, both ways, and do nothing.")
     ] = False,
+    max_age: Annotated[
+        float | None,
+        typer.Option("--max-age", metavar="MINUTES", min=0, help="Leave alone what was synchronized since then."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Contact every server, whatever --max-age says.")] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="First approve what is held because it deletes much at once.")
     ] = False,
@@ -60,6 +65,8 @@ def sync(
     ] = False,
 ) -> int:
     """Send what was changed here, and bring what is new. Ctrl-C cancels and keeps what is done."""
+    from dataclasses import replace
+
     from .. import Password, SyncFlags, SyncRequest
 
     if upload_only and download_only:
@@ -95,7 +102,37 @@ def sync(
     with opened(home, create=True) as store:
         if yes:
             _approve(store, [value.id for value in values])
+        if max_age is not None and not (force or full or dry_run):
+            values = [value for value in values if not _fresh(store, value, max_age)]
+            if not values:
+                return ExitCode.COMPLETE
+            request = replace(request, accounts=tuple(value.id for value in values))
         return run_request(store, values, request, json=json, alone=given is not None, hooks=hooks)
+
+
+def _fresh(store: "MailStore", account: "Account", minutes: float) -> bool:
+    """Tell whether all that is kept of *account* was looked at since then, and nothing waits to be sent; say so."""
+    from datetime import UTC, datetime
+
+    from .. import Keep
+
+    with store.read() as view:
+        if account.id not in view.accounts() or view.operations(account.id):
+            return False
+        kept = [
+            one
+            for one in view.folders(account.id)
+            if one.selectable and account.policy_of(str(one.path)).keep is not Keep.NONE
+        ]
+        looks = [view.cursor(one.id).checked_at for one in kept]
+    times = [at for at in looks if at is not None]
+    if not times or len(times) < len(looks):
+        return False
+    # A look in the future is from before the clock was set back: it says nothing.
+    if not 0 <= (datetime.now(UTC) - min(times)).total_seconds() / 60 < minutes or max(times) > datetime.now(UTC):
+        return False
+    hint(f"maildock: {one_line(account.id)} was synchronized at {moment(min(times))}: that is fresh enough.")
+    return True
 
 
 def _approve(store: "MailStore", accounts: "Sequence[AccountId]") -> None:

@@ -159,6 +159,9 @@ def put_summary(result: "SyncResult") -> None:
         if item.item is ItemKind.ACCOUNT:
             line = f"{one_line(item.account)}: {item.status.value}; {counters(item.counts)}"
             put(f"{line}; {sent(item.uploaded)}" if item.uploaded != Counts() else line)
+    stopped = sum(item.item is ItemKind.FOLDER and item.status is ItemStatus.CANCELED for item in result.items)
+    if stopped and result.status.value != "canceled":
+        put(f"Stopped: {count(stopped, 'folder')}; the next sync goes on from there.")
     if result.status.value == "canceled":
         kept = result.downloaded
         put(

@@ -5,6 +5,7 @@ from .book import Book, Kept, MemoryBook
 from .bound import BadHandler
 from .center import IfBusy, Refused, SyncCenter
 from .conflicts import Abilities, ConflictInfo, ConflictVersion, Feedback, KeepsConflicts, Resolution
+from .environment import Environment
 from .group import GroupEvents, GroupState, SyncGroup
 from .handler import (
     AsksBefore,
@@ -27,16 +28,18 @@ from .handler import (
 )
 from .mail_handler import MailHandler
 from .mail_items import MAIL, StoreBook
-from .manager import Ran, SyncManager
+from .manager import SyncManager
 from .masks import HandlerCan, HandlerPolicy, HandlerRule, ItemCan, ItemPolicy, ItemRule, Offer, Verb
 from .notices import Notice, Notices, Subject
 from .online import ChangePending, LinkNotice, LinkPhase, LinkState, OnlineState
 from .progress import ItemProgress, Patience, SessionResult, SessionState
+from .ran import Ran
 from .registry import HandlerRegistry
 from .reporting import Prompter, PromptRefused
 from .runlog import RunLog
 from .schedule import BadSchedule, Schedule, next_run, parse
 from .session import Session
+from .triggers import Fact, Happening, Link, Power, Surroundings, SurroundingsPolicy
 from .views import HandlerView, ItemView, Standing
 
 __all__ = [
@@ -53,7 +56,9 @@ __all__ = [
     "ConflictInfo",
     "ConflictVersion",
     "ElsewhereCallback",
+    "Environment",
     "EventId",
+    "Fact",
     "Feedback",
     "GroupEvents",
     "GroupState",
@@ -67,6 +72,7 @@ __all__ = [
     "HandlerRegistry",
     "HandlerRule",
     "HandlerView",
+    "Happening",
     "HearsChanges",
     "HookFailed",
     "IfBusy",
@@ -80,6 +86,7 @@ __all__ = [
     "KeepsConflicts",
     "KeepsEvents",
     "Kept",
+    "Link",
     "LinkNotice",
     "LinkPhase",
     "LinkState",
@@ -90,6 +97,7 @@ __all__ = [
     "Offer",
     "OnlineState",
     "Patience",
+    "Power",
     "PromptRefused",
     "Prompter",
     "Ran",
@@ -106,6 +114,8 @@ __all__ = [
     "Standing",
     "StoreBook",
     "Subject",
+    "Surroundings",
+    "SurroundingsPolicy",
     "SyncCenter",
     "SyncGroup",
     "SyncManager",

@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from store import StoreError
@@ -20,6 +21,7 @@ from ..entry import store_failure
 from ..errors import ErrorKind, InvalidRequest, ProtocolBroken, ProviderError, TimedOut, WrongProtocol
 from ..events import ResultStatus, SyncResult, as_json
 from ..failure import frames_of
+from .answering_handlers import HANDLER_QUESTIONS, HearingSessions, answered, started
 from .online import LinkState
 from .wire import (
     PROTOCOL,
@@ -35,6 +37,7 @@ from .wire import (
 
 if TYPE_CHECKING:
     from .desk import Desk, DeskHandle
+    from .handler_desk import LocalHandlers
 
 __all__ = ["Answering"]
 
@@ -53,12 +56,15 @@ READ_OCTETS = 1 << 16
 class Answering:
     """Answers clients for *desk*, each on the thread that calls it. ``close`` lets those end who hear a run."""
 
-    def __init__(self, desk: "Desk", *, refresh: Callable[[], None], clock: Clock) -> None:
+    def __init__(
+        self, desk: "Desk", *, refresh: Callable[[], None], clock: Clock, handlers: "LocalHandlers | None" = None
+    ) -> None:
         self._desk = desk
+        self._handlers = handlers
         self._refresh = refresh
         self._clock = clock
         self._lock = threading.Lock()
-        self._hearing: set[_Hearing] = set()
+        self._hearing: set[_Hearing | HearingSessions] = set()
         self._closing = False
 
     def __call__(self, client: socket.socket) -> None:
@@ -75,6 +81,8 @@ class Answering:
                     )
                 if asked.get("ask") == "start":
                     self._run(client, lines, asked)
+                elif asked.get("ask") == "start-handlers":
+                    self._run_handlers(client, lines, asked)
                 else:
                     client.settimeout(SEND_SECONDS)
                     client.sendall(encoded(self._answer(asked)))
@@ -110,6 +118,9 @@ class Answering:
         raise TimedOut("The question did not come in time.")
 
     def _answer(self, asked: dict[str, object]) -> dict[str, object]:
+        if asked.get("ask") in HANDLER_QUESTIONS:
+            self._refresh()
+            return answered(self._handlers, asked)
         run_id = integer_in(asked, "run_id") if asked.get("run_id") is not None else None
         match asked.get("ask"):
             case "running":
@@ -144,6 +155,20 @@ class Answering:
             handle = self._desk.start(request_of(asked.get("request")), send=send, receive=receive, group=group)
             hearing = _Hearing(client, lines, handle, self._clock)
             self._hearing.add(hearing)
+        self._hear(hearing)
+
+    def _run_handlers(self, client: socket.socket, lines: Lines, asked: dict[str, object]) -> None:
+        self._refresh()
+        run = started(self._handlers, asked)  # a handler may take its time to say what it has: not within the lock
+        with self._lock:
+            hearing = HearingSessions(client, lines, run, partial(_send, client))
+            self._hearing.add(hearing)
+            closing = self._closing
+        if closing:
+            hearing.end()
+        self._hear(hearing)
+
+    def _hear(self, hearing: "_Hearing | HearingSessions") -> None:
         try:
             hearing()
         finally:
@@ -212,8 +237,7 @@ class _Hearing:
         self._send({"type": "closing"} if ours else as_json(result))
 
     def _send(self, plain: dict[str, object]) -> None:
-        self._client.settimeout(SEND_SECONDS)
-        self._client.sendall(encoded(plain))
+        _send(self._client, plain)
 
     def _listen(self) -> bool:
         """Do what the client says. False: it left."""
@@ -232,6 +256,11 @@ class _Hearing:
                 case _:
                     raise ProtocolBroken("This daemon does not know what was said.")
         return bool(octets)
+
+
+def _send(client: socket.socket, plain: dict[str, object]) -> None:
+    client.settimeout(SEND_SECONDS)
+    client.sendall(encoded(plain))
 
 
 def _item(plain: dict[str, object]) -> tuple[AccountId, str | None]:

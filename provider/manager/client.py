@@ -35,7 +35,7 @@ from .wire import (
     underway_of,
 )
 
-__all__ = ["DaemonGone", "RemoteDesk", "RemoteHandle", "daemon_of"]
+__all__ = ["DaemonGone", "RemoteDesk", "RemoteHandle", "asked", "daemon_of"]
 
 _T = TypeVar("_T")
 CONNECT_SECONDS = 5.0
@@ -93,9 +93,9 @@ class RemoteDesk:
         group: str | None = None,
     ) -> "RemoteHandle":
         """Let the daemon send and receive; ``request.callback`` is called here, ``request.resolver`` does not count."""
-        asked = {"request": request_facts(request), "send": send, "receive": receive, "group": group}
+        wanted = {"request": request_facts(request), "send": send, "receive": receive, "group": group}
         with self.connected() as (connection, lines):
-            began, rest = _told(connection, lines, {"ask": "start", **asked})
+            began, rest = asked(connection, lines, {"ask": "start", **wanted})
             run_id = integer_in(began, "run_id")
             return RemoteHandle(connection.dup(), lines, rest, run_id, request)
 
@@ -130,13 +130,17 @@ class RemoteDesk:
         while self.pid is not None and not process_is_gone(self.pid) and SystemClock().monotonic() < deadline:
             pause.wait(LOOK_SECONDS)
 
+    def ask(self, what: str, **facts: object) -> dict[str, object]:
+        """Ask a question that has an answer of one line."""
+        return self._ask(dict, what, **facts)
+
     def _found(self, what: str, **facts: object) -> bool:
         return self._ask(lambda said: said["found"] is True, what, **facts)
 
     def _ask(self, understood: Callable[[dict[str, object]], _T], what: str, **facts: object) -> _T:
         """Ask, and return what *understood* makes of the answer: what it cannot is no answer."""
         with self.connected() as (connection, lines):
-            return understood(_told(connection, lines, {"ask": what, **facts})[0])
+            return understood(asked(connection, lines, {"ask": what, **facts})[0])
 
     @contextmanager
     def connected(self) -> Iterator[tuple[socket.socket, Lines]]:
@@ -161,13 +165,13 @@ class RemoteDesk:
                 raise DaemonGone("The daemon ended, or does not answer any more.") from error
 
 
-def _told(
-    connection: socket.socket, lines: Lines, asked: dict[str, object]
+def asked(
+    connection: socket.socket, lines: Lines, question: dict[str, object]
 ) -> tuple[dict[str, object], list[dict[str, object]]]:
     """Ask; return the first line of the answer, and those that came with it. Raises _Refused, OSError and more."""
     connection.settimeout(ANSWER_SECONDS)
     with suppress(BrokenPipeError):  # turned away before it was asked: the reason waits to be read
-        connection.sendall(encoded({"maildock": PROTOCOL, **asked}))
+        connection.sendall(encoded({"maildock": PROTOCOL, **question}))
     while octets := connection.recv(READ_OCTETS):
         came = list(lines.feed(octets))
         if came:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -24,25 +25,27 @@ from store.mail.schedules import ALL_ACCOUNTS, ScheduleId
 
 from ..backoff import Backoff
 from ..bridge import Bridge
-from ..callback import CancelRequest
 from ..clock import Clock, SystemClock
-from ..delivery import Delivery
 from ..errors import Closed, InvalidRequest, ProviderError
-from ..events import ItemKind, ResultStatus, SyncProgress
+from ..events import ResultStatus
 from ..failure import frames_of
 from ..grouping import f9_runs, group_run
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
 from .alerts import AlertHook
-from .catching_up import sooner
 from .chores import Chores
+from .environment import Environment
+from .joining import join
 from .mail_items import wanted
 from .online import LinkState, OnlineState
+from .planning import following, sooner
 from .push import Push
 from .pushruns import Pushed
+from .ran import Ran
 from .runlog import RunLog
-from .schedule import BadSchedule, next_run, parse
+from .schedule import BadSchedule, parse
+from .waking import Waking
 
 if TYPE_CHECKING:
     from store import MailStore
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
     from ..callback import ProgressCallback
     from ..entry import MailStoreProvider
 
-__all__ = ["Ran", "SyncManager"]
+__all__ = ["SyncManager"]
 
 log = logging.getLogger(__name__)
 
@@ -66,20 +69,6 @@ BUSY, NOBODY, BAD = "skipped: it runs already", "skipped: none of its accounts i
 OTHER_LINK = {LinkState.OFFLINE: "skipped: offline", LinkState.ONLINE: "skipped: online"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
-    """One run of a schedule that is over, or was not started."""
-
-    schedule: ScheduleId
-    group: str
-    began_at: datetime
-    ended_at: datetime
-    outcome: str
-    """ResultStatus value, or why nothing was started."""
-    next_run: datetime | None
-    retry_at: datetime | None
-
-
 @dataclass(slots=True, kw_only=True)
 class _Running:
     record: ScheduleRecord
@@ -92,10 +81,9 @@ class SyncManager:
     """Runs the schedules of a store by a provider. Thread-safe; ``start`` and ``stop``, or a context manager.
 
     *retry_seconds*: after the first failure. *heard*: is told of each run that ended, on the manager's thread.
-    *callback*: hears the events of every run. *push*: let servers tell of new mail, and poll those who do not
-    (``push``); *pushed* is told of each run that came of it.
-    *hooks*: are told of alerts, whoever's run raised them. *log_to*: has a line for whatever happens. *random* is for
-    tests.
+    *callback*: hears the events of every run. *environment*: tells what happens around it. *push*: let servers tell
+    of new mail, and poll those who do not (``push``); *pushed* is told of each run that came of it. *hooks*: are told
+    of alerts, whoever's run raised them. *log_to*: has a line for whatever happens. *random* is for tests.
     """
 
     def __init__(
@@ -107,6 +95,7 @@ class SyncManager:
         retry_seconds: float = RETRY_SECONDS,
         heard: Callable[[Ran], object] | None = None,
         callback: "ProgressCallback | None" = None,
+        environment: Environment | None = None,
         push: bool = False,
         pushed: Callable[[Pushed], object] | None = None,
         hooks: Sequence[AlertHook] = (),
@@ -135,13 +124,17 @@ class SyncManager:
         self._thread: threading.Thread | None = None
         self.link = OnlineState(provider, store.schedules, clock=self._clock, accounts=self._here)
         """Online or offline, for what starts by itself; kept."""
+        self.environment = environment if environment is not None else Environment()
+        """What happens around: facts told here start what they ask for, or hold it back."""
+        self.environment.advise(self._wake.set)
+        self._waking = Waking(self.environment, provider, self._woken, self._rests, self._clock)
         self.push: Push | None = None
         """Who watches the servers; None: nobody does."""
         if push:
             self.push = Push(
                 store, provider, clock=clock, heard=pushed, callback=callback, log_to=log_to, random=random
             )
-            self.link.advise(self.push.follow)
+            self.link.advise(partial(self._waking.follow, self.push))
             if self.link.state is LinkState.OFFLINE:
                 self.push.rest()
 
@@ -172,6 +165,8 @@ class SyncManager:
             self._stopping = True
             self._chores.stop()
             handles = [one.handle for one in self._running.values()]
+            self._waking.stop()
+        self.environment.unadvise(self._wake.set)
         self._wake.set()
         if self.push is not None:
             self.push.stop()
@@ -210,8 +205,9 @@ class SyncManager:
                 raise Closed("This manager was stopped.")
             chosen = self._store.schedules.group(group)
             handle, new = self._start(chosen, Trigger.MANUAL, callback or self._callback)
+            self._waking.wanted(handle)
         if callback is not None and not new:
-            self._join(handle, callback)
+            join(handle, callback, clock=self._clock, spawn=self._bridge.spawn)
         return handle
 
     def run_f9(self, *, callback: "ProgressCallback | None" = None) -> tuple[SyncHandle, ...]:
@@ -240,7 +236,11 @@ class SyncManager:
             self.link.look()
             self._collect()
             self._repair()
-            while not self._stopping:
+            automatic = [one for one in self._by_group.values() if one.request.trigger is not Trigger.MANUAL]
+            may_start = self._waking.step(automatic)
+            if self.push is not None:
+                self._waking.mind(self.push, online=self.link.state is LinkState.ONLINE)
+            while may_start and not self._stopping:
                 now = self._clock.now()
                 record = self._store.schedules.claim(now, owner=self._owner, seconds=LEASE_SECONDS, is_gone=is_gone)
                 if record is None:
@@ -266,33 +266,31 @@ class SyncManager:
         """The accounts, less what people switched off."""
         return list(wanted(self._store, self._provider))
 
-    def _join(self, handle: SyncHandle, callback: "ProgressCallback") -> None:
-        """Let *callback* hear a run that somebody else began, from its first event on."""
-
-        def answer(event: SyncProgress, said: CancelRequest) -> None:
-            if said is CancelRequest.ALL:
-                handle.cancel()
-            else:
-                handle.cancel_item(event.account, event.folder, outbox=event.item is ItemKind.OUTBOX)
-
-        delivery = Delivery(callback, deliver=None, clock=self._clock, answer=answer)
-        backlog = handle.listen(delivery.ready.set)
-        self._bridge.spawn("delivery", lambda: delivery.run(backlog))
-
     def _start(self, group: Group, trigger: Trigger, callback: "ProgressCallback | None") -> tuple[SyncHandle, bool]:
         """Return the handle of a run of *group*, and whether it is a new one."""
         before = self._by_group.get(group.name)
-        if before is not None and not before.done:
+        if before is not None and not before.done and not self._waking.stopped(before):
             return before, False
         flags = SyncFlags.ALL_DIRECTIONS
         if trigger is Trigger.SCHEDULED:
             flags |= SyncFlags.SYNC_BACKGROUND
         callback = self.logged(callback, trigger, group.name)
+        if trigger is not Trigger.MANUAL and self.environment.conduct.headers_only:
+            group = replace(group, headers_only=True)
         asked = SyncRequest(flags=flags, callback=callback, trigger=trigger)
         meant = group_run(group, self._here(), asked)
         handle = self._provider.send_and_receive(meant.request, send=meant.send, receive=meant.receive)
         self._by_group[group.name] = handle
         return handle, True
+
+    def _woken(self, group: Group, trigger: Trigger) -> tuple[SyncHandle, bool]:
+        return self._start(group, trigger, self._callback)
+
+    def _rests(self) -> str:
+        """Return why nothing is to start by itself now; empty: it may."""
+        if self._stopping or self._store.schedules.paused:
+            return "all is paused"
+        return "one works offline" if self.link.state is LinkState.OFFLINE else ""
 
     def _begin(self, record: ScheduleRecord, now: datetime) -> None:
         try:
@@ -325,7 +323,8 @@ class SyncManager:
             if result is not None:
                 if self._running.pop(id_, None) is None:
                     continue  # who heard of the one before it stopped us
-                if result.status is ResultStatus.CANCELED and self._stopping:
+                cut_off = self._stopping or self._waking.stopped(one.handle)
+                if result.status is ResultStatus.CANCELED and cut_off:
                     self._release(id_)
                     continue
                 failed = result.status in (ResultStatus.FAILED, ResultStatus.COMPLETE_WITH_ERRORS)
@@ -343,21 +342,19 @@ class SyncManager:
         now = self._clock.now()
         # From the instant that was due, or from now when that is later: what was missed is one run, not many.
         base = max(now, record.next_run) if record.next_run is not None and record.next_run <= began else now
-        following = self._following(record, base)
+        coming = following(record, base, self._random)
         retry = None
         if failed:
             retry = now + timedelta(seconds=self._backoff.delay(record.failures + 1, self._random))
         with self._still_ours():
-            self._store.schedules.finish(
-                record.id, owner=self._owner, outcome=outcome, next_run=following, retry_at=retry
-            )
+            self._store.schedules.finish(record.id, owner=self._owner, outcome=outcome, next_run=coming, retry_at=retry)
         ran = Ran(
             schedule=record.id,
             group=record.group,
             began_at=began,
             ended_at=now,
             outcome=outcome,
-            next_run=following,
+            next_run=coming,
             retry_at=retry,
         )
         if self._log is not None:
@@ -368,12 +365,6 @@ class SyncManager:
             except Exception as error:  # a host's own: it costs what it heard, and no run
                 log.error("What hears of runs raised %s.\n%s", type(error).__name__, frames_of(error))
 
-    def _following(self, record: ScheduleRecord, after: datetime) -> datetime | None:
-        try:
-            return next_run(parse(record.text, record.zone), after, self._random)
-        except BadSchedule:
-            return None
-
     def _repair(self) -> None:
         """Bring forward what a clock that was ahead, and was set back, would leave waiting for too long."""
         now = self._clock.now()
@@ -381,10 +372,10 @@ class SyncManager:
             if record.running or not record.enabled:
                 continue
             latest = now + timedelta(seconds=self._backoff.longest(record.failures))
-            due, retry = sooner(record, now), None if record.retry_at is None else min(record.retry_at, latest)
-            if (due, retry) != (record.next_run, record.retry_at):
+            planned, retry = sooner(record, now), None if record.retry_at is None else min(record.retry_at, latest)
+            if (planned, retry) != (record.next_run, record.retry_at):
                 with self._still_ours():
-                    self._store.schedules.reschedule(record.id, due, retry_at=retry)
+                    self._store.schedules.reschedule(record.id, planned, retry_at=retry)
 
     def _release(self, id_: ScheduleId) -> None:
         """Give a schedule back as it was: it stays due."""

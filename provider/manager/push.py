@@ -87,6 +87,8 @@ class Push:
         self._accounts: dict[AccountId, Account] = {}
         self._lines: dict[AccountId, _Line] = {}
         self._stops: dict[AccountId, Stop] = {}
+        self.headers_only = False
+        """Whether the runs bring no bodies: the link is metered, or slow."""
         self._runs = PushRuns(provider, self._clock, heard=heard, callback=callback, log_to=log_to)
         self._come: queue.SimpleQueue[tuple[AccountId, Stop, ParkedLine | Exception]] = queue.SimpleQueue()
         self._bridge = Bridge()
@@ -268,7 +270,7 @@ class Push:
                 self._list.ran(account, ok=True, empty=True, now=now)
                 if not whole:
                     self._list.changed(account)
-            elif not self._runs.start(account, whole=whole):
+            elif not self._runs.start(account, whole=whole, headers_only=self.headers_only):
                 self._list.ran(account, ok=False, empty=True, now=now)
 
     def _connect(self, account: AccountId, stop: Stop, now: float) -> None:

@@ -82,9 +82,11 @@ class PushRuns:
     def __contains__(self, account: AccountId) -> bool:
         return account in self._runs
 
-    def start(self, account: AccountId, *, whole: bool) -> bool:
+    def start(self, account: AccountId, *, whole: bool, headers_only: bool = False) -> bool:
         """Start a run of the account's inbox, or of all of it; False: it could not be. Raises Closed."""
         more = SyncFlags.SYNC_BACKGROUND if whole else SyncFlags.SYNC_THESE_FOLDERS
+        if headers_only:
+            more |= SyncFlags.SYNC_GLOBAL_HEADERS
         trigger = Trigger.SCHEDULED if whole else Trigger.PUSH
         callback = self._callback
         if self._log is not None:

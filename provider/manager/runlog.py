@@ -31,7 +31,7 @@ from ..events import Event, SyncError, SyncProgress, SyncResult
 from .loglines import Line, LogLines
 
 if TYPE_CHECKING:
-    from .manager import Ran
+    from .ran import Ran
 
 __all__ = ["RunLog"]
 

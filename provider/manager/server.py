@@ -29,6 +29,7 @@ from .wire import control_path, encoded, refusal
 
 if TYPE_CHECKING:
     from .desk import Desk
+    from .handler_desk import LocalHandlers
 
 __all__ = ["ControlServer", "peer_of"]
 
@@ -44,6 +45,7 @@ class ControlServer:
     """Answers for *desk* on the control socket of *store*, from ``start`` to ``close``. A context manager.
 
     *refresh* is called before a run is started, to take up changed accounts. *uid*: whose processes are heard; ours.
+    *handlers*: what is governed beside the desk; None: no handlers are.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class ControlServer:
         refresh: Callable[[], None] = lambda: None,
         clock: Clock | None = None,
         uid: int | None = None,
+        handlers: "LocalHandlers | None" = None,
     ) -> None:
         self.path = control_path(store)
         self._beside = os.fspath(self.path.parent) == os.path.dirname(os.path.realpath(store))
         self._uid = os.geteuid() if uid is None else uid
-        self._answering = Answering(desk, refresh=refresh, clock=clock if clock is not None else SystemClock())
+        clock = clock if clock is not None else SystemClock()
+        self._answering = Answering(desk, refresh=refresh, clock=clock, handlers=handlers)
         self._bridge = Bridge()
         self._places = threading.Semaphore(CLIENTS_MAX)
         self._closing = threading.Event()

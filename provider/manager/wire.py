@@ -43,6 +43,7 @@ __all__ = [
     "request_facts",
     "request_of",
     "text_in",
+    "texts_in",
     "underway_facts",
     "underway_of",
 ]
@@ -140,8 +141,8 @@ def request_of(plain: object) -> SyncRequest:
     trigger = plain.get("trigger", Trigger.MANUAL.value)
     return SyncRequest(
         flags=SyncFlags(integer_in(plain, "flags")),
-        accounts=None if accounts is None else tuple(map(AccountId, _texts(accounts))),
-        folders=_texts(plain.get("folders", [])),
+        accounts=None if accounts is None else tuple(map(AccountId, texts_in(accounts))),
+        folders=texts_in(plain.get("folders", [])),
         # What we do not know acts as manual (SYNCMGRFLAG_*).
         trigger=next((one for one in Trigger if one.value == trigger), Trigger.MANUAL),
         full=plain.get("full") is True,
@@ -166,9 +167,10 @@ def text_in(plain: Mapping[str, object], name: str) -> str | None:
     return value
 
 
-def _texts(value: object) -> tuple[str, ...]:
+def texts_in(value: object) -> tuple[str, ...]:
+    """Return a list of texts. Raises InvalidRequest."""
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise InvalidRequest("Accounts and folders are lists of texts.")
+        raise InvalidRequest("Accounts, folders and items are lists of texts.")
     return tuple(value)
 
 

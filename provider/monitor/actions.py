@@ -15,6 +15,8 @@ from store.mail.conflicts import Choice, ConflictId
 from store.mail.submission import Cancelled, SubmissionId
 
 from .. import InvalidRequest, SyncFlags, SyncRequest, Trigger, is_gone
+from ..manager.group import f9_runs
+from ..manager.mail_items import switched_off
 from ..manager.online import LinkState
 from .center import Center
 from .forms import BadForm, Fields, sentence
@@ -47,12 +49,28 @@ def _sync(center: Center, fields: Fields) -> Done:
     group, account, folder = fields.text("group"), fields.text("account"), fields.text("folder")
     if account and account not in center.here:
         return _back(fields, "not-here")
+    if fields.ticked("f9"):
+        return _send_receive_all(center, fields)
     request = SyncRequest(trigger=Trigger.MANUAL, accounts=(AccountId(account),) if account else None)
     if folder:
         request = replace(request, flags=request.flags | SyncFlags.SYNC_THESE_FOLDERS, folders=(folder,))
     try:
         center.watch.start(request, send=not folder, group=group or None)
     except (InvalidRequest, UnknownGroup) as error:
+        raise BadForm(sentence(error)) from None
+    return _back(fields, "started")
+
+
+def _send_receive_all(center: Center, fields: Fields) -> Done:
+    """F9: each group that is part of it, then the accounts that no group names; not what people switched off."""
+    off = switched_off(center.store, center.here)
+    here = [one for one in center.here if one not in off]
+    offline = center.store.schedules.offline
+    asked = SyncRequest(trigger=Trigger.MANUAL)
+    try:
+        for one in f9_runs(center.store.schedules.groups(), here, asked, offline=offline):
+            center.watch.start(one.request, send=one.send, receive=one.receive)
+    except InvalidRequest as error:
         raise BadForm(sentence(error)) from None
     return _back(fields, "started")
 

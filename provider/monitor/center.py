@@ -105,7 +105,7 @@ class Center:
                     standing=standing_of(view, name, now),
                     step=steps.get((name, None)),
                     errors=lasting.count(name),
-                    next_run=self.store.schedules.next_run(name),
+                    next_run=self.store.schedules.next_run(name) if name in here else None,
                 )
                 for name in self.names(view)
             )

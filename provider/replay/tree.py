@@ -59,7 +59,7 @@ def _numbers(status: FolderStatus | None) -> tuple[int | None, int | None] | Non
 
 def replay_removals(context: ReplayContext, session: WritingSession, answers: Answers) -> None:
     """Delete folders. Those that hold mail wait for a person's approval."""
-    _each(context, _LAST, answers, lambda one, facts: _remove(context, session, one, answers))
+    _each(context, _LAST, answers, lambda one, facts: _remove(context, session, one, facts, answers))
 
 
 def _each(
@@ -222,19 +222,31 @@ def _after_refusal(
     return None
 
 
-def _remove(context: ReplayContext, session: WritingSession, one: Operation, answers: Answers) -> bool:
-    told = session.statuses([one.name]).get(one.name)
+def _remove(
+    context: ReplayContext,
+    session: WritingSession,
+    one: Operation,
+    facts: dict[FolderId, FolderFact],
+    answers: Answers,
+) -> bool:
+    # By the name that it has by now: the one that it had when that was wanted may be another folder's.
+    name = facts[one.folder_id].name if one.folder_id in facts else one.name
+    if not name:
+        with context.store.write("folder gone", run=context.run) as tx:
+            tx.settle.folder_done(one.id)
+        return True
+    told = session.statuses([name]).get(name)
     with context.store.read() as view:
         removed, leaving = view.removed_with(one.folder_id), view.leaving(one.folder_id)
     listed = max(removed, (told and told.messages) or 0)  # somebody may have added to it
-    folder = FolderFact(id=one.folder_id, name=one.name, path=one.path or FolderPath(("?",)), listed=listed)
+    folder = FolderFact(id=one.folder_id, name=name, path=one.path or FolderPath(("?",)), listed=listed)
     why = whole_folder(folder)
     if why and not one.approved:
         answers.hold([one.id], why, folder)
         return False
     if leaving:
         return False  # mail that is moved out of it, or copied, is still there
-    session.remove(one.name)
+    session.remove(name)
     with context.store.write("folder deleted", run=context.run) as tx:
         tx.settle.folder_done(one.id)
     context.item.uploaded(Counts(folders_deleted=1))

@@ -19,6 +19,8 @@ __all__ = [
     "number_of",
     "one_connection",
     "set_one_connection",
+    "set_upstream",
+    "upstream",
 ]
 
 _t = table(AccountRow)
@@ -29,6 +31,10 @@ ADD = sql(insert(_t).values(**names("name created_at")), "name created_at")
 ONE_CONNECTION = sql(select(_t.c.one_connection).where(_t.c.name == p("named")), "named")
 SET_ONE_CONNECTION = sql(
     update(_t).where(_t.c.id == p("number")).values(**names("one_connection")), "one_connection number"
+)
+UPSTREAM = sql(select(_t.c.upstream, _t.c.criteria).where(_t.c.name == p("named")), "named")
+SET_UPSTREAM = sql(
+    update(_t).where(_t.c.id == p("number")).values(**names("upstream criteria")), "upstream criteria number"
 )
 SET_REMOVED = sql(update(_t).where(_t.c.id == p("number")).values(**names("removed")), "removed number")
 
@@ -86,3 +92,14 @@ def set_one_connection(work: Writing, account: AccountId, why: str) -> bool:
         return False
     work.connection.execute(SET_ONE_CONNECTION, (storable(why), number))
     return True
+
+
+def upstream(connection: sqlite3.Connection, account: AccountId) -> tuple[str, str]:
+    """Return where the mail of *account* came from last, and what was wanted of it; empty: nothing yet."""
+    row = connection.execute(UPSTREAM, (account,)).fetchone()
+    return ("", "") if row is None else (str(row[0]), str(row[1]))
+
+
+def set_upstream(work: Writing, account: AccountId, identity: str, criteria: str) -> None:
+    """Write both. Raises UnknownAccount."""
+    work.connection.execute(SET_UPSTREAM, (storable(identity), storable(criteria), number_of(work.connection, account)))

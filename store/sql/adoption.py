@@ -29,6 +29,7 @@ BROUGHT = exists().where(
     func.coalesce(_log.c.target_id, _log.c.folder_id) == _t.c.folder_id,
 )
 """The row is a message that another operation brought here: it cannot be one that still looks for its place."""
+_same_block = or_(_t.c.header_id == p("of_header"), (_t.c.email_id == p("of_id")) & (_t.c.email_id != _EMPTY))
 LIKE_IT = sql(
     select(_t.c.uid)
     .join_from(_t, _headers, _headers.c.id == _t.c.header_id)
@@ -38,22 +39,26 @@ LIKE_IT = sql(
         _t.c.uid >= p("low"),
         or_(_t.c.created_seq > p("seq"), and_(literal_column("1") == p("listed_since"), ~BROUGHT)),
         or_(
-            _t.c.header_id == p("of_header"),
-            (_t.c.email_id == p("of_id")) & (_t.c.email_id != _EMPTY),
-            (_headers.c.message_id == p("of_message_id")) & (_headers.c.message_id != _EMPTY),
+            _same_block,
+            and_(
+                _headers.c.message_id == p("of_message_id"),
+                _headers.c.message_id != _EMPTY,
+                _t.c.size == p("of_size"),
+            ),
         ),
     )
-    .order_by(_t.c.uid)
+    .order_by(_same_block.desc(), (_t.c.size == p("of_size")).desc(), _t.c.uid)
     .limit(1),
-    "folder at_epoch low seq listed_since of_header of_id of_message_id",
+    "folder at_epoch low seq listed_since of_header of_id of_message_id of_size of_header of_id of_size",
 )
+"""A Message-ID alone tells nothing: the versions of a draft share one."""
 
 
 def adopt(work: Writing, at: Place) -> int:
     """Give places to messages that came into the folder, nobody knew where, by rows that are identified now.
 
-    The same header block, EMAILID or Message-ID tells; and the UID, where it is known which one came next, or else that
-    the row was not there before this transaction. Return how many found theirs.
+    The same header block, EMAILID, or Message-ID and size tell; and the UID, where it is known which one came next, or
+    else that the row was not there before this transaction. Return how many found theirs.
     """
     found = 0
     for message, epoch, uid_next in operations.awaiting(work.connection, at.account, at.folder):
@@ -64,7 +69,8 @@ def adopt(work: Writing, at: Place) -> int:
         low = uid_next if uid_next is not None and epoch == at.epoch else None
         (message_id,) = work.connection.execute(MESSAGE_ID, (waits.header_id,)).fetchone()
         since = (1, work.seq_before, 0) if low is None else (low, work.seq_before, 1)
-        looks = (at.folder, at.epoch, *since, waits.header_id, waits.email_id, message_id)
+        block, size = (waits.header_id, waits.email_id), waits.size
+        looks = (at.folder, at.epoch, *since, *block, message_id, size, *block, size)
         row = work.connection.execute(LIKE_IT, looks).fetchone()
         if row is not None:
             settle_at(work, message, at, Uid(row[0]), None, operations.chain(work.connection, message))

@@ -16,3 +16,5 @@ class AccountRow(StoreTable, table=True):
     created_at: int = integer("when the store first heard of it")
     removed: int = integer("1: the host removed it; its mail is in the tombstones")
     one_connection: str = words("why only one connection at a time is made; empty: a second one may be tried")
+    upstream: str = words("digests of where its mail came from in its last whole synchronization; empty: none yet")
+    criteria: str = words("JSON of what was wanted of it then; empty: none yet")

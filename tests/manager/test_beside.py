@@ -215,6 +215,24 @@ def test_what_a_daemon_does_is_listed_and_stopped_whole_or_in_part(maildock: Cli
         assert maildock("resume").code == 0
 
 
+def test_who_asked_is_told_that_a_folder_was_stopped_and_offline_takes_up_no_account(
+    maildock: Cli, fake_imap: FakeImap
+) -> None:
+    held = Held(fake_imap)
+    with daemon(maildock, fake_imap) as process:
+        asking = spawned(maildock.home, "sync", password=fake_imap.password)
+        assert held.asked.wait(HANG_SECONDS)
+        assert maildock("stop", "work", "INBOX").code == 0
+        held.let_go.set()
+        assert "Stopped: 1 folder; the next sync goes on" in asking.communicate(timeout=HANG_SECONDS)[0]
+        assert maildock("offline").code == 0
+        assert "maildock online" in maildock("running").err
+        maildock.add(fake_imap.port, name="home")
+        assert process.stderr is not None
+        assert "accounts changed: home" in process.stderr.readline()
+    assert "home" not in {account for account, _, _ in ran(maildock)}
+
+
 def test_groups_and_f9_are_sent_and_received_alone_and_beside_a_daemon(maildock: Cli, fake_imap: FakeImap) -> None:
     maildock.add(fake_imap.port, name="home")
     assert maildock("groups", "add", "Mine", "--account", "home", "--headers-only").code == 0
@@ -227,6 +245,13 @@ def test_groups_and_f9_are_sent_and_received_alone_and_beside_a_daemon(maildock:
     ends = [row for row in both.rows if row["type"] == "done"]
     assert [{item["account"] for item in end["items"]} for end in ends] == [{"home"}, {"work"}]
     assert [end["downloaded"]["bodies"] for end in ends] == [0, 10]
+
+
+def test_f9_leaves_out_an_account_that_is_switched_off(maildock: Cli, fake_imap: FakeImap) -> None:
+    maildock.add(fake_imap.port, name="home")
+    assert maildock("handlers", "disable", "maildock", "account:work").code == 0
+    told = maildock("send-receive", "--f9", "--json")
+    assert {item["account"] for row in told.rows if row["type"] == "done" for item in row["items"]} == {"home"}
 
 
 def test_a_daemon_takes_up_accounts_that_are_added_changed_and_removed(maildock: Cli, fake_imap: FakeImap) -> None:

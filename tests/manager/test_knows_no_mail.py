@@ -63,7 +63,7 @@ def test_the_general_part_imports_nothing_of_mail(name: str) -> None:
         "from store import MailStore",
         "import store.mail",
         "from ..events import SyncProgress",
-        "from .manager import Ran",
+        "from .manager import SyncManager",
     ],
 )
 def test_a_planted_import_of_mail_is_found(planted: str) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from provider.errors import Closed, InvalidRequest
 from provider.events import ItemStatus
-from provider.manager.manager import Ran, SyncManager
+from provider.manager.manager import SyncManager
+from provider.manager.ran import Ran
 from provider.manager.schedule import next_run, parse
 from provider.request import SyncFlags, Trigger
 from provider.testing import ManualClock

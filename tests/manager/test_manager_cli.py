@@ -48,6 +48,43 @@ def test_groups_are_made_changed_listed_and_removed(maildock: Cli) -> None:
     assert maildock("groups", "remove", "All accounts").code == 2
 
 
+def test_the_list_of_groups_says_when_one_is_part_of_f9(maildock: Cli) -> None:
+    for name, words in {
+        "Always": (),
+        "Desk": ("--no-f9-offline",),
+        "Train": ("--no-f9", "--f9-offline"),
+        "Never": ("--no-f9", "--no-f9-offline"),
+    }.items():
+        assert maildock("groups", "add", name, "--account", "work", *words).code == 0
+    listed = [line.split() for line in maildock("groups").out.splitlines()]
+    assert {one[0]: one[-1] for one in listed[2:]} == {
+        "Always": "yes",
+        "Desk": "online",
+        "Train": "offline",
+        "Never": "no",
+    }
+
+
+def test_status_says_what_keeps_everything_from_starting(maildock: Cli) -> None:
+    assert maildock("schedule", "add", "All accounts", "daily 08:00").code == 0
+    assert maildock("status").err == ""
+    assert maildock("pause").code == maildock("offline").code == 0
+    held = maildock("status")
+    assert "maildock resume" in held.err and "maildock online" in held.err
+    assert maildock("resume").code == maildock("online").code == 0
+    assert maildock("status").err == ""
+
+
+def test_an_account_that_is_removed_leaves_no_error_and_no_next_run(maildock: Cli) -> None:
+    assert maildock("schedule", "add", "All accounts", "daily 08:00").code == 0
+    assert maildock("sync", "home").code != 0
+    assert [row["account"] for row in maildock("events", "--json").rows] == ["home"]
+    assert maildock("account", "remove", "home").code == 0
+    assert maildock("events", "--json").rows == []
+    due = {row["account"]: row["next_run"] is not None for row in maildock("status", "--json").rows}
+    assert due["work"] and not due.get("home", False)
+
+
 def test_the_verbs_that_change_groups_and_schedules_print_json(maildock: Cli) -> None:
     (made,) = maildock("groups", "add", "G", "--account", "work", "--json").rows
     assert (made["verb"], made["group"], made["accounts"], made["f9"]) == ("add", "G", ["work"], True)

@@ -71,6 +71,7 @@ class Cli:
 def spawned(home: Path, *words: object, password: str = "", **options: Any) -> "subprocess.Popen[str]":
     """Start the command as a process of its own, its streams piped."""
     environment = {**os.environ, "MAILDOCK_HOME": str(home), PASSWORD_VARIABLE: password, "PYTHONPATH": str(ROOT)}
+    environment.setdefault("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")  # this machine's desktop is no matter
     return subprocess.Popen(
         [sys.executable, "-m", "provider.cli", *map(str, words)],
         text=True,

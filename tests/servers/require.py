@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from .desktop_bus import HAS_DESKTOP_BUS
 from .dovecot import DOVECOT
 from .dovecot_socketpair import IMAP_BINARY
 from .exim import EXIM
@@ -19,6 +20,7 @@ from .keyring_daemon import PROGRAMS
 
 __all__ = [
     "require_chromium",
+    "require_desktop_bus",
     "require_dovecot",
     "require_dovecot_socketpair",
     "require_exim",
@@ -60,6 +62,11 @@ def require_chromium() -> str:
     _require(found is not None, "Chromium (Debian: chromium)")
     assert found is not None
     return found
+
+
+def require_desktop_bus() -> None:
+    """Skip, or fail with CI=true, when there is no bus daemon, or nothing to play the desktop's services on it."""
+    _require(HAS_DESKTOP_BUS, "python-dbusmock for the system's Python (Debian: python3-dbusmock, dbus)")
 
 
 def require_pymap() -> None:

@@ -305,3 +305,47 @@ def test_a_mark_that_others_made_too_on_what_they_moved_is_done(world: World) ->
         world.move_here(0, 0, 1)
         world.mark_there(0, 2, True)
         world.come_to_rest()
+
+
+@on(Profile.BARE)
+def test_what_looks_for_its_place_is_not_another_one_of_the_same_message_id(world: World) -> None:
+    with world:
+        world.append_there(0, 0, 0)
+        world.append_there(1, 1, 1)
+        world.append_there(2, 2, 2)
+        world.sync(1)
+        world.append_here(0, 1, 2, 5)
+        world.copy_here(1, 2, 1)
+        world.sync(1)
+        world.renumber(7)
+        world.sync_killed(0, 1324, False)
+        world.move_here(0, 6, 6)
+        world.come_to_rest()
+
+
+@on(Profile.NO_CONDSTORE)
+def test_a_folder_deleted_here_is_deleted_by_the_name_that_it_has_by_then(world: World) -> None:
+    with world:
+        world.append_there(0, 0, 0)
+        world.rename_here(1, 4, 2)
+        world.create_here(0, 3)
+        world.append_there(1, 0, 4)
+        world.create_here(1, 0)
+        world.append_there(4, 1, 5)
+        world.append_here(1, 0, 1, 0)
+        world.remove_folder_here(1, 6)
+        world.sync(0)
+        world.sync_cut(1, 1338, False, True)
+        world.copy_there(1, 7)
+        world.copy_there(5, 4)
+        world.delete_here(1, 6, True)
+        world.delete_there(2)
+        world.append_here(1, 0, 1, 0)
+        world.copy_there(4, 3)
+        world.copy_here(0, 6, 0)
+        world.sync(0)
+        world.sync(1)
+        world.move_here(1, 7, 7)
+        world.come_to_rest()
+        with world.server.client() as plain:
+            assert "Work" in {one.folder for one in world.everything(plain)}, "another folder has that name now"

@@ -22,6 +22,7 @@ from store import (
     StoreReadOnly,
     open_store,
 )
+from store.filelock import FileLock
 from store.migrate import APPLICATION_ID
 
 from .store_kit import Inbox, everything, new, raw_mail, raws
@@ -301,3 +302,17 @@ def test_importing_the_packages_loads_no_database_library() -> None:
     check = "print(sorted({'sqlmodel', 'sqlalchemy', 'sqlite3', 'asyncio'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", lookup + check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_lock_whose_directory_was_removed_keeps_its_own_file_and_closes_no_other(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    lock = FileLock(home / "mail.db.lock")
+    (home / "mail.db.lock").unlink()
+    home.rmdir()
+    with pytest.raises(FileNotFoundError):
+        lock.try_acquire()
+    with (tmp_path / "of somebody else").open("wb") as other:  # it would have been given the number of a closed file
+        lock.close()
+        other.write(b"whole")
+    assert (tmp_path / "of somebody else").read_bytes() == b"whole"

@@ -13,7 +13,7 @@ from provider.monitor.chart import HEIGHT, bars
 from provider.monitor.forms import BadForm, Fields
 from provider.monitor.live import LISTENERS_MAX
 from provider.testing import MemoryServer
-from store import AccountId, Run, RunError, RunId
+from store import AccountId, Group, Run, RunError, RunId
 
 from .rig import Client, Site, message
 
@@ -115,6 +115,22 @@ def test_a_folder_is_synchronized_alone(site: Site, client: Client) -> None:
     for handle in site.provider.running:
         handle.wait(10)
     assert "1" in client.get("/account?name=work").text
+
+
+def test_send_receive_all_is_what_groups_say_and_who_is_in_none(tmp_path: Path) -> None:
+    with Site(tmp_path, work=MemoryServer(), home=MemoryServer()) as site:
+        client = site.entered()
+        site.store.schedules.put_group(Group(name="By hand", accounts=(WORK,), on_f9=False))
+        assert "Send/Receive All (F9)" in client.get("/").text
+        hang = site.servers["home"].faults.hang("folders")
+        assert client.post("/sync", {"f9": "1"}).headers["location"].endswith("said=started")
+        assert hang.entered.wait(10)
+        (handle,) = site.provider.running
+        assert handle.request.accounts == (AccountId("home"),)
+        handle.cancel()
+        handle.wait(10)
+        site.store.schedules.put_group(Group(name="Never", accounts=(AccountId("home"),), on_f9=False))
+        assert "is part of Send/Receive All" in client.post("/sync", {"f9": "1"}).text
 
 
 def test_an_account_is_stopped_in_every_run_that_it_is_part_of(site: Site, client: Client) -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from subprocess import Popen
 
 import pytest
 
-from store import open_store
+from store import AccountId, RunError, open_store
 
 from ..scenarios.cli_rig import Cli, spawned
 from ..servers.fakeimap import FakeImap
@@ -132,3 +133,22 @@ def test_without_the_libraries_of_its_extra_it_says_which_one_to_install(
     monkeypatch.delitem(sys.modules, "provider.monitor.serve", raising=False)
     told = Cli(tmp_path / "home", capsys, monkeypatch, "correct horse")("monitor", "--no-open")
     assert (told.code, "pip install 'maildock[web]'" in told.err) == (2, True)
+
+
+def test_what_its_schedules_run_is_logged_and_told_of_like_a_daemons(home: Path, tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    with (home / "accounts.toml").open("a") as file:
+        file.write(f'\n[alerts]\ncommand = "touch {heard}"\n')
+    with open_store(home / "mail.db") as store:
+        store.schedules.add("All accounts", "every 1 day", zone="UTC", next_run=datetime.now(UTC))
+        refused = RunError(kind="send-refused", text="no")  # of the outbox: what is synchronized does not clear it
+        store.eventlog.record(AccountId("work"), [refused], item="outbox")
+    log = home / "maildock.log"
+    with monitor(home, "--no-open") as (_, url):
+        for _ in range(400):
+            if heard.exists() and log.exists() and "schedule-ran" in log.read_text():
+                break
+            time.sleep(0.05)
+        assert url.partition("token=")[2] not in log.read_text()
+    assert heard.exists()
+    assert "schedule-ran" in log.read_text()

@@ -1,12 +1,21 @@
-"""What a clock that was ahead, and was set back, would leave waiting for too long. Pure."""
+"""When a stored schedule runs next, whatever its text and the clock did meanwhile. Pure."""
 
 from datetime import datetime, timedelta
+from random import Random
 
 from store import ScheduleRecord
 
 from .schedule import BadSchedule, Every, next_run, parse
 
-__all__ = ["sooner"]
+__all__ = ["following", "sooner"]
+
+
+def following(record: ScheduleRecord, after: datetime, random: Random) -> datetime | None:
+    """Return when a schedule runs next *after* an instant; None: never, or its text makes no sense."""
+    try:
+        return next_run(parse(record.text, record.zone), after, random)
+    except BadSchedule:
+        return None
 
 
 def sooner(record: ScheduleRecord, now: datetime) -> datetime | None:

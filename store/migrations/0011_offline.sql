@@ -1,4 +1,4 @@
--- 0010: Send/Receive All offline, and whether one works offline.
+-- 0011: Send/Receive All offline, and whether one works offline.
 -- The meaning of every column stands in store/tables/schedules.py; a test proves that both give the same schema.
 -- Released: never edit, add another one instead.
 
