@@ -4,6 +4,7 @@ What is wrong with a request is raised here, before any work starts; whatever go
 and is in the result.
 """
 
+import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from types import TracebackType
@@ -124,6 +125,7 @@ class MailStoreProvider:
         self._run = run
         self._run_messages = run_messages
         self._accounts: dict[AccountId, Account] = {}
+        self._accounts_lock = threading.Lock()
         self._closed = False
         self._bridge = Bridge()
         self._scheduler = Scheduler(
@@ -180,24 +182,30 @@ class MailStoreProvider:
     def add_account(self, account: Account) -> None:
         """Take one more account. Raises InvalidRequest when its id is taken, Closed."""
         self._check_open()
-        if account.id in self._accounts:
-            raise InvalidRequest(f"There is an account {account.id} already; remove it first.")
-        self._accounts[account.id] = account
+        with self._accounts_lock:
+            if account.id in self._accounts:
+                raise InvalidRequest(f"There is an account {account.id} already; remove it first.")
+            self._accounts[account.id] = account
 
-    def replace_account(self, account: Account) -> None:
+    def replace_account(self, account: Account, *, before: Account | None = None) -> None:
         """Take other facts of an account, its next request on; what runs keeps those it began with.
 
-        Raises UnknownItem when there is none of this id, Closed.
+        *before*: only if the account is still this very one; else nothing is changed: somebody else was faster. Raises
+        UnknownItem when there is none of this id, Closed.
         """
         self._check_open()
-        self._account(account.id)
-        self._accounts[account.id] = account
+        with self._accounts_lock:
+            if before is not None and self._accounts.get(account.id) is not before:
+                return
+            self._account(account.id)
+            self._accounts[account.id] = account
 
     def remove_account(self, account: AccountId) -> None:
         """Let go of an account and cancel its work; what is in the store stays there. Raises UnknownItem, Closed."""
         self._check_open()
-        if self._accounts.pop(account, None) is None:
-            raise UnknownItem("There is no account with this id.")
+        with self._accounts_lock:
+            if self._accounts.pop(account, None) is None:
+                raise UnknownItem("There is no account with this id.")
         self._scheduler.stop_account(account)
 
     def SynchronizeInBackground(self, request: SyncRequest = SyncRequest()) -> SyncHandle:  # noqa: B008

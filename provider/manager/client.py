@@ -8,9 +8,10 @@ import errno
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from store.mail import AccountId
 
@@ -36,6 +37,7 @@ from .wire import (
 
 __all__ = ["DaemonGone", "RemoteDesk", "RemoteHandle", "asked", "daemon_of"]
 
+_T = TypeVar("_T")
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 15.0
 LOOK_SECONDS = 0.05
@@ -75,9 +77,12 @@ class RemoteDesk:
 
     def running(self) -> tuple[Underway, ...]:
         """Return every request that is not over, oldest first."""
-        with self.connected() as (connection, lines):
-            runs = asked(connection, lines, {"ask": "running"})[0]["runs"]
+
+        def understood(said: dict[str, object]) -> tuple[Underway, ...]:
+            runs = said["runs"]
             return tuple(map(underway_of, runs if isinstance(runs, list) else ()))
+
+        return self._ask(understood, "running")
 
     def start(
         self,
@@ -96,28 +101,27 @@ class RemoteDesk:
 
     def cancel(self, run_id: int) -> bool:
         """Ask a run to stop."""
-        return self.ask("cancel", run_id=run_id)["found"] is True
+        return self._found("cancel", run_id=run_id)
 
     def cancel_item(self, run_id: int, account: AccountId, folder: str | None = None, *, outbox: bool = False) -> bool:
         """Ask one item of a run to stop; the others go on."""
-        said = self.ask("cancel-item", run_id=run_id, account=account, folder=folder, outbox=outbox)
-        return said["found"] is True
+        return self._found("cancel-item", run_id=run_id, account=account, folder=folder, outbox=outbox)
 
     def pause(self, run_id: int | None = None) -> bool:
         """Let a run wait; without a number: let nothing start by itself until ``resume``."""
-        return self.ask("pause", run_id=run_id)["found"] is True
+        return self._found("pause", run_id=run_id)
 
     def resume(self, run_id: int | None = None) -> bool:
         """Take ``pause`` back."""
-        return self.ask("resume", run_id=run_id)["found"] is True
+        return self._found("resume", run_id=run_id)
 
     def link(self) -> LinkState:
         """Return whether what starts by itself works online."""
-        return LinkState[str(self.ask("link")["state"])]
+        return self._ask(lambda said: LinkState[str(said["state"])], "link")
 
     def set_link(self, new: LinkState) -> None:
         """Go online or offline, and wait ten seconds at most for the end. Raises Busy while another change goes on."""
-        self.ask("set-link", state=new.name)
+        self._ask(lambda said: said["state"], "set-link", state=new.name)
 
     def wait_gone(self, timeout: float) -> None:
         """Wait at most *timeout* seconds until the process that answered is over: then it holds no account any more."""
@@ -128,8 +132,15 @@ class RemoteDesk:
 
     def ask(self, what: str, **facts: object) -> dict[str, object]:
         """Ask a question that has an answer of one line."""
+        return self._ask(dict, what, **facts)
+
+    def _found(self, what: str, **facts: object) -> bool:
+        return self._ask(lambda said: said["found"] is True, what, **facts)
+
+    def _ask(self, understood: Callable[[dict[str, object]], _T], what: str, **facts: object) -> _T:
+        """Ask, and return what *understood* makes of the answer: what it cannot is no answer."""
         with self.connected() as (connection, lines):
-            return asked(connection, lines, {"ask": what, **facts})[0]
+            return understood(asked(connection, lines, {"ask": what, **facts})[0])
 
     @contextmanager
     def connected(self) -> Iterator[tuple[socket.socket, Lines]]:

@@ -72,14 +72,12 @@ class Crew:
             wanted = [item for item in items if item not in busy]
             if not wanted or self._closed:
                 return None
-            session = next(
-                (one for one in self._waiting if one in mine and one.cookie == cookie and not one.cancelled), None
-            )
+            waiting = [one for one in self._waiting if one.handler == bound.id and one.cookie == cookie]
+            session = next((one for one in waiting if one.join(wanted)), None)
             if session is None:
                 session = self._new(bound.id, wanted, trigger, cookie=cookie, may_prompt=may_prompt)
                 self._waiting.append(session)
             else:
-                session.add(wanted)
                 session.may_prompt = session.may_prompt or may_prompt
                 if trigger in PEOPLE:
                     session.trigger, session.manual = trigger, True

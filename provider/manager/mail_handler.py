@@ -117,20 +117,24 @@ class MailHandler:
             session.progress(gone, ItemStatus.REMOVED)
         before = self._conflicts_now()
         relays: list[Relay] = []
-        for order in orders(items, session):
-            with self._lock:  # so that nobody takes it for a run of others
-                self._mine &= {one.run_id for one in self._provider.running}
-                handle = self._start(order)
-                self._mine.add(handle.run_id)
-            relays.append(Relay(handle, session, order.items, look=self._look, wake=wake.set))
-        while relays:
-            for relay in relays:
-                relay.move()
-                relay.stop_what_is_cancelled()
-            relays = [one for one in relays if not one.over]
-            if relays:
-                wake.wait(SIGN_SECONDS)
-                wake.clear()
+        try:
+            for order in orders(items, session):
+                with self._lock:  # so that nobody takes it for a run of others
+                    self._mine &= {one.run_id for one in self._provider.running}
+                    handle = self._start(order)
+                    self._mine.add(handle.run_id)
+                relays.append(Relay(handle, session, order.items, look=self._look, wake=wake.set))
+            while relays:
+                for relay in relays:
+                    relay.move()
+                    relay.stop_what_is_cancelled()
+                relays = [one for one in relays if not one.over]
+                if relays:
+                    wake.wait(SIGN_SECONDS)
+                    wake.clear()
+        finally:
+            for relay in relays:  # of a session that fails nobody hears any more, nor could stop it
+                relay.handle.cancel()
         if self._conflicts_now() > before:
             session.conflicts_changed(self._conflicts_now() - before)
 

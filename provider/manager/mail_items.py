@@ -207,7 +207,8 @@ def keep_nothing_of(provider: "MailStoreProvider", items: MailItems, off: Collec
         hosts = tuple(one for one in account.policies if one[1] != OFF)
         policies = (*hosts, *((path, OFF) for path in paths))
         if policies != account.policies:
-            provider.replace_account(replace(account, policies=policies))
+            # Whoever sets it anew at this moment wins: the next look puts our policies to that.
+            provider.replace_account(replace(account, policies=policies), before=account)
 
 
 def obey(store: "MailStore", provider: "MailStoreProvider") -> None:

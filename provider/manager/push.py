@@ -249,7 +249,7 @@ class Push:
         for account, value in here.items():
             if account not in self._accounts:
                 self._accounts[account] = value
-                self._list.add(account, now)
+                self._list.add(account, now, running=account in self._runs)
 
     def _begin(self, now: float) -> None:
         for account in self._list.to_connect(now):

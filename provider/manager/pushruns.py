@@ -79,6 +79,9 @@ class PushRuns:
     def __len__(self) -> int:
         return len(self._runs)
 
+    def __contains__(self, account: AccountId) -> bool:
+        return account in self._runs
+
     def start(self, account: AccountId, *, whole: bool, headers_only: bool = False) -> bool:
         """Start a run of the account's inbox, or of all of it; False: it could not be. Raises Closed."""
         more = SyncFlags.SYNC_BACKGROUND if whole else SyncFlags.SYNC_THESE_FOLDERS

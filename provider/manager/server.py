@@ -59,7 +59,7 @@ class ControlServer:
         handlers: "LocalHandlers | None" = None,
     ) -> None:
         self.path = control_path(store)
-        self._beside = self.path.name.startswith(store.name)
+        self._beside = os.fspath(self.path.parent) == os.path.dirname(os.path.realpath(store))
         self._uid = os.geteuid() if uid is None else uid
         clock = clock if clock is not None else SystemClock()
         self._answering = Answering(desk, refresh=refresh, clock=clock, handlers=handlers)

@@ -140,6 +140,16 @@ class Session:
                 if item not in self._items:
                     self._items[item] = _Item(ItemProgress(item=item, status=ItemStatus.PENDING))
 
+    def join(self, items: Iterable[ItemId]) -> bool:
+        """Take items in while it waits; False: it does not wait any more, or one of them was taken back already."""
+        with self._lock:
+            wanted = list(items)
+            back = {item for item, one in self._items.items() if one.progress.status.terminal}
+            if self.cancelled or self._state is not SessionState.QUEUED or back & set(wanted):
+                return False
+            self.add(wanted)
+            return True
+
     def advance(self, state: SessionState) -> bool:
         """Enter *state*; False: it may not be entered from where it is (it ended meanwhile)."""
         with self._lock:

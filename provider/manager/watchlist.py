@@ -90,10 +90,10 @@ class Watchlist:
         self._random = random
         self.all: dict[AccountId, Watched] = {}
 
-    def add(self, account: AccountId, now: float) -> None:
-        """Take an account."""
+    def add(self, account: AccountId, now: float, *, running: bool = False) -> None:
+        """Take an account; *running*: it is set anew, and a run of what it was goes on."""
         first = now + min(POLL_FIRST_SECONDS, self._poll_seconds)
-        self.all[account] = Watched(account=account, since=now, line_at=now, poll_at=first, run_at=now)
+        self.all[account] = Watched(account=account, since=now, line_at=now, poll_at=first, run_at=now, running=running)
 
     def begin_anew(self, now: float) -> None:
         """Forget what failed before, of all that have no line: the network is another one."""

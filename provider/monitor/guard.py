@@ -15,7 +15,7 @@ from hashlib import sha256
 from html import escape
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -105,8 +105,7 @@ class Guard:
         return self._look_at_post(headers, host) or await self._look_at_form(scope, headers, receive)
 
     def _look_at_post(self, headers: Mapping[str, str], host: str) -> "_Refusal | None":
-        origin = urlsplit(headers.get("origin", ""))
-        if origin.scheme not in ("http", "https") or origin.netloc.lower() != host:
+        if headers.get("origin", "").lower() not in (f"http://{host}", f"https://{host}"):
             return 403, "This form was not sent by a page of Sync Center.", ()
         if headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
             return 415, "Sync Center takes forms and nothing else.", ()

@@ -399,3 +399,30 @@ def test_a_daemon_that_falls_silent_is_gone_and_a_line_without_end_too(
             desk.start(SyncRequest()).wait(GUARD_SECONDS)
     with impostor(tmp_path, b'{"type":"running","runs":[1]}\n') as desk, pytest.raises(DaemonGone):
         desk.running()
+
+
+def test_a_store_whose_name_begins_like_its_socket_elsewhere_has_a_room_that_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="md") as short:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        stores = (tmp_path / f"{'d' * 100}{number}" / "0" for number in range(1_000))
+        store = next(one for one in stores if control_path(one).name.startswith("0"))
+        with provider(Play(), ALICE) as dock:
+            control = ControlServer(LocalDesk(dock, None), store)  # type: ignore[arg-type]
+            with control:
+                assert stat.S_IMODE(control.path.parent.stat().st_mode) == 0o700
+
+
+def test_an_answer_that_does_not_answer_is_as_good_as_none(tmp_path: Path) -> None:
+    with impostor(tmp_path, b'{"type":"answer","state":"SIDEWAYS"}\n') as desk:
+        for ask in (
+            lambda: desk.cancel(1),
+            lambda: desk.cancel_item(1, ALICE),
+            desk.pause,
+            desk.resume,
+            desk.link,
+            desk.running,
+        ):
+            with pytest.raises(DaemonGone):
+                ask()

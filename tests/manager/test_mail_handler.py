@@ -11,12 +11,21 @@ import pytest
 
 from provider import MailStoreProvider, Smtp, SyncRequest
 from provider.errors import InvalidRequest
-from provider.events import ItemStatus
+from provider.events import ItemStatus, ResultStatus
+from provider.handle import SyncHandle
 from provider.manager.book import Kept
 from provider.manager.center import Refused, SyncCenter
 from provider.manager.handler import ItemId
 from provider.manager.mail_handler import MailHandler
-from provider.manager.mail_items import MAIL, StoreBook, account_item, folder_item
+from provider.manager.mail_items import (
+    MAIL,
+    MailItems,
+    StoreBook,
+    account_item,
+    folder_item,
+    keep_nothing_of,
+    outbox_item,
+)
 from provider.manager.manager import SyncManager
 from provider.manager.registry import HandlerRegistry
 from provider.manager.session import Session
@@ -284,3 +293,46 @@ def test_an_account_that_is_removed_in_the_midst_ends_its_session_and_harms_nobo
             assert session.wait(GUARD_SECONDS).items[0].status is ItemStatus.CANCELED
         assert one.center.events() == ()
         one.provider.send_and_receive(SyncRequest(accounts=(AccountId("bob"),)))
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_an_account_that_is_set_anew_while_people_are_obeyed_keeps_its_new_facts(tmp_path: Path, gone: bool) -> None:
+    with house(tmp_path) as one:
+        one.run()
+        places = MailItems(one.store, one.provider.accounts).places
+        work = one.provider.accounts[0]
+        off = {ItemId(one.names()["work: Archive"])}
+
+        class Late:
+            """Looked at, it is overtaken by somebody who changes the account."""
+
+            @property
+            def places(self) -> Any:
+                one.provider.remove_account(work.id)
+                if not gone:
+                    one.provider.add_account(replace(work, user="another"))
+                return places
+
+        keep_nothing_of(one.provider, Late(), off)  # type: ignore[arg-type]
+        assert [account.user for account in one.provider.accounts] == ([] if gone else ["another"])
+
+
+def test_a_session_of_which_a_part_cannot_be_begun_stops_the_other_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    with house(tmp_path, play=Play(alice=gate)) as one:
+        one.provider.replace_account(replace(account("bob"), smtp=Smtp(host="smtp.example.org")))
+        one.center.refresh(MAIL)
+        begin, handles = one.provider.SynchronizeInBackground, list[SyncHandle]()
+
+        def goes_just_then(request: SyncRequest) -> Any:
+            handles.append(handle := begin(request))
+            gate.wait_reached()
+            one.provider.remove_account(AccountId("bob"))
+            return handle
+
+        monkeypatch.setattr(one.provider, "SynchronizeInBackground", goes_just_then)
+        (session,) = one.center.sync(MAIL, [account_item(AccountId("alice")), outbox_item(AccountId("bob"))])
+        assert session.wait(GUARD_SECONDS).status is ItemStatus.FAILED
+        assert handles[0].wait(GUARD_SECONDS).status is ResultStatus.CANCELED

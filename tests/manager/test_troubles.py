@@ -1,6 +1,7 @@
 """A manager in trouble: a store that fails for a moment, an end at a bad moment: nothing lost, nothing doubled."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 from provider.manager.book import Kept
 from provider.manager.mail_items import MAIL, StoreBook, account_item
 from store import StoreBusy
-from tests.contract.playing import ALICE, BOB, GUARD_SECONDS
+from tests.contract.playing import ALICE, BOB, GUARD_SECONDS, Play
+from tests.contract.playing import Gate as RunGate
+from tests.manager.handlers import Gate, Good
+from tests.manager.test_center import center, ends
 from tests.manager.test_manager import MINUTE, desk
 from tests.manager.test_push import LEFT, PARKED, A, scene
 
@@ -110,3 +114,38 @@ def test_what_nobody_foresaw_does_not_end_the_managers_thread(tmp_path: Path, mo
                 break
             threading.Event().wait(0.05)
         assert met.is_set() and [ran.outcome for ran in one.ran] == ["complete"]
+
+
+def test_what_was_taken_back_while_it_waited_and_is_asked_for_again_is_done() -> None:
+    gate = Gate()
+    good = Good(names=("a", "b", "c"), work=gate)
+    with center(good) as one:
+        (first,) = one.sync("good", ["a"])
+        gate.wait_reached()
+        (waiting,) = one.sync("good", ["b", "c"])
+        one.cancel("good", ["b"])
+        (again,) = one.sync("good", ["b"])
+        gate.open()
+        assert [ends(session) for session in (first, waiting, again)] == [
+            {"a": "succeeded"},
+            {"b": "canceled", "c": "succeeded"},
+            {"b": "succeeded"},
+        ]
+
+
+def test_an_account_that_is_set_anew_while_it_runs_is_not_run_beside_itself_and_both_ends_are_told(
+    tmp_path: Path,
+) -> None:
+    gate = RunGate()
+    with scene(tmp_path, [*PARKED, *LEFT], [*PARKED, *LEFT], play=Play(a=gate)) as one:
+        one.until(gate.reached.is_set)
+        one.provider.replace_account(replace(one.provider.accounts[0], policies=()))
+        one.until(lambda: one.push.watching == () or one.push._accounts[A] is one.provider.accounts[0])
+        one.until(lambda: one.push.watching == (A,))
+        for _ in range(3):
+            one.push.step()
+        assert len(one.asked) == 1 and len(one.provider.running) == 1
+        gate.open()
+        one.until(lambda: one.ran)
+        one.clock.advance(MINUTE)
+        one.settle(2)

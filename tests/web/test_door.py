@@ -144,7 +144,8 @@ def test_what_forms_do_is_not_done_by_get_nor_by_another_page(site: Site, client
     fields = {"account": "work", "id": "1", "name": "x", "group": "All accounts", "when": "every 5 min", "zone": "UTC"}
     asked = f"{path}?{urlencode({**fields, 'form_token': client.form_token})}"
     assert client.get(asked).status in (404, 405)
-    for origin in (None, "null", "http://attacker.example", f"http://127.0.0.1:{client.port + 1}", "file://"):
+    origins = (None, "null", "http://attacker.example", f"http://127.0.0.1:{client.port + 1}", "file://", "http://[::1")
+    for origin in origins:
         assert client.post(path, fields, Origin=origin).status == 403
     for site_of_it in ("cross-site", "same-site"):
         assert client.post(path, fields, Sec_Fetch_Site=site_of_it).status == 403
