@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provider.limits import Limits
-from provider.manager import watchlist
+from provider.manager.pushing import watchlist
 from provider.phases import NEXT, Phase
 from provider.replay.guard import FREE_DELETIONS, SHARE
 from provider.replay.refusals import TRIES_MAX

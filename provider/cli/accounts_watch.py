@@ -68,7 +68,7 @@ class AccountsWatch:
         from store import StoreError
 
         from .. import ProviderError, SyncFlags, SyncRequest, Trigger
-        from ..manager.mail_items import wanted
+        from ..manager.mail.items import wanted
 
         flags = SyncFlags.ALL_DIRECTIONS | SyncFlags.SYNC_BACKGROUND
         try:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from store import MailStore
 
     from .. import SyncRequest, SyncResult
-    from ..manager.client import RemoteDesk
-    from ..manager.desk import Desk
-    from ..manager.handler_desk import LocalHandlers
+    from ..manager.control.client import RemoteDesk
+    from ..manager.control.desk import Desk
+    from ..manager.control.handler_desk import LocalHandlers
 
 __all__ = ["ALONE", "GONE_SECONDS", "answering", "desk_of", "run_beside"]
 
@@ -25,7 +25,7 @@ GONE_SECONDS = 5.0
 
 def desk_of(store: "MailStore") -> "RemoteDesk | None":
     """Return the desk of the daemon of *store*; None: there is none, or (which is said) it does not answer."""
-    from ..manager.client import DaemonGone, daemon_of
+    from ..manager.control.client import DaemonGone, daemon_of
 
     try:
         return daemon_of(store.path)
@@ -40,7 +40,7 @@ def run_beside(desk: "RemoteDesk", request: "SyncRequest", *, send: bool, receiv
     Raises Busy and InvalidRequest, and KeyboardInterrupt when the daemon ended after a person had cancelled.
     """
     from .. import UnknownItem
-    from ..manager.client import DaemonGone
+    from ..manager.control.client import DaemonGone
 
     try:
         handle = desk.start(request, send=send, receive=receive)
@@ -71,7 +71,7 @@ def answering(
         yield
         return
     from .. import Busy, InvalidRequest
-    from ..manager.server import ControlServer
+    from ..manager.control.server import ControlServer
 
     server = ControlServer(desk, store.path, refresh=refresh, handlers=handlers)
     try:

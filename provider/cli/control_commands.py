@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from store.mail import AccountId
 
     from .. import SyncProgress
-    from ..manager.client import RemoteDesk
-    from ..manager.desk import Underway
+    from ..manager.control.client import RemoteDesk
+    from ..manager.control.desk import Underway
 
 __all__ = ["offline", "online", "pause", "resume", "running", "stop"]
 
@@ -34,7 +34,7 @@ def running(context: typer.Context, json: Json = False) -> None:
     for line in held:
         hint(line)
     if json:
-        from ..manager.wire import underway_facts
+        from ..manager.control.wire import underway_facts
 
         for one in found:
             put_json(underway_facts(one))
@@ -106,7 +106,7 @@ def online(context: typer.Context, json: Json = False) -> None:
 
 
 def _set_link(context: typer.Context, state: str, text: str, *, json: bool) -> None:
-    from ..manager.online import LinkState
+    from ..manager.surroundings.online import LinkState
 
     with opened(home_of(context)) as store:
         desk = desk_of(store)

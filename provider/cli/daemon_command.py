@@ -18,7 +18,7 @@ from .session import chosen_accounts, home_of, opened
 from .surroundings import BatteryMin, Desktop, MeteredHeaders, surroundings
 
 if TYPE_CHECKING:
-    from ..manager.pushruns import Pushed
+    from ..manager.pushing.runs import Pushed
     from ..manager.ran import Ran
 
 __all__ = ["daemon"]
@@ -53,8 +53,8 @@ def daemon(
     """
     from .. import MailStoreProvider
     from ..manager import RunLog
-    from ..manager.desk import LocalDesk
-    from ..manager.handler_desk import LocalHandlers
+    from ..manager.control.desk import LocalDesk
+    from ..manager.control.handler_desk import LocalHandlers
     from ..manager.manager import SyncManager
 
     home = home_of(context)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from .. import MailStoreProvider
     from ..manager import SyncCenter
-    from ..manager.handler_desk import Facts, HandlerDesk, HandlerRun
-    from ..manager.reporting import Prompter
+    from ..manager.control.handler_desk import Facts, HandlerDesk, HandlerRun
+    from ..manager.handlers.reporting import Prompter
 
 __all__ = ["center_of", "handlers", "policy"]
 
@@ -71,9 +71,9 @@ def _governed(home: Home, act: "Callable[[HandlerDesk], T]") -> T:
 
 def _beside_or_alone(home: Home, act: "Callable[[HandlerDesk], T]") -> T:
     from .. import MailStoreProvider
-    from ..manager.client import DaemonGone
-    from ..manager.handler_desk import LocalHandlers
-    from ..manager.remote_handlers import RemoteHandlers
+    from ..manager.control.client import DaemonGone
+    from ..manager.control.handler_desk import LocalHandlers
+    from ..manager.control.remote_handlers import RemoteHandlers
 
     accounts = [one.account() for one in AccountsFile.read(home.accounts_path).accounts]
     with opened(home, create=True) as store:
@@ -262,7 +262,7 @@ def refuse(
 ) -> None:
     """Refuse people something, in place of what was refused before; schedules and triggers go on."""
     from ..manager import Verb
-    from ..manager.masks import policy_bits
+    from ..manager.handlers.masks import policy_bits
 
     mask = 0
     for word in verbs:
@@ -294,6 +294,6 @@ def _govern(context: typer.Context, handler: str, mask: int, reason: str, item: 
 
 def _verbs(item: str | None) -> str:
     from ..manager import Verb
-    from ..manager.masks import policy_bits
+    from ..manager.handlers.masks import policy_bits
 
     return ", ".join(one.value for one in Verb if policy_bits(one, item=item is not None) is not None)

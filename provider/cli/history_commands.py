@@ -67,7 +67,7 @@ def events(
     """List what is wrong now, the newest first."""
     if context.invoked_subcommand is not None:
         return
-    from ..manager.alerts import alert_text
+    from ..manager.reports.alerts import alert_text
 
     with opened_to_read(home_of(context)) as store:
         with store.read() as view:
@@ -96,7 +96,7 @@ def alerts(
     json: Annotated[bool, typer.Option("--json", help="Print JSON, one alert a line.")] = False,
 ) -> None:
     """List the alerts: accounts that fail, since when, and who was told."""
-    from ..manager.alerts import alert_facts, alert_text
+    from ..manager.reports.alerts import alert_facts, alert_text
 
     with opened_to_read(home_of(context)) as store:
         with store.read() as view:

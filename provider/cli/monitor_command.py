@@ -33,7 +33,7 @@ def monitor(
     """Show Sync Center in a browser, and run the schedules, until Ctrl-C or SIGTERM."""
     from .. import MailStoreProvider
     from ..manager import RunLog
-    from ..manager.desk import LocalDesk
+    from ..manager.control.desk import LocalDesk
     from ..manager.manager import SyncManager
 
     home = home_of(context)

@@ -13,7 +13,7 @@ from .output import hint
 
 if TYPE_CHECKING:
     from .. import SyncResult
-    from ..manager.desk import DeskHandle
+    from ..manager.control.desk import DeskHandle
 
 __all__ = ["wait_for"]
 

@@ -132,8 +132,8 @@ def send_receive(
 ) -> int:
     """Send what is due in the outbox, then synchronize. Either half goes on when the other fails."""
     from .. import SyncRequest
-    from ..manager.group import GroupRun, f9_runs, group_run
-    from ..manager.mail_items import switched_off
+    from ..manager.control.group import GroupRun, f9_runs, group_run
+    from ..manager.mail.items import switched_off
 
     if send_only and receive_only:
         raise Trouble("--send-only and --receive-only exclude each other.", ExitCode.USAGE)

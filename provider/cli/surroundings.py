@@ -9,7 +9,7 @@ import typer
 from .exits import ExitCode, Trouble
 
 if TYPE_CHECKING:
-    from ..manager.environment import Environment
+    from ..manager.surroundings.environment import Environment
 
 __all__ = ["BatteryMin", "Desktop", "MeteredHeaders", "surroundings"]
 
@@ -28,8 +28,8 @@ MeteredHeaders = Annotated[
 @contextmanager
 def surroundings(*, desktop: bool | None, battery_min: int, metered_headers: bool) -> Iterator["Environment"]:
     """Give the environment of a daemon. *desktop* None: watch it where what that needs is installed."""
-    from ..manager.environment import Environment
-    from ..manager.triggers import SurroundingsPolicy
+    from ..manager.surroundings.environment import Environment
+    from ..manager.surroundings.triggers import SurroundingsPolicy
 
     environment = Environment(
         SurroundingsPolicy(
@@ -42,7 +42,7 @@ def surroundings(*, desktop: bool | None, battery_min: int, metered_headers: boo
         yield environment
         return
     try:
-        from ..manager.bus import DesktopWatch
+        from ..manager.surroundings.bus import DesktopWatch
     except ImportError:
         if desktop:
             text = "The desktop is watched over D-Bus, and what that needs is not installed."

@@ -1,13 +1,11 @@
 """WHEN and WHO: schedules of groups, and handlers with their items and sessions. It never speaks to a server."""
 
-from .alerts import AlertHook, AlertTeller, CommandHook, HookFailed, WebHook
-from .book import Book, Kept, MemoryBook
-from .bound import BadHandler
-from .center import IfBusy, Refused, SyncCenter
-from .conflicts import Abilities, ConflictInfo, ConflictVersion, Feedback, KeepsConflicts, Resolution
-from .environment import Environment
-from .group import GroupEvents, GroupState, SyncGroup
-from .handler import (
+from .control.group import GroupEvents, GroupState, SyncGroup
+from .handlers.book import Book, Kept, MemoryBook
+from .handlers.bound import BadHandler
+from .handlers.center import IfBusy, Refused, SyncCenter
+from .handlers.conflicts import Abilities, ConflictInfo, ConflictVersion, Feedback, KeepsConflicts, Resolution
+from .handlers.handler import (
     AsksBefore,
     ElsewhereCallback,
     EventId,
@@ -26,21 +24,23 @@ from .handler import (
     WorksElsewhere,
     trigger_of,
 )
-from .mail_handler import MailHandler
-from .mail_items import MAIL, StoreBook
+from .handlers.masks import HandlerCan, HandlerPolicy, HandlerRule, ItemCan, ItemPolicy, ItemRule, Offer, Verb
+from .handlers.notices import Notice, Notices, Subject
+from .handlers.progress import ItemProgress, Patience, SessionResult, SessionState
+from .handlers.registry import HandlerRegistry
+from .handlers.reporting import Prompter, PromptRefused
+from .handlers.session import Session
+from .handlers.views import HandlerView, ItemView, Standing
+from .mail.handler import MailHandler
+from .mail.items import MAIL, StoreBook
 from .manager import SyncManager
-from .masks import HandlerCan, HandlerPolicy, HandlerRule, ItemCan, ItemPolicy, ItemRule, Offer, Verb
-from .notices import Notice, Notices, Subject
-from .online import ChangePending, LinkNotice, LinkPhase, LinkState, OnlineState
-from .progress import ItemProgress, Patience, SessionResult, SessionState
 from .ran import Ran
-from .registry import HandlerRegistry
-from .reporting import Prompter, PromptRefused
-from .runlog import RunLog
+from .reports.alerts import AlertHook, AlertTeller, CommandHook, HookFailed, WebHook
+from .reports.runlog import RunLog
 from .schedule import BadSchedule, Schedule, next_run, parse
-from .session import Session
-from .triggers import Fact, Happening, Link, Power, Surroundings, SurroundingsPolicy
-from .views import HandlerView, ItemView, Standing
+from .surroundings.environment import Environment
+from .surroundings.online import ChangePending, LinkNotice, LinkPhase, LinkState, OnlineState
+from .surroundings.triggers import Fact, Happening, Link, Power, Surroundings, SurroundingsPolicy
 
 __all__ = [
     "MAIL",

@@ -33,19 +33,19 @@ from ..grouping import f9_runs, group_run
 from ..handle import SyncHandle
 from ..owner import is_gone, owning
 from ..request import SyncFlags, SyncRequest, Trigger
-from .alerts import AlertHook
-from .chores import Chores
-from .environment import Environment
 from .joining import join
-from .mail_items import wanted
-from .online import LinkState, OnlineState
+from .mail.items import wanted
 from .planning import following, sooner
-from .push import Push
-from .pushruns import Pushed
+from .pushing.push import Push
+from .pushing.runs import Pushed
 from .ran import Ran
-from .runlog import RunLog
+from .reports.alerts import AlertHook
+from .reports.chores import Chores
+from .reports.runlog import RunLog
 from .schedule import BadSchedule, parse
-from .waking import Waking
+from .surroundings.environment import Environment
+from .surroundings.online import LinkState, OnlineState
+from .surroundings.waking import Waking
 
 if TYPE_CHECKING:
     from store import MailStore

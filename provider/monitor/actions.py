@@ -15,9 +15,9 @@ from store.mail.conflicts import Choice, ConflictId
 from store.mail.submission import Cancelled, SubmissionId
 
 from .. import InvalidRequest, SyncFlags, SyncRequest, Trigger, is_gone
-from ..manager.group import f9_runs
-from ..manager.mail_items import switched_off
-from ..manager.online import LinkState
+from ..manager.control.group import f9_runs
+from ..manager.mail.items import switched_off
+from ..manager.surroundings.online import LinkState
 from .center import Center
 from .forms import BadForm, Fields, sentence
 

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from store import StoreError
 
 from .. import ProviderError
-from ..manager.desk import LocalDesk
+from ..manager.control.desk import LocalDesk
 from .actions import ACTIONS, Done
 from .center import Center
 from .forms import BadForm, Fields
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from store import MailStore
 
     from .. import MailStoreProvider
-    from ..manager.desk import Desk
+    from ..manager.control.desk import Desk
     from ..manager.manager import SyncManager
 
 __all__ = ["monitor_app"]

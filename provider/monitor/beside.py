@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from store.mail import AccountId
 
 from .. import ConnectionLost, SyncRequest
-from ..manager.client import daemon_of
-from ..manager.online import LinkState
+from ..manager.control.client import daemon_of
+from ..manager.surroundings.online import LinkState
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..manager.desk import Desk, DeskHandle, Underway
+    from ..manager.control.desk import Desk, DeskHandle, Underway
 
 __all__ = ["BesideDesk"]
 

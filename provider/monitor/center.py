@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from store import Folder, MailStore, ReadView
     from store.mail import MessageKey
 
-    from ..manager.desk import Desk
+    from ..manager.control.desk import Desk
 
 __all__ = ["OVER", "Center", "Counted", "Partner", "Place", "subject_of"]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from store import MailStore
 
     from .. import MailStoreProvider
-    from ..manager.desk import Desk
+    from ..manager.control.desk import Desk
     from ..manager.manager import SyncManager
 
 __all__ = ["MonitorServer"]

@@ -14,7 +14,7 @@ from store.mail import AccountId
 from .. import ItemKind, ItemStatus, ResultStatus, SyncError, SyncProgress, SyncRequest
 
 if TYPE_CHECKING:
-    from ..manager.desk import Desk, DeskHandle
+    from ..manager.control.desk import Desk, DeskHandle
 
 __all__ = ["Task", "Watch"]
 

@@ -18,12 +18,19 @@ from datetime import datetime
 from ..callback import CancelRequest
 from ..errors import UnknownItem
 from ..events import ItemStatus, Severity
-from ..manager.conflicts import Abilities, ConflictInfo, Resolution
-from ..manager.handler import ID_CHARACTERS_MAX, NAME_CHARACTERS_MAX, TEXT_CHARACTERS_MAX, HandlerInfo, Item, ItemId
-from ..manager.notices import Subject as About
-from ..manager.progress import SessionResult
-from ..manager.session import Session
-from ..manager.views import Standing
+from ..manager.handlers.conflicts import Abilities, ConflictInfo, Resolution
+from ..manager.handlers.handler import (
+    ID_CHARACTERS_MAX,
+    NAME_CHARACTERS_MAX,
+    TEXT_CHARACTERS_MAX,
+    HandlerInfo,
+    Item,
+    ItemId,
+)
+from ..manager.handlers.notices import Subject as About
+from ..manager.handlers.progress import SessionResult
+from ..manager.handlers.session import Session
+from ..manager.handlers.views import Standing
 from ..request import Trigger
 from .handler_rig import Step, Subject, Witness, at_work
 

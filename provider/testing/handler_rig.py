@@ -8,11 +8,11 @@ from unittest import SkipTest
 
 from ..callback import CancelRequest
 from ..events import ItemStatus
-from ..manager.center import SyncCenter
-from ..manager.handler import Handler, ItemId, SessionCallback
-from ..manager.progress import Patience
-from ..manager.registry import HandlerRegistry
-from ..manager.reporting import Prompter
+from ..manager.handlers.center import SyncCenter
+from ..manager.handlers.handler import Handler, ItemId, SessionCallback
+from ..manager.handlers.progress import Patience
+from ..manager.handlers.registry import HandlerRegistry
+from ..manager.handlers.reporting import Prompter
 
 __all__ = ["Step", "Subject", "Witness", "at_work"]
 

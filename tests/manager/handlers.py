@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from provider.events import ItemStatus
-from provider.manager.handler import HandlerId, HandlerInfo, Item, ItemId, SessionCallback
-from provider.manager.masks import HandlerCan
+from provider.manager.handlers.handler import HandlerId, HandlerInfo, Item, ItemId, SessionCallback
+from provider.manager.handlers.masks import HandlerCan
 from provider.request import Trigger
 
 GUARD_SECONDS = 5.0

@@ -12,10 +12,10 @@ from unittest import SkipTest
 
 from provider import MailStoreProvider, Smtp
 from provider.events import ItemStatus
-from provider.manager.handler import Handler, HandlerId, HandlerInfo, Item, ItemId, SessionCallback
-from provider.manager.mail_handler import MailHandler
-from provider.manager.mail_items import account_item
-from provider.manager.progress import Patience
+from provider.manager.handlers.handler import Handler, HandlerId, HandlerInfo, Item, ItemId, SessionCallback
+from provider.manager.handlers.progress import Patience
+from provider.manager.mail.handler import MailHandler
+from provider.manager.mail.items import account_item
 from provider.request import Trigger
 from provider.testing import Hang, MemoryServer, MemoryTransport
 from provider.testing.handler_rig import Subject

@@ -8,8 +8,8 @@ import pytest
 
 from provider.cli.accounts_watch import AccountsWatch
 from provider.entry import MailStoreProvider
-from provider.manager.book import Kept
-from provider.manager.mail_items import MAIL, StoreBook, account_item
+from provider.manager.handlers.book import Kept
+from provider.manager.mail.items import MAIL, StoreBook, account_item
 from store import MailStore, StoreBusy, open_store
 from store.mail import AccountId
 from tests.contract.playing import GUARD_SECONDS, Play

@@ -16,7 +16,7 @@ from random import Random
 import pytest
 
 from provider import HttpClient, InvalidRequest
-from provider.manager.alerts import AlertTeller, CommandHook, HookFailed, WebHook
+from provider.manager.reports.alerts import AlertTeller, CommandHook, HookFailed, WebHook
 from provider.testing import ManualClock
 from store import AccountId, Alert, MailStore, RunError, open_store
 

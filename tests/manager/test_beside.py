@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from provider.cli.exits import ExitCode
-from provider.manager.client import daemon_of
+from provider.manager.control.client import daemon_of
 from tests.scenarios.cli_rig import Cli, message, spawned
 from tests.servers.fake_answer import Answer
 from tests.servers.fakeimap import FakeImap
@@ -156,7 +156,7 @@ def test_with_a_dead_daemons_socket_there_sync_works_alone_and_the_next_daemon_s
 def test_a_daemon_that_hangs_is_told_of_and_the_store_keeps_two_synchronizations_apart(
     maildock: Cli, fake_imap: FakeImap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provider.manager.client.ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("provider.manager.control.client.ANSWER_SECONDS", 0.5)
     held = Held(fake_imap)
     with daemon(maildock, fake_imap) as process:
         first = spawned(maildock.home, "sync", password=fake_imap.password)

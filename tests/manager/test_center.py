@@ -10,14 +10,14 @@ import pytest
 from provider.callback import CancelRequest
 from provider.errors import Cancelled, InvalidRequest, UnknownItem
 from provider.events import ItemStatus, Severity
-from provider.manager.center import Refused, SyncCenter
-from provider.manager.handler import HandlerId, HandlerInfo, Item, ItemId, SessionCallback
-from provider.manager.masks import HandlerCan, HandlerPolicy, HandlerRule, ItemCan, ItemPolicy, Verb
-from provider.manager.notices import Subject
-from provider.manager.progress import Patience, SessionState
-from provider.manager.registry import HandlerRegistry
-from provider.manager.reporting import PromptRefused
-from provider.manager.views import Standing
+from provider.manager.handlers.center import Refused, SyncCenter
+from provider.manager.handlers.handler import HandlerId, HandlerInfo, Item, ItemId, SessionCallback
+from provider.manager.handlers.masks import HandlerCan, HandlerPolicy, HandlerRule, ItemCan, ItemPolicy, Verb
+from provider.manager.handlers.notices import Subject
+from provider.manager.handlers.progress import Patience, SessionState
+from provider.manager.handlers.registry import HandlerRegistry
+from provider.manager.handlers.reporting import PromptRefused
+from provider.manager.handlers.views import Standing
 from provider.request import Trigger
 from provider.testing import ManualClock
 

@@ -18,12 +18,12 @@ import pytest
 from provider import Busy, InvalidRequest, ItemStatus, ResultStatus, SyncFlags, SyncRequest, Trigger, UnknownItem
 from provider.entry import MailStoreProvider
 from provider.errors import ProviderError
-from provider.manager import answering, client, remote, server
-from provider.manager.client import DaemonGone, RemoteDesk, daemon_of
-from provider.manager.desk import Desk, LocalDesk
+from provider.manager.control import answering, client, remote, server
+from provider.manager.control.client import DaemonGone, RemoteDesk, daemon_of
+from provider.manager.control.desk import Desk, LocalDesk
+from provider.manager.control.server import ControlServer
+from provider.manager.control.wire import REQUEST_OCTETS_MAX, control_path
 from provider.manager.manager import SyncManager
-from provider.manager.server import ControlServer
-from provider.manager.wire import REQUEST_OCTETS_MAX, control_path
 from provider.turn import AccountOutcome
 from store import Group, MailStore, open_store
 from tests.contract.playing import ALICE, BOB, GUARD_SECONDS, Gate, Host, Play, provider

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from provider import MailStoreProvider, ResultStatus, SyncRequest, Trigger
-from provider.manager.desk import LocalDesk
+from provider.manager.control.desk import LocalDesk
 from provider.manager.manager import SyncManager
 from store import Group, UnknownGroup, open_store
 from tests.contract.playing import ALICE, BOB, GUARD_SECONDS, Gate, Play, provider

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jeepney import DBusAddress, HeaderFields, new_signal
 
-from provider.manager.bus import DesktopWatch
-from provider.manager.desktop import Look, Snapshot, facts_between, snapshot_of
-from provider.manager.environment import Environment
 from provider.manager.manager import SyncManager
-from provider.manager.triggers import Fact, Happening, Link, Power
+from provider.manager.surroundings.bus import DesktopWatch
+from provider.manager.surroundings.desktop import Look, Snapshot, facts_between, snapshot_of
+from provider.manager.surroundings.environment import Environment
+from provider.manager.surroundings.triggers import Fact, Happening, Link, Power
 from provider.request import SyncFlags, Trigger
 from store import open_store
 from tests.contract.playing import ALICE, Play, provider, walk

@@ -12,7 +12,7 @@ from provider.entry import MailStoreProvider
 from provider.errors import ErrorKind
 from provider.grouping import f9_runs, group_run
 from provider.manager import GroupState, SyncGroup, SyncManager
-from provider.manager.desk import LocalDesk
+from provider.manager.control.desk import LocalDesk
 from store import FolderPath, Group, MailStore, UnknownGroup, open_store
 from store.mail import AccountId
 from store.mail.schedules import ALL_ACCOUNTS

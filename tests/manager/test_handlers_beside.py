@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from provider import InvalidRequest, UnknownItem
-from provider.manager.client import DaemonGone, daemon_of
-from provider.manager.desk import LocalDesk
-from provider.manager.handler_desk import Facts, LocalHandlers
+from provider.manager.control.client import DaemonGone, daemon_of
+from provider.manager.control.desk import LocalDesk
+from provider.manager.control.handler_desk import Facts, LocalHandlers
+from provider.manager.control.remote_handlers import RemoteHandlers
+from provider.manager.control.server import ControlServer
+from provider.manager.handlers.masks import HandlerPolicy
 from provider.manager.manager import SyncManager
-from provider.manager.masks import HandlerPolicy
-from provider.manager.remote_handlers import RemoteHandlers
-from provider.manager.server import ControlServer
 from store import open_store
 from tests.contract.playing import ALICE, Play, provider
 from tests.scenarios.cli_rig import Cli, spawned

@@ -13,11 +13,13 @@ from provider import MailStoreProvider, Smtp, SyncRequest
 from provider.errors import InvalidRequest
 from provider.events import ItemStatus, ResultStatus
 from provider.handle import SyncHandle
-from provider.manager.book import Kept
-from provider.manager.center import Refused, SyncCenter
-from provider.manager.handler import ItemId
-from provider.manager.mail_handler import MailHandler
-from provider.manager.mail_items import (
+from provider.manager.handlers.book import Kept
+from provider.manager.handlers.center import Refused, SyncCenter
+from provider.manager.handlers.handler import ItemId
+from provider.manager.handlers.registry import HandlerRegistry
+from provider.manager.handlers.session import Session
+from provider.manager.mail.handler import MailHandler
+from provider.manager.mail.items import (
     MAIL,
     MailItems,
     StoreBook,
@@ -27,8 +29,6 @@ from provider.manager.mail_items import (
     outbox_item,
 )
 from provider.manager.manager import SyncManager
-from provider.manager.registry import HandlerRegistry
-from provider.manager.session import Session
 from provider.phases import Phase
 from provider.report import Reporter
 from provider.request import Trigger

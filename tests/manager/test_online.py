@@ -23,8 +23,8 @@ from provider.manager import (
     next_run,
     parse,
 )
-from provider.manager.book import Kept
-from provider.manager.mail_items import MAIL, StoreBook, account_item
+from provider.manager.handlers.book import Kept
+from provider.manager.mail.items import MAIL, StoreBook, account_item
 from provider.testing import ManualClock
 from provider.turn import AccountOutcome
 from store import MailStore, open_store

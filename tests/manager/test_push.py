@@ -16,11 +16,11 @@ import pytest
 from provider import Account, MailStoreProvider, Password, Security
 from provider.errors import LimitExceeded
 from provider.events import ItemStatus
-from provider.manager.book import Kept
-from provider.manager.mail_items import MAIL, StoreBook, account_item
-from provider.manager.push import Push
-from provider.manager.pushruns import Pushed
-from provider.manager.watchlist import POLL_FIRST_SECONDS, POLL_SECONDS, REFUSED_SECONDS
+from provider.manager.handlers.book import Kept
+from provider.manager.mail.items import MAIL, StoreBook, account_item
+from provider.manager.pushing.push import Push
+from provider.manager.pushing.runs import Pushed
+from provider.manager.pushing.watchlist import POLL_FIRST_SECONDS, POLL_SECONDS, REFUSED_SECONDS
 from provider.request import SyncFlags, SyncRequest, Trigger
 from provider.sources.imap.watching import ANSWER_SECONDS, FLOOD_OCTETS, SILENCE_SECONDS
 from provider.testing import ManualClock

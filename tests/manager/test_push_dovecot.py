@@ -11,9 +11,9 @@ import pytest
 
 from provider import Account, MailStoreProvider, Security
 from provider.manager.manager import SyncManager
-from provider.manager.online import LinkState
-from provider.manager.push import Push
-from provider.manager.pushruns import Pushed
+from provider.manager.pushing.push import Push
+from provider.manager.pushing.runs import Pushed
+from provider.manager.surroundings.online import LinkState
 from provider.sources.imap.watching import ANSWER_SECONDS, RENEW_SECONDS, WatchState
 from provider.testing import ManualClock
 from store import FolderPath, MailStore, open_store

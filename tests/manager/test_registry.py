@@ -9,14 +9,14 @@ import pytest
 
 from provider.errors import InvalidRequest, UnknownItem
 from provider.events import ItemStatus, Severity
-from provider.manager.center import SyncCenter
-from provider.manager.handler import HandlerEvent, HandlerId, ItemId, SessionCallback, trigger_of
-from provider.manager.mail_items import StoreBook
-from provider.manager.notices import NOTICES_MAX, Notices, Subject
-from provider.manager.progress import NEXT, SessionState
-from provider.manager.registry import GROUP, HandlerRegistry
-from provider.manager.session import Session
-from provider.manager.views import Standing
+from provider.manager.handlers.center import SyncCenter
+from provider.manager.handlers.handler import HandlerEvent, HandlerId, ItemId, SessionCallback, trigger_of
+from provider.manager.handlers.notices import NOTICES_MAX, Notices, Subject
+from provider.manager.handlers.progress import NEXT, SessionState
+from provider.manager.handlers.registry import GROUP, HandlerRegistry
+from provider.manager.handlers.session import Session
+from provider.manager.handlers.views import Standing
+from provider.manager.mail.items import StoreBook
 from provider.request import Trigger
 from provider.testing import ManualClock
 from store import open_store

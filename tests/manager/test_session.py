@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from provider.errors import InvalidRequest
 from provider.events import ItemStatus
-from provider.manager.handler import HandlerId, ItemId
-from provider.manager.progress import ItemProgress, Patience, SessionState
-from provider.manager.session import Session
+from provider.manager.handlers.handler import HandlerId, ItemId
+from provider.manager.handlers.progress import ItemProgress, Patience, SessionState
+from provider.manager.handlers.session import Session
 from provider.request import Trigger
 from provider.testing import ManualClock
 

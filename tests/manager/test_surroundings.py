@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from provider.errors import InvalidRequest
 from provider.events import ResultStatus
-from provider.manager.environment import WAITING_MAX, Environment
 from provider.manager.manager import SyncManager
-from provider.manager.online import LinkState
 from provider.manager.schedule import next_run, parse
-from provider.manager.triggers import (
+from provider.manager.surroundings.environment import WAITING_MAX, Environment
+from provider.manager.surroundings.online import LinkState
+from provider.manager.surroundings.triggers import (
     Answer,
     Fact,
     Happening,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from provider.manager.book import Kept
-from provider.manager.mail_items import MAIL, StoreBook, account_item
+from provider.manager.handlers.book import Kept
+from provider.manager.mail.items import MAIL, StoreBook, account_item
 from store import StoreBusy
 from tests.contract.playing import ALICE, BOB, GUARD_SECONDS, Play
 from tests.contract.playing import Gate as RunGate

@@ -21,7 +21,7 @@ from provider.errors import (
     TooManyConnections,
     Unreachable,
 )
-from provider.manager.watchlist import (
+from provider.manager.pushing.watchlist import (
     CONNECTING_MAX,
     CONNECTING_SECONDS_MAX,
     EMPTY_RUNS,

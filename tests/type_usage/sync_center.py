@@ -6,7 +6,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from provider import Account, MailStoreProvider
-from provider.manager.desk import Desk, LocalDesk
+from provider.manager.control.desk import Desk, LocalDesk
 from provider.manager.manager import SyncManager
 from provider.monitor import monitor_app
 from store import MailStore

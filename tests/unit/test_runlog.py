@@ -16,7 +16,7 @@ from provider import Counts, ItemKind, ItemStatus, Needs, ResultStatus, Severity
 from provider.callback import CancelRequest
 from provider.errors import ErrorKind
 from provider.manager import RunLog
-from provider.manager.loglines import LogLines
+from provider.manager.reports.loglines import LogLines
 from provider.phases import Phase
 from store import AccountId
 

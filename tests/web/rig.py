@@ -17,7 +17,7 @@ from types import TracebackType
 from urllib.parse import urlencode, urlsplit
 
 from provider import MailStoreProvider
-from provider.manager.desk import LocalDesk
+from provider.manager.control.desk import LocalDesk
 from provider.manager.manager import SyncManager
 from provider.monitor.beside import BesideDesk
 from provider.monitor.serve import MonitorServer

@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from provider import MailStoreProvider
-from provider.manager.desk import LocalDesk
+from provider.manager.control.desk import LocalDesk
+from provider.manager.control.server import ControlServer
 from provider.manager.manager import SyncManager
-from provider.manager.server import ControlServer
 from provider.testing import MemoryServer
 from store import AccountId, open_store
 

@@ -1,0 +1,1 @@
+"""Handlers, items and sessions: what keeps anything in step, and governs it. It knows no mail."""

@@ -1,0 +1,1 @@
+"""Mail as a handler: accounts, folders and outboxes are items."""

@@ -1,0 +1,1 @@
+"""Servers tell of new mail: parked connections, and the runs that come of it."""

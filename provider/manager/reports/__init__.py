@@ -1,0 +1,1 @@
+"""What is told of runs afterwards: alerts, the log, cleaning."""

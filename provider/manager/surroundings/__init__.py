@@ -1,0 +1,1 @@
+"""What happens around a manager: network, power, session, being offline."""
