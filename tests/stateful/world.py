@@ -384,7 +384,10 @@ class World:
         for number in client.wanted(BRINGING):
             if number in doubt:
                 self.ledger.moved_in_doubt(number)
-        names = {one.name for one in client.pending() if one.kind is OperationKind.DELETE_FOLDER and one.approved}
+        going = [one for one in client.pending() if one.kind is OperationKind.DELETE_FOLDER and one.approved]
+        with client.store.read() as view:
+            called = {one.id: one.name for one in view.folders(hidden=True)}
+        names = {called.get(one.folder_id, one.name) for one in going}
         if names:
             with self.server.client() as plain:
                 inside = [one.number for one in self.everything(plain) if mutf7.encode(one.folder) in names]
