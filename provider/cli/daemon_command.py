@@ -13,7 +13,7 @@ from .accounts_watch import AccountsWatch
 from .beside import answering
 from .handler_commands import center_of
 from .options import Json
-from .output import hint, iso, moment, one_line, put, put_json
+from .output import hint, iso, moment, one_line, put_json, put_now
 from .session import chosen_accounts, home_of, opened
 from .surroundings import BatteryMin, Desktop, MeteredHeaders, surroundings
 
@@ -121,7 +121,7 @@ def _put_ran(ran: "Ran", *, json: bool) -> None:
         )
         return
     again = f", again {moment(ran.retry_at)}" if ran.retry_at is not None else ""
-    put(
+    put_now(
         f"{moment(ran.ended_at)} {one_line(ran.group)}: {one_line(ran.outcome)}{again}, next run {moment(ran.next_run)}"
     )
 
@@ -140,4 +140,4 @@ def _put_pushed(run: "Pushed", *, json: bool) -> None:
         )
         return
     place = f"{run.account} {run.folder}" if run.folder is not None else run.account
-    put(f"{moment(run.ended_at)} {one_line(place)}: {one_line(run.outcome)}, {run.new} new")
+    put_now(f"{moment(run.ended_at)} {one_line(place)}: {one_line(run.outcome)}, {run.new} new")

@@ -12,7 +12,7 @@ import typer
 
 from .accounts_file import AccountsFile
 from .exits import ExitCode, Trouble
-from .output import hint, put
+from .output import hint, put_now
 from .session import home_of, opened
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def monitor(
                 f"Sync Center cannot be served: {reason}.", ExitCode.ERRORS, "Choose another --port."
             ) from None
         desk.running()
-        put(f"Sync Center: {server.url}")
+        put_now(f"Sync Center: {server.url}")
         hint("The address is a secret: whoever has it governs your mail. Ctrl-C ends.")
         with _until_told(server):
             server.run(lambda: _opened(server) if open else None)

@@ -22,6 +22,7 @@ __all__ = [
     "one_line",
     "put",
     "put_json",
+    "put_now",
     "put_octets",
     "table",
 ]
@@ -87,6 +88,12 @@ def column(text: str, width: int, *, right: bool = False) -> str:
 def put(text: str = "") -> None:
     """Print one line for a person."""
     sys.stdout.write(text + "\n")
+
+
+def put_now(text: str) -> None:
+    """Print one line for a person of what goes on: whoever reads along, a journal too, has it at once."""
+    put(text)
+    sys.stdout.flush()
 
 
 def hint(text: str) -> None:

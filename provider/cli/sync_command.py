@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from store import MailStore
     from store.mail import AccountId
 
-    from .. import Account, SyncRequest
+    from .. import Account, SyncRequest, SyncResult
     from ..manager import AlertHook
     from .sync_display import ErrorsToStderr
 
@@ -174,7 +174,7 @@ def run_request(
     if not alone and (desk := desk_of(store)) is not None:
         result = run_beside(desk, asked, send=send, receive=receive)
     if result is not None:
-        display.close(result)
+        _close(display, result, request, json=json)
     else:
         with (
             RunLog(Home(store.path.parent).log_path) as log,
@@ -183,13 +183,18 @@ def run_request(
         ):
             asked = replace(request, callback=log.follow(trigger=request.trigger.value, then=display))
             result = wait_for(provider.send_and_receive(asked, send=send, receive=receive))
-            display.close(result)  # before the provider goes: what is still to be told comes from its threads
-    if request.dry_run and not json:
-        put("A dry run: this is what would be done.")
+            # Before the provider goes: what is still to be told comes from its threads.
+            _close(display, result, request, json=json)
     _say_what_waits(store, [account.id for account in accounts])
     if hooks:
         AlertTeller(store, hooks).tell()
     return exit_of_result(result)
+
+
+def _close(display: "ErrorsToStderr", result: "SyncResult", request: "SyncRequest", *, json: bool) -> None:
+    if request.dry_run and not json:
+        put("A dry run: this is what would be done.")
+    display.close(result)
 
 
 def _say_what_waits(store: "MailStore", accounts: "Sequence[AccountId]") -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from .output import moment, one_line, put, put_json
+from .output import moment, one_line, put_json, put_now
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,7 +69,7 @@ def watching(rows: Callable[[], list[Row]], *, json: bool) -> None:
             if json:
                 put_json(row)
             else:
-                put("  ".join(cell or "-" for cell in cells_of(row)))
+                put_now("  ".join(cell or "-" for cell in cells_of(row)))
         sys.stdout.flush()
         shown = now
         time.sleep(LOOK_SECONDS)

@@ -151,18 +151,21 @@ class MailHandler:
 
     def attach(self, creator: SessionCreator) -> None:
         """Tell *creator* of each run that somebody else began."""
-        self._detached.clear()
-        self._bridge.spawn("mail-watch", lambda: self._watch(creator))
+        self._detached.set()
+        detached = self._detached = (
+            threading.Event()
+        )  # its own: the one before it may not have seen yet that it is over
+        self._bridge.spawn("mail-watch", lambda: self._watch(creator, detached))
 
     def detach(self) -> None:
         """Tell nobody any more."""
         self._detached.set()
 
-    def _watch(self, creator: SessionCreator) -> None:
+    def _watch(self, creator: SessionCreator, detached: threading.Event) -> None:
         relays: dict[int, tuple[Relay, ElsewhereCallback]] = {}
         seen: set[int] = set()
         wake = threading.Event()
-        while not self._detached.is_set():
+        while not detached.is_set():
             with self._lock:
                 handles = {one.run_id: one for one in self._provider.running}
                 self._mine &= handles.keys()
