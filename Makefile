@@ -25,7 +25,7 @@ BENCH ?=
 
 help:
 	@echo "make run     a whole synchronization, with progress, against a mail server that it starts itself"
-	@echo "make test    everything that guards the main branch (about 8 minutes on two cores)"
+	@echo "make test    everything that guards the main branch (about 12 minutes on two cores)"
 	@echo "make test-web   Sync Center in a real Chromium, and new pictures of it in docs/pictures"
 	@echo "make check   format, lint, types, unit and contract tests, doctests: no servers, under a minute"
 	@echo "make soak    the long campaigns; prints their figures"
