@@ -69,8 +69,16 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *SEAM,
         "provider.manager",
     ),
-    "provider.monitor": ("=provider", "=store", "store.mail", "store.mime", "provider.manager"),
-    "provider.cli": ("=provider", "=store", "store.mail", "store.mime", "provider.manager", "provider.monitor"),
+    "provider.monitor": ("=provider", "=store", "store.mail", "store.mime", "provider.manager", "provider.words"),
+    "provider.cli": (
+        "=provider",
+        "=store",
+        "store.mail",
+        "store.mime",
+        "provider.manager",
+        "provider.monitor",
+        "provider.words",
+    ),
     "provider": ("leaves", "provider.entry", "provider.access", "provider.transport", "provider.standing"),
 }
 
@@ -103,6 +111,7 @@ PURE = (
     "provider.manager.handlers.views",
     "provider.phases",
     "provider.states",
+    "provider.words",
 )
 IMPURE_LIBRARIES = {"asyncio", "threading", "socket", "time", "sqlmodel", "sqlalchemy", "sqlite3", "imapclient"}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ..words import count
 from . import words
 from .center import Counted
 from .pages import PAGES, Page
@@ -43,7 +44,7 @@ class Rendering:
             phase=words.phase_word,
         )
         self._jinja.globals.update(
-            many=words.many, ago=words.ago, key_of=words.key_of, pages=[page for page in PAGES if not page.of]
+            many=count, ago=words.ago, key_of=words.key_of, pages=[page for page in PAGES if not page.of]
         )
 
     def page(self, page: Page, values: Mapping[str, object], **more: object) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from hashlib import blake2s
 
 from .. import ItemStatus, Phase, Trigger
+from ..words import octets as size_of
 
 __all__ = [
     "SAID",
@@ -14,7 +15,6 @@ __all__ = [
     "clean",
     "day",
     "key_of",
-    "many",
     "moment",
     "octets",
     "phase_word",
@@ -107,29 +107,9 @@ def key_of(*parts: object) -> str:
     return blake2s(repr(parts).encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
 
 
-def many(number: int, noun: str, nouns: str = "") -> str:
-    """Return *number* and *noun*, in the plural where it is not one.
-
-    >>> many(1, "message"), many(5120, "message")
-    ('1 message', '5,120 messages')
-    """
-    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
-
-
 def octets(number: float | None) -> str:
-    """Return a size for a person, in powers of ten.
-
-    >>> octets(999), octets(1_234_567), octets(None)
-    ('999 B', '1.2 MB', '–')
-    """
-    if number is None:
-        return "–"
-    size = float(number)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+    """Return a size for a page: a long dash where it is not known."""
+    return size_of(number, unknown="–")
 
 
 def rate(octets_per_second: float | None) -> str:
