@@ -30,7 +30,7 @@ class Subject:
 
     def make(self) -> Handler:
         """Return a new handler on the same ground, as another process would have one."""
-        raise NotImplementedError
+        raise NotImplementedError("a subject says how its handler is made")
 
     def change(self) -> None:
         """Let there be something to do again."""

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 
 from ...clock import Clock
 from ...errors import ErrorKind, ProviderError
@@ -145,7 +146,7 @@ class Crew:
             self._ended(session, ItemStatus.FAILED, text)
         for session, bound in starting:
             try:
-                self._spawn("session", lambda session=session, bound=bound: self._work(session, bound))  # type: ignore[misc]
+                self._spawn("session", partial(self._work, session, bound))
             except RuntimeError:
                 self._ended(session, ItemStatus.FAILED, "The system has no thread left to work on.")
 

@@ -196,7 +196,7 @@ class KnownHandlers:
 
     def _keep(self, handler: HandlerId, item: ItemId | None, **changed: bool | int | str) -> None:
         before = self._book.kept(handler).get(item or "", Kept())
-        self._book.keep(handler, item, replace(before, **changed))  # type: ignore[arg-type]
+        self._book.keep(handler, item, replace(before, **changed))  # type: ignore[arg-type]  # the names are those of Kept
         self.notices.announce(Subject.HANDLER if item is None else Subject.ITEM, handler, item)
 
 

@@ -111,10 +111,7 @@ class Verb(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandlerRule:
-    """Bits that hold for a handler and all its items, and why. Raises ValueError without a reason."""
-
-    mask: HandlerPolicy
+class _Rule:
     reason: str
 
     def __post_init__(self) -> None:
@@ -123,15 +120,17 @@ class HandlerRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ItemRule:
+class HandlerRule(_Rule):
+    """Bits that hold for a handler and all its items, and why. Raises ValueError without a reason."""
+
+    mask: HandlerPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRule(_Rule):
     """Bits that hold for one item, and why. Raises ValueError without a reason."""
 
     mask: ItemPolicy
-    reason: str
-
-    def __post_init__(self) -> None:
-        if not self.reason.strip():
-            raise ValueError("a policy says why")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
