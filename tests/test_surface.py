@@ -80,6 +80,11 @@ def test_every_public_class_and_function_is_documented(package: str) -> None:
     assert [name for name, value in _defined(module) if not _documented(name, value)] == []
 
 
+def test_every_name_of_the_manager_can_be_imported() -> None:
+    manager = importlib.import_module("provider.manager")
+    assert [name for name in manager.__all__ if not hasattr(manager, name)] == []
+
+
 def test_a_class_without_a_docstring_counts_as_undocumented() -> None:
     class Bare(int):
         pass
@@ -219,6 +224,7 @@ def test_the_readme_mentions_every_command_and_option() -> None:
     ("code", "but"),
     [
         ("import provider", ()),
+        ("import provider.manager", ()),
         ("import store", ()),
         ("import store.mail", ()),
         ("from provider.cli.__main__ import main; main(['--version'])", ("email",)),  # importlib.metadata reads with it

@@ -166,7 +166,7 @@ def run_request(
     from dataclasses import replace
 
     from .. import MailStoreProvider
-    from ..manager import AlertTeller, RunLog
+    from ..manager import RunLog
 
     display = display_for(json=json) if display is None else display
     asked = replace(request, callback=display)
@@ -187,6 +187,8 @@ def run_request(
             _close(display, result, request, json=json)
     _say_what_waits(store, [account.id for account in accounts])
     if hooks:
+        from ..manager import AlertTeller
+
         AlertTeller(store, hooks).tell()
     return exit_of_result(result)
 
