@@ -146,6 +146,6 @@ def with_account_options(run: Callable[..., Result]) -> Callable[..., Result]:
         return run(**given, options=AccountOptions(**chosen))
 
     # What the command line is made from.
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect reads
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command

@@ -101,7 +101,7 @@ def settle_at(
     facts = {"server_flags": bits, "server_keywords": others, **_wanted(like, told)}
     where = {"folder_id": at.folder, "epoch": at.epoch, "uid": uid}
     if rest:
-        base = like._replace(**where, **{**listed, **facts})  # type: ignore[arg-type]
+        base = like._replace(**where, **{**listed, **facts})  # type: ignore[arg-type]  # the names are Row's
         if twin is not None:
             places.remove(work, twin)
         operations.set_twin(work, rest, places.leave_twin(work, base))

@@ -295,7 +295,7 @@ def leave_twin(work: Writing, was: Row) -> MessageKey:
     """Write the twin that keeps the place of *was*, which is not there any more; return its key."""
     key = MessageKey(work.next_id("messages"))
     nothing = {"local_flags": None, "local_keywords": None, "header_id": None, "blob_id": None, "likeness": OWN}
-    add(work, was._replace(key=key, created_seq=0, changed_seq=0, twin_of=was.key, **nothing))  # type: ignore[arg-type]
+    add(work, was._replace(key=key, created_seq=0, changed_seq=0, twin_of=was.key, **nothing))  # type: ignore[arg-type]  # Row's
     return key
 
 

@@ -78,7 +78,7 @@ _Imaplib: Any = imaplib.IMAP4
 """Typeshed says little of what may be overridden, and some of it wrongly."""
 
 
-class Porter(_Imaplib):  # type: ignore[misc]
+class Porter(_Imaplib):  # type: ignore[misc]  # IMAPClient has no types: its base is Any
     """The imaplib side, on a *channel* whose greeting line was read already.
 
     *waits_for_tls*: nothing is asked and nothing believed until ``starttls`` is done.
@@ -243,7 +243,7 @@ class Porter(_Imaplib):  # type: ignore[misc]
         return None if answer is None else base64.b64encode(answer)
 
 
-class PorterClient(IMAPClient):  # type: ignore[misc]
+class PorterClient(IMAPClient):  # type: ignore[misc]  # the same
     """IMAPClient whose connection is a ``Porter``, and whose reads obey the channel's deadlines only."""
 
     def __init__(self, porter: Callable[[], Porter], host: str, *, tls: bool) -> None:
