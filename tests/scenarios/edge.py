@@ -37,7 +37,7 @@ from store import BodyState, MailStore
 from ..servers.fake_answer import Answer, Bend, Then
 from ..servers.fakeimap import FULL, FakeImap
 from ..servers.plain_client import PlainClient
-from .rig import HANG_SECONDS, account_at, checked_store, server_snapshot, store_snapshot
+from .rig import HANG_SECONDS, NO_TROUBLE, account_at, checked_store, server_snapshot, store_snapshot
 
 __all__ = [
     "BODIES",
@@ -205,7 +205,7 @@ class Edge:
             self._nothing_lost(scene, before)
 
     def _judge(self, scene: Scene, result: SyncResult, host: RecordingCallback, knocks: int) -> None:
-        heard = [error for error in host.errors if error.severity is not Severity.INFORMATION]
+        heard = [error for error in host.errors if error.kind not in NO_TROUBLE]
         told = [(error.kind.value, error.text, error.server_text) for error in heard]
         assert {error.kind for error in heard} == set(self.kinds), told
         status = {item.folder: item.status for item in result.items}
