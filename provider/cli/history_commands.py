@@ -136,26 +136,16 @@ def remove(context: typer.Context, ids: Ids, json: Json = False) -> None:
 @app.command()
 def retry(context: typer.Context, ids: Ids, json: Json = False) -> int:
     """Synchronize again what events are about: the folder, the whole account, or its outbox. A success clears them."""
-    from dataclasses import replace
-
-    from .. import SyncFlags, SyncRequest, Trigger
+    from ..manager.control.retrying import retry_runs
     from .sync_command import run_request
 
     home = home_of(context)
     file = AccountsFile.read(home.accounts_path)
     worst, hooks = ExitCode.COMPLETE, file.alerts.hooks()
     with opened(home) as store:
-        entries = _chosen(store, ids)
-        for name in dict.fromkeys(entry.account for entry in entries):
-            value = known_entry(file, name).account(None)
-            mine = [entry for entry in entries if entry.account == name]
-            of_account = [entry for entry in mine if entry.item == "account"]
-            folders = tuple(dict.fromkeys(entry.folder for entry in of_account if entry.folder is not None))
-            request = SyncRequest(accounts=(value.id,), trigger=Trigger.MANUAL)
-            if folders and all(entry.folder is not None for entry in of_account):
-                request = replace(request, flags=request.flags | SyncFlags.SYNC_THESE_FOLDERS, folders=folders)
-            send = any(entry.item == "outbox" for entry in mine)
-            code = run_request(store, [value], request, json=json, send=send, receive=bool(of_account), hooks=hooks)
+        for run in retry_runs(_chosen(store, ids)):
+            values = [known_entry(file, name).account(None) for name in run.request.accounts or ()]
+            code = run_request(store, values, run.request, json=json, send=run.send, receive=run.receive, hooks=hooks)
             worst = worst if code is ExitCode.COMPLETE else code
     return worst
 

@@ -16,6 +16,7 @@ from store.mail.submission import Cancelled, SubmissionId
 
 from .. import InvalidRequest, SyncFlags, SyncRequest, Trigger, is_gone
 from ..manager.control.group import f9_runs
+from ..manager.control.retrying import retry_runs
 from ..manager.mail.items import switched_off
 from ..manager.surroundings.online import LinkState
 from .center import Center
@@ -145,18 +146,10 @@ def _retry(center: Center, fields: Fields) -> Done:
     wanted = set(fields.numbers("id", CHOSEN_MAX))
     here = set(center.here)
     entries = [one for one in center.store.eventlog.entries(limit=2**31) if one.id in wanted]
-    started = False
-    for account in dict.fromkeys(one.account for one in entries if one.account in here):
-        mine = [one for one in entries if one.account == account]
-        of_account = [one for one in mine if one.item == "account"]
-        folders = tuple(dict.fromkeys(one.folder for one in of_account if one.folder is not None))
-        request = SyncRequest(accounts=(account,), trigger=Trigger.MANUAL)
-        if folders and all(one.folder is not None for one in of_account):
-            request = replace(request, flags=request.flags | SyncFlags.SYNC_THESE_FOLDERS, folders=folders)
-        send = any(one.item == "outbox" for one in mine)
-        center.watch.start(request, send=send, receive=bool(of_account))
-        started = True
-    if started:
+    runs = retry_runs(one for one in entries if one.account in here)
+    for run in runs:
+        center.watch.start(run.request, send=run.send, receive=run.receive)
+    if runs:
         return Done("/running", "started")
     return Done("/results", "not-here" if entries else "gone" if wanted else "nothing")
 
