@@ -56,12 +56,7 @@ class Alerts:
             raise ValueError("a list has at least one entry")
         with self._database.reading() as connection:
             names = accounts.account_names(connection)
-            known = accounts.known_accounts(connection)
-            numbers = (
-                [number for number, name in names.items() if name in known]
-                if account is None
-                else [accounts.number_of(connection, account)]
-            )
+            numbers = accounts.numbers_of(connection, account)
             rows = [row for number in numbers for row in alerts.of_account(connection, number)]
         found = [_value(row, names) for row in rows if not (open and row.cleared_at is not None)]
         return tuple(sorted(found, key=lambda one: (one.raised_at, one.id), reverse=True)[:limit])

@@ -120,12 +120,7 @@ class EventLog:
         level = None if severity is None else _level(severity)
         with self._database.reading() as connection:
             names = accounts.account_names(connection)
-            known = accounts.known_accounts(connection)
-            numbers = (
-                [number for number, name in names.items() if name in known]
-                if account is None
-                else [accounts.number_of(connection, account)]
-            )
+            numbers = accounts.numbers_of(connection, account)
             rows = [row for number in numbers for row in eventlog.of_account(connection, number)]
         found = (LogEntry(account=names[number], severity=_NAMES[of], **rest) for number, of, rest in rows)
         chosen = (

@@ -10,7 +10,6 @@ or mail that is not sent and filed points at.
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 from sqlalchemy import Table, and_, delete, exists, func, literal_column, or_, select, update
 from sqlalchemy.sql import Select
@@ -19,7 +18,7 @@ from .database import Database
 from .reports import PurgeReport
 from .sql.runs import open_accounts
 from .sql.statements import names, p, sql
-from .sql.writing import Writing
+from .sql.writing import Unit
 from .tables import (
     BlobRow,
     ConflictRow,
@@ -115,8 +114,6 @@ ANY_FILED = sql(select(_outbox.c.id).where(*_filed).limit(p("rows")), "before ro
 CLEANED = sql(select(_state.c.cleaned_at, _state.c.next_blob, _state.c.next_header))
 _PLACES = "next_blob next_header"
 SAVE_CLEANED = sql(update(_state).values(**names(f"cleaned_at {_PLACES}")), f"cleaned_at {_PLACES}")
-
-Unit = Callable[[str], AbstractContextManager[Writing]]
 
 
 def purge(database: Database, unit: Unit, before: int, go_on: Callable[[], bool] = lambda: True) -> PurgeReport:

@@ -17,6 +17,7 @@ __all__ = [
     "known_accounts",
     "mark_removed",
     "number_of",
+    "numbers_of",
     "one_connection",
     "set_one_connection",
     "set_upstream",
@@ -55,6 +56,13 @@ def number_of(connection: sqlite3.Connection, account: AccountId) -> int:
     if row is None or row[1]:
         raise UnknownAccount(f"the store knows no account {str(account)!r}")
     return int(row[0])
+
+
+def numbers_of(connection: sqlite3.Connection, account: AccountId | None) -> tuple[int, ...]:
+    """Return our number of *account*; None: of each one that was not removed. Raises UnknownAccount."""
+    if account is not None:
+        return (number_of(connection, account),)
+    return tuple(number for number, _, removed in connection.execute(ALL) if not removed)
 
 
 def ensure_account(work: Writing, account: AccountId) -> int:
